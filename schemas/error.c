@@ -1,0 +1,105 @@
+#include "schemas/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+static const struct {
+    const char *word;
+    int exit_status;
+} error_kinds[ERROR_CODES] = {
+#define ERROR(name, word, exit_status) {word, exit_status},
+#include "schemas/error.def"
+#undef ERROR
+};
+
+static struct error error_no_memory = {ERROR_MEMORY, "There is not enough memory."};
+
+/* Cuts a truncated sentence back to the last whole UTF-8 character. */
+static void error_trim(char *sentence)
+{
+    size_t length = strlen(sentence);
+    if (length + 1 < ERROR_SENTENCE_BYTES)
+        return;
+    while (length > 0 && ((uint8_t)sentence[length - 1] & 0xc0) == 0x80)
+        length--;
+    if (length > 0 && ((uint8_t)sentence[length - 1] & 0x80) != 0)
+        length--;
+    sentence[length] = '\0';
+}
+
+static struct error *error_format(enum error_code code, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+
+static struct error *error_format(enum error_code code, const char *format, va_list arguments)
+{
+    struct error *error = malloc(sizeof(*error));
+    if (error == NULL)
+        return &error_no_memory;
+    error->code = code;
+    (void)vsnprintf(error->sentence, sizeof(error->sentence), format, arguments);
+    error_trim(error->sentence);
+    return error;
+}
+
+struct error *error_new(enum error_code code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    struct error *error = error_format(code, format, arguments);
+    va_end(arguments);
+    return error;
+}
+
+struct error *error_errno(enum error_code code, int saved_errno, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    struct error *error = error_format(code, format, arguments);
+    va_end(arguments);
+    if (error == &error_no_memory)
+        return error;
+    char text[128];
+    const char *reason = strerror_r(saved_errno, text, sizeof(text));
+    size_t length = strlen(error->sentence);
+    (void)snprintf(error->sentence + length, sizeof(error->sentence) - length, ": %s.", reason);
+    error_trim(error->sentence);
+    return error;
+}
+
+struct error *error_prefix(struct error *error, const char *format, ...)
+{
+    if (error == NULL || error == &error_no_memory)
+        return error;
+    char text[ERROR_SENTENCE_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    error_trim(text);
+    struct error *longer = error_new(error->code, "%s: %s", text, error->sentence);
+    error_free(error);
+    return longer;
+}
+
+void error_free(struct error *error)
+{
+    if (error != &error_no_memory)
+        free(error);
+}
+
+void error_clear(struct error **error)
+{
+    error_free(*error);
+    *error = NULL;
+}
+
+const char *error_word(enum error_code code)
+{
+    return (size_t)code < ERROR_CODES ? error_kinds[code].word : "unknown";
+}
+
+int error_exit_status(const struct error *error)
+{
+    return error == NULL ? 0 : error_kinds[error->code].exit_status;
+}
