@@ -1,0 +1,31 @@
+/* A datasite's home directory (mode 0700):
+ *
+ *     site.yaml    who this site is, where it listens            schemas/site_config.h
+ *     policy.yaml  what may be approved without asking           schemas/policy.h
+ *     site.db      datasets, jobs, decisions, releases, events   schemas/sql/datasite_001.sql
+ *     keys/        identity.key (0600), identity.crt, split.key (0600: key of the train/test split)
+ *     lock         held by the daemon (flock)
+ */
+#pragma once
+
+#include "crypto/identity.h"
+#include "schemas/site_config.h"
+
+#define SPLIT_KEY_BYTES 32
+
+struct home {
+    char *path, *config_path, *policy_path, *database_path, *keys_path, *lock_path;
+    struct node_config *config;
+};
+
+/* Makes the directory, keys, site.yaml, policy.yaml (asks for everything) and site.db. ERROR_CONFLICT if there is a
+ * site already. Leaves nothing behind when it fails half-way. */
+MUST_USE struct error *home_create(const char *path, const char *name, const char *listen, const char *advertise,
+                                   struct home **ret_home);
+
+/* Opens what home_create made; ERROR_NOT_FOUND says to run `datasite init`. */
+MUST_USE struct error *home_open(const char *path, struct home **ret_home);
+void home_free(struct home *home); /* accepts NULL */
+
+/* The key of the train/test split, made at init; the caller wipes it. */
+MUST_USE struct error *home_split_key(const struct home *home, uint8_t ret_key[static SPLIT_KEY_BYTES]);

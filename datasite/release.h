@@ -1,0 +1,46 @@
+/* The airlock: the only entry through which numbers leave a datasite.
+ *
+ * A caller hands in what the executor computed and gets back the bytes that may be sent. In between, in one transaction
+ * of site.db (synchronous=FULL): the approval is read and its signature verified, the job's state, run and remaining
+ * rounds are checked, then shape, finiteness, size, and the minimum number of rows; the body is stored, the event
+ * written, the round counted. Any failure leaves nothing written and nothing to send. Nobody else encodes an Update or
+ * an Evaluation; tests/lint keeps it so.
+ */
+#pragma once
+
+#include "crypto/identity.h"
+#include "datasite/store.h"
+#include "schemas/job.h"
+#include "schemas/policy.h"
+
+/* What every release is checked against. All borrowed. */
+struct release_context {
+    struct store *store;
+    const struct identity *identity; /* verifies the owner's statement */
+    const struct policy *policy;     /* output rules */
+    const struct digest *job_id;
+    const struct job *job;
+    const struct dataset_info *dataset;
+    const uint8_t *run_id;               /* STORE_RUN_ID_BYTES */
+    uint32_t round;
+    const struct digest *model_digest; /* SHA-256 of the parameters that came in */
+    int64_t now;                         /* Unix seconds */
+};
+
+/* Computed, not yet released. */
+struct release_update {
+    const double *parameters; /* [count] */
+    size_t count;
+    uint64_t train_rows, test_rows;
+    double seconds;
+    double train_accuracy;
+    const uint64_t *confusion; /* [classes][classes] on the test rows, or NULL */
+    const char *stopped;       /* how the optimiser ended: one word */
+};
+
+MUST_USE struct error *release_update(const struct release_context *context, const struct release_update *update,
+                                      uint8_t **ret_body, size_t *ret_bytes);
+
+/* Counts of the global model on the site's test rows. */
+MUST_USE struct error *release_evaluation(const struct release_context *context, const uint64_t *confusion,
+                                          uint8_t **ret_body, size_t *ret_bytes);

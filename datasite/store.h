@@ -1,0 +1,184 @@
+/* site.db as functions: the only files of this room that speak SQL are store*.c. A store belongs to one thread; the
+ * socket thread, the executor and every owner command open their own.
+ *
+ * Jobs, as in the design:
+ *
+ *     pending --approve--> approved --first Train of a run--> running --last round or EndRun--> approved (runs left)
+ *        |                    |                                  |                         \--> finished
+ *        +--deny--> denied    +------------- revoke -----------> revoked
+ *        any live state --time--> expired
+ *
+ * The function that makes each step: store_job_add, store_decide, store_run_begin, store_run_end, store_job_expire;
+ * each checks the present state inside its own transaction, so that two terminals cannot disagree.
+ */
+#pragma once
+
+#include "crypto/identity.h"
+#include "schemas/error.h"
+
+#include <stdint.h>
+
+#define STORE_CHUNK_ROWS 256
+#define STORE_RUN_ID_BYTES 16
+
+struct store;
+
+enum store_mode { STORE_CREATE, STORE_WRITE, STORE_READ };
+MUST_USE struct error *store_open(const char *path, enum store_mode mode, struct store **ret_store);
+void store_close(struct store *store); /* accepts NULL */
+/* Changes whenever another connection has committed. */
+MUST_USE struct error *store_version(struct store *store, uint64_t *ret_version);
+
+/* ---- datasets (store_data.c) ---- */
+
+enum dataset_kind { DATASET_BYTES, DATASET_NUMBERS };
+
+struct dataset_info {
+    int64_t id;
+    char name[65];
+    enum dataset_kind kind;
+    uint64_t rows, features;
+    uint32_t image_rows, image_columns; /* 0 for numbers */
+    uint32_t classes;
+    struct digest digest;
+    char source[1024];
+    int64_t imported_at;
+};
+
+/* One dataset being imported: everything happens in one transaction, so that an interrupted import leaves nothing. */
+struct dataset_writer;
+MUST_USE struct error *dataset_writer_start(struct store *store, const struct dataset_info *info,
+                                            const char *const *class_names, const char *const *column_names,
+                                            const uint8_t split_key[static 32], struct dataset_writer **ret_writer);
+/* `rows` rows: u8 [rows][features] or double [rows][features]. */
+MUST_USE struct error *dataset_writer_add(struct dataset_writer *writer, const void *data, const uint32_t *labels,
+                                          size_t rows);
+/* Commits; fails if fewer or more rows came than `info` said (0 in info: not known before), or if `expected` is given
+ * and is not the digest. */
+MUST_USE struct error *dataset_writer_finish(struct dataset_writer *writer, const struct digest *expected,
+                                             struct dataset_info *ret_info);
+void dataset_writer_free(struct dataset_writer *writer); /* rolls back unless finished; accepts NULL */
+
+/* ERROR_NOT_FOUND names the datasets that there are (for the owner; not to be sent to a peer). */
+MUST_USE struct error *store_dataset_find(struct store *store, const char *name, struct dataset_info *ret_info);
+MUST_USE struct error *store_dataset_list(struct store *store, struct dataset_info **ret_infos, size_t *ret_count);
+MUST_USE struct error *store_dataset_class(struct store *store, int64_t dataset_id, uint32_t class_number,
+                                           char *ret_name, size_t name_bytes, uint64_t *ret_rows);
+MUST_USE struct error *store_dataset_remove(struct store *store, const char *name);
+
+/* Reads chunk after chunk; `visit` gets pointers that are valid during the call. */
+struct chunk_view {
+    uint64_t first_row;
+    size_t rows;
+    const uint8_t *data;   /* as stored */
+    const uint8_t *labels; /* u16 little-endian each */
+    const uint8_t *split;  /* u64 little-endian each */
+};
+MUST_USE struct error *store_dataset_read(struct store *store, const struct dataset_info *info,
+                                          struct error *(*visit)(void *context, const struct chunk_view *chunk),
+                                          void *context);
+
+/* ---- trusted orchestrators (store_peer.c) ---- */
+
+struct peer {
+    struct site_id id;
+    char name[65];
+    int64_t added_at;
+    char added_by[16];
+};
+MUST_USE struct error *store_peer_add(struct store *store, const struct site_id *id, const char *name,
+                                      const char *added_by, int64_t at);
+MUST_USE struct error *store_peer_remove(struct store *store, const struct site_id *id, int64_t at);
+MUST_USE struct error *store_peer_list(struct store *store, struct peer **ret_peers, size_t *ret_count);
+
+/* ---- jobs and decisions (store_job.c) ---- */
+
+enum job_state {
+    JOB_STATE_PENDING, JOB_STATE_APPROVED, JOB_STATE_RUNNING, JOB_STATE_FINISHED,
+    JOB_STATE_DENIED, JOB_STATE_REVOKED, JOB_STATE_EXPIRED
+};
+const char *job_state_word(enum job_state state);
+
+struct job_record {
+    struct digest id;
+    uint8_t *bytes; /* owned; job_record_clear */
+    size_t byte_count;
+    struct site_id requester;
+    char requester_name[65];
+    int64_t received_at, expires;
+    enum job_state state;
+};
+void job_record_clear(struct job_record *record);
+
+enum decision_kind { DECISION_APPROVE, DECISION_DENY, DECISION_REVOKE };
+
+/* See datasite/approval.h for what is signed. */
+struct decision {
+    enum decision_kind kind;
+    struct digest job_id;
+    uint32_t rounds, runs;
+    int64_t expires;
+    struct digest dataset_digest;
+    int64_t decided_at;
+    char decided_by[80];
+    char reason[512];
+    uint8_t statement[512];
+    size_t statement_bytes;
+    uint8_t signature[SIGNATURE_BYTES];
+};
+
+/* A job that is there already keeps its state (a denial stays a denial). Over `max_pending` pending jobs of one requester:
+ * ERROR_LIMIT. */
+MUST_USE struct error *store_job_add(struct store *store, const struct job_record *record, uint32_t max_pending,
+                                     bool *ret_is_new);
+MUST_USE struct error *store_job_find(struct store *store, const struct digest *id, struct job_record *ret_record);
+/* The one job whose hex id starts with `prefix` (at least 4 digits); ERROR_NOT_FOUND, or ERROR_CONFLICT if several. */
+MUST_USE struct error *store_job_find_prefix(struct store *store, const char *prefix,
+                                             struct job_record *ret_record);
+MUST_USE struct error *store_job_list(struct store *store, struct job_record **ret_records, size_t *ret_count);
+/* Makes the transition and records the event; ERROR_CONFLICT says the present state. */
+MUST_USE struct error *store_decide(struct store *store, const struct decision *decision);
+/* The approval in force; ERROR_NOT_FOUND without one. */
+MUST_USE struct error *store_approval(struct store *store, const struct digest *job_id,
+                                      struct decision *ret_decision);
+/* Latest decision of any kind (for show, status). */
+MUST_USE struct error *store_last_decision(struct store *store, const struct digest *job_id,
+                                           struct decision *ret_decision);
+/* Live jobs whose time, or whose approval's time, is over become expired. */
+MUST_USE struct error *store_job_expire(struct store *store, int64_t now, uint32_t *ret_expired);
+
+/* ---- runs and releases (store_release.c) ---- */
+
+struct run_record {
+    uint8_t id[STORE_RUN_ID_BYTES];
+    struct digest job_id;
+    uint32_t last_round;
+    char status[16];
+};
+/* Begins the run, or finds it: ERROR_REFUSED when no run is left, another run is in progress, or the job is not live. */
+MUST_USE struct error *store_run_begin(struct store *store, const struct digest *job_id,
+                                       const uint8_t run_id[static STORE_RUN_ID_BYTES], int64_t now,
+                                       struct run_record *ret_run);
+MUST_USE struct error *store_run_end(struct store *store, const struct digest *job_id,
+                                     const uint8_t run_id[static STORE_RUN_ID_BYTES], const char *status, int64_t now);
+MUST_USE struct error *store_runs_used(struct store *store, const struct digest *job_id, uint32_t *ret_used,
+                                       uint32_t *ret_last_round);
+
+enum answer_kind { ANSWER_UPDATE, ANSWER_EVALUATION };
+/* The stored answer of a round; *ret_body NULL when there is none. malloc'ed. */
+MUST_USE struct error *store_answer(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                    uint32_t round, enum answer_kind kind, struct digest *ret_model_digest,
+                                    uint8_t **ret_body, size_t *ret_bytes);
+
+/* ---- events (store.c) ---- */
+
+enum event_kind {
+#define EVENT(name, word, level) EVENT_##name,
+#include "schemas/event.def"
+#undef EVENT
+    EVENT_KINDS
+};
+/* Adds one event in the transaction that is open, or in one of its own. job_id, run_id may be NULL, round 0. */
+MUST_USE struct error *store_event_add(struct store *store, enum event_kind kind, const struct digest *job_id,
+                                       const uint8_t *run_id, uint32_t round, int64_t at, const char *detail,
+                                       int64_t *ret_event_id);
