@@ -3,9 +3,9 @@
  *     site_id     = SHA-256(DER SubjectPublicKeyInfo)            32 bytes, sorts and compares
  *     fingerprint = "sha256:" + 64 lower-case hex digits of it   what people read and files contain
  *
- * A node starts with a self-signed certificate (peers pin the fingerprint). It may instead present a certificate
- * that a consortium's CA issued for its request: same key, same fingerprint. Leaf keys are Ed25519; CA keys are
- * Ed25519 too when made here, P-256 is accepted for CAs made elsewhere.
+ * A node starts with a self-signed certificate (peers pin the fingerprint). It may instead present a
+ * certificate that a consortium's CA issued for its request: same key, same fingerprint. Leaf keys are
+ * Ed25519; CA keys are Ed25519 too when made here, P-256 is accepted for CAs made elsewhere.
  *
  * Files (PEM): keys/identity.key (PKCS#8, mode 0600, refused when readable by group or others),
  * keys/identity.crt (leaf first, then intermediates). Written to a temporary file, synced, renamed.
@@ -20,15 +20,19 @@
 #define FINGERPRINT_BYTES (7 + DIGEST_HEX_BYTES) /* with the final NUL */
 #define PUBLIC_KEY_BYTES 32
 #define SIGNATURE_BYTES 64
-#define IDENTITY_DAYS 825              /* validity of a self-signed or issued leaf certificate */
-#define IDENTITY_CA_DAYS 3650          /* validity of a CA certificate made here */
-#define IDENTITY_WARN_SECONDS 2592000  /* expiry is warned about 30 days ahead */
-#define IDENTITY_NAME_BYTES 65         /* a common name: 1 to 64 bytes of UTF-8 without control characters */
+#define IDENTITY_DAYS 825             /* validity of a self-signed or issued leaf certificate */
+#define IDENTITY_CA_DAYS 3650         /* validity of a CA certificate made here */
+#define IDENTITY_WARN_SECONDS 2592000 /* expiry is warned about 30 days ahead */
+#define IDENTITY_NAME_BYTES 65        /* a common name: 1 to 64 bytes of UTF-8 without control characters */
 
 /* SHA-256 of a SubjectPublicKeyInfo. */
 struct site_id {
     struct digest digest;
 };
+
+/* ERROR_INVALID unless `name` is a common name: 1 to 64 bytes of UTF-8, without control characters and
+ * without those that end a line or change the direction of writing. */
+MUST_USE struct error *identity_name_check(const char *name);
 
 struct identity; /* a private key with its certificate chain; wiped when freed */
 
@@ -37,19 +41,20 @@ struct identity; /* a private key with its certificate chain; wiped when freed *
 MUST_USE struct error *identity_create(const char *keys_directory, const char *name,
                                        struct identity **ret_identity);
 
-/* Loads both files. ERROR_UNTRUSTED for a key file with open permissions (the sentence gives the chmod command),
- * a certificate that is for another key, or a key that is not Ed25519. An expired certificate loads. */
+/* Loads both files. ERROR_UNTRUSTED for a key file with open permissions (the sentence gives the chmod
+ * command), a certificate that is for another key, or a key that is not Ed25519. An expired certificate
+ * loads. */
 MUST_USE struct error *identity_load(const char *keys_directory, struct identity **ret_identity);
 
 void identity_free(struct identity *identity); /* accepts NULL */
 
 const struct site_id *identity_id(const struct identity *identity);
-const char *identity_name(const struct identity *identity); /* common name of the certificate */
+const char *identity_name(const struct identity *identity);  /* common name of the certificate */
 int64_t identity_not_after(const struct identity *identity); /* Unix seconds */
 void identity_public_key(const struct identity *identity, uint8_t ret_key[static PUBLIC_KEY_BYTES]);
 
-/* Opaque OpenSSL handles for transport/tunnel only: EVP_PKEY *, X509 * (leaf), STACK_OF(X509) * (the rest). They
- * stay owned by the identity. */
+/* Opaque OpenSSL handles for transport/tunnel only: EVP_PKEY *, X509 * (leaf), STACK_OF(X509) * (the rest).
+ * They stay owned by the identity. */
 void *identity_openssl_key(const struct identity *identity);
 void *identity_openssl_certificate(const struct identity *identity);
 void *identity_openssl_chain(const struct identity *identity);

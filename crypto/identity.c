@@ -1,0 +1,158 @@
+#include "crypto/identity_parts.h"
+
+#include "crypto/openssl_error.h"
+#include "crypto/secret.h"
+
+#include <openssl/asn1.h>
+#include <openssl/err.h>
+
+/* Characters that move the cursor, end a line, or change the direction of what stands beside them on a
+ * terminal. */
+static bool identity_character_is_control(unsigned long character)
+{
+    return character < 0x20 || (character >= 0x7f && character <= 0x9f) ||
+           (character >= 0x200e && character <= 0x200f) || (character >= 0x2028 && character <= 0x202e) ||
+           (character >= 0x2066 && character <= 0x2069) || character == 0x61c;
+}
+
+struct error *identity_name_check(const char *name)
+{
+    size_t bytes = strnlen(name, IDENTITY_NAME_BYTES);
+    if (bytes == 0 || bytes >= IDENTITY_NAME_BYTES)
+        return error_new(ERROR_INVALID, "A name has 1 to %d bytes.", IDENTITY_NAME_BYTES - 1);
+    for (size_t at = 0; at < bytes;) {
+        unsigned long character = 0;
+        int step = UTF8_getc((const uint8_t *)name + at, (int)(bytes - at), &character);
+        if (step <= 0)
+            return error_new(ERROR_INVALID, "A name has to be UTF-8 text.");
+        if (identity_character_is_control(character))
+            return error_new(ERROR_INVALID, "A name cannot have control characters in it.");
+        at += (size_t)step;
+    }
+    return NULL;
+}
+
+static struct error *identity_fill(const char *where, struct identity *identity)
+{
+    struct error *err = NULL;
+    size_t bytes = PUBLIC_KEY_BYTES;
+    if (!certificate_key_is_ed25519(identity->key))
+        FAIL(ERROR_UNTRUSTED, "The private key beside %s is not an Ed25519 key.", where);
+    if (EVP_PKEY_eq(identity->key, X509_get0_pubkey(identity->certificate)) != 1) {
+        ERR_clear_error();
+        FAIL(ERROR_UNTRUSTED,
+             "%s is a certificate for another key than the private key beside it; put back the files that "
+             "belong "
+             "together.",
+             where);
+    }
+    if (EVP_PKEY_get_raw_public_key(identity->key, identity->public_key, &bytes) != 1 ||
+        bytes != PUBLIC_KEY_BYTES)
+        TRY(openssl_error("reading a public key"));
+    TRY(certificate_chain_links(where, identity->certificate, identity->chain));
+    TRY(certificate_common_name(where, X509_get_subject_name(identity->certificate), identity->name));
+    TRY(certificate_time(X509_get0_notAfter(identity->certificate), &identity->not_after));
+    TRY(certificate_key_id(identity->key, &identity->id));
+done:
+    return err;
+}
+
+struct error *identity_of_parts(const char *where, EVP_PKEY *key, X509 *certificate, STACK_OF(X509) * chain,
+                                struct identity **ret_identity)
+{
+    struct error *err = NULL;
+    struct identity *identity = calloc(1, sizeof(*identity));
+    if (identity == NULL) {
+        EVP_PKEY_free(key);
+        X509_free(certificate);
+        sk_X509_pop_free(chain, X509_free);
+        return error_new(ERROR_MEMORY, "There is not enough memory for a key.");
+    }
+    *identity = (struct identity){.key = key, .certificate = certificate, .chain = chain};
+    TRY(identity_fill(where, identity));
+    *ret_identity = identity;
+    identity = NULL;
+done:
+    identity_free(identity);
+    return err;
+}
+
+void identity_free(struct identity *identity)
+{
+    if (identity == NULL)
+        return;
+    EVP_PKEY_free(identity->key); /* wipes the private key */
+    X509_free(identity->certificate);
+    sk_X509_pop_free(identity->chain, X509_free);
+    free(identity);
+}
+
+const struct site_id *identity_id(const struct identity *identity)
+{
+    return &identity->id;
+}
+
+const char *identity_name(const struct identity *identity)
+{
+    return identity->name;
+}
+
+int64_t identity_not_after(const struct identity *identity)
+{
+    return identity->not_after;
+}
+
+void identity_public_key(const struct identity *identity, uint8_t ret_key[static PUBLIC_KEY_BYTES])
+{
+    memcpy(ret_key, identity->public_key, PUBLIC_KEY_BYTES);
+}
+
+void *identity_openssl_key(const struct identity *identity)
+{
+    return identity->key;
+}
+
+void *identity_openssl_certificate(const struct identity *identity)
+{
+    return identity->certificate;
+}
+
+void *identity_openssl_chain(const struct identity *identity)
+{
+    return identity->chain;
+}
+
+struct error *identity_sign(const struct identity *identity, const void *data, size_t bytes,
+                            uint8_t ret_signature[static SIGNATURE_BYTES])
+{
+    struct error *err = NULL;
+    uint8_t signature[SIGNATURE_BYTES];
+    size_t written = sizeof(signature);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    if (context == NULL || EVP_DigestSignInit(context, NULL, NULL, NULL, identity->key) != 1 ||
+        EVP_DigestSign(context, signature, &written, data, bytes) != 1 || written != sizeof(signature))
+        TRY(openssl_error("signing"));
+    memcpy(ret_signature, signature, sizeof(signature));
+done:
+    EVP_MD_CTX_free(context);
+    return err;
+}
+
+struct error *signature_verify(const uint8_t public_key[static PUBLIC_KEY_BYTES], const void *data,
+                               size_t bytes, const uint8_t signature[static SIGNATURE_BYTES])
+{
+    struct error *err = NULL;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    EVP_PKEY *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, PUBLIC_KEY_BYTES);
+    if (context == NULL || key == NULL || EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) != 1)
+        TRY(openssl_error("preparing to verify a signature"));
+    /* Anything but 1 is a refusal: 0 for a wrong signature, a negative number for one that cannot be one. */
+    if (EVP_DigestVerify(context, signature, SIGNATURE_BYTES, data, bytes) != 1) {
+        ERR_clear_error();
+        FAIL(ERROR_UNTRUSTED, "The signature was not made over these bytes with the key it claims.");
+    }
+done:
+    EVP_PKEY_free(key);
+    EVP_MD_CTX_free(context);
+    return err;
+}

@@ -1,0 +1,120 @@
+/* The part of identity.h that makes and loads the files below a keys directory. */
+#include "crypto/identity_parts.h"
+#include "crypto/keyfile.h"
+#include "crypto/openssl_error.h"
+
+#include <openssl/err.h>
+
+/* The key is written last: an identity exists once its key does, and an interrupted creation can be repeated.
+ */
+static struct error *identity_write(const struct identity *identity, const char *key_path,
+                                    const char *certificate_path)
+{
+    struct error *err = NULL;
+    char *key = NULL;
+    char *certificate = NULL;
+    size_t key_bytes = 0;
+    TRY(certificate_key_write(identity->key, &key, &key_bytes));
+    TRY(certificate_chain_write(identity->certificate, identity->chain, &certificate));
+    TRY(keyfile_write(certificate_path, 0644, certificate, strlen(certificate)));
+    TRY(keyfile_write(key_path, 0600, key, key_bytes));
+done:
+    keyfile_free(key, key_bytes);
+    free(certificate);
+    return err;
+}
+
+static struct error *identity_new(const char *where, const char *name, struct identity **ret_identity)
+{
+    struct error *err = NULL;
+    X509 *certificate = NULL;
+    EVP_PKEY *key = NULL;
+    STACK_OF(X509) *chain = sk_X509_new_null();
+    if (chain == NULL)
+        TRY(openssl_error("making an identity"));
+    TRY(certificate_key_new(&key));
+    TRY(certificate_issue(
+        &(struct certificate_plan){
+            .kind = CERTIFICATE_LEAF, .name = name, .key = key, .issuer_key = key, .days = IDENTITY_DAYS},
+        &certificate));
+    return identity_of_parts(where, key, certificate, chain, ret_identity);
+done:
+    EVP_PKEY_free(key);
+    X509_free(certificate);
+    sk_X509_pop_free(chain, X509_free);
+    return err;
+}
+
+struct error *identity_create(const char *keys_directory, const char *name, struct identity **ret_identity)
+{
+    struct error *err = NULL;
+    char *key_path = NULL;
+    char *certificate_path = NULL;
+    struct identity *identity = NULL;
+    TRY(identity_name_check(name));
+    TRY(keyfile_path(keys_directory, IDENTITY_KEY_FILE, &key_path));
+    TRY(keyfile_path(keys_directory, IDENTITY_CERTIFICATE_FILE, &certificate_path));
+    TRY(keyfile_directory(keys_directory));
+    if (keyfile_exists(key_path))
+        FAIL(ERROR_CONFLICT,
+             "There is a private key in %s already; it stays as it is. Use it, or choose another directory.",
+             key_path);
+    TRY(identity_new(certificate_path, name, &identity));
+    TRY(identity_write(identity, key_path, certificate_path));
+    *ret_identity = identity;
+    identity = NULL;
+done:
+    identity_free(identity);
+    free(key_path);
+    free(certificate_path);
+    return err;
+}
+
+static struct error *identity_load_key(const char *path, EVP_PKEY **ret_key)
+{
+    struct error *err = NULL;
+    char *pem = NULL;
+    size_t bytes = 0;
+    TRY(keyfile_read_private(path, &pem, &bytes));
+    TRY(certificate_key_read(path, pem, bytes, ret_key));
+done:
+    keyfile_free(pem, bytes);
+    return err;
+}
+
+static struct error *identity_load_chain(const char *path, X509 **ret_leaf, STACK_OF(X509) * *ret_rest)
+{
+    struct error *err = NULL;
+    char *pem = NULL;
+    size_t bytes = 0;
+    TRY(keyfile_read(path, &pem, &bytes));
+    TRY(certificate_chain_read(path, pem, bytes, ret_leaf, ret_rest));
+done:
+    keyfile_free(pem, bytes);
+    return err;
+}
+
+struct error *identity_load(const char *keys_directory, struct identity **ret_identity)
+{
+    struct error *err = NULL;
+    char *key_path = NULL;
+    char *certificate_path = NULL;
+    EVP_PKEY *key = NULL;
+    X509 *certificate = NULL;
+    STACK_OF(X509) *chain = NULL;
+    TRY(keyfile_path(keys_directory, IDENTITY_KEY_FILE, &key_path));
+    TRY(keyfile_path(keys_directory, IDENTITY_CERTIFICATE_FILE, &certificate_path));
+    TRY(identity_load_key(key_path, &key));
+    TRY(identity_load_chain(certificate_path, &certificate, &chain));
+    err = identity_of_parts(certificate_path, key, certificate, chain, ret_identity);
+    key = NULL;
+    certificate = NULL;
+    chain = NULL;
+done:
+    EVP_PKEY_free(key);
+    X509_free(certificate);
+    sk_X509_pop_free(chain, X509_free);
+    free(key_path);
+    free(certificate_path);
+    return err;
+}
