@@ -1,0 +1,27 @@
+/* Reports of a run, all made from a run_record and nothing else:
+ *
+ *     report.json        version 1, as ARCHITECTURE.md specifies
+ *     report.html        one self-contained file: accuracy curves, a heat map per round to step through, print, no network
+ *     rounds.csv         one line per round and site
+ *     confusion.csv      one line per round, scope (site or pooled or global), true class: counts by predicted class
+ *     model.safetensors  coef [classes][features] and intercept [classes], F64, with metadata
+ */
+#pragma once
+
+#include "orchestrator/run_record.h"
+
+#include <stdio.h>
+
+/* Writes all of the above into `directory`, each file atomically. */
+MUST_USE struct error *report_write(const struct run_record *record, const char *directory);
+
+MUST_USE struct error *report_json_write(const struct run_record *record, const char *path);
+MUST_USE struct error *report_html_write(const struct run_record *record, const char *path);
+MUST_USE struct error *report_csv_write(const struct run_record *record, const char *rounds_path,
+                                        const char *confusion_path);
+MUST_USE struct error *report_model_write(const struct run_record *record, const char *path);
+
+/* "=== FL epoch 1/5 ===", one line a site, the FedAvg line, the pooled confusion matrix. */
+void report_print_round(FILE *stream, const struct run_record *record, const struct round_record *round);
+/* The table of all epochs, and where the reports are. */
+void report_print_summary(FILE *stream, const struct run_record *record, const char *directory);

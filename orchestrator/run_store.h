@@ -1,0 +1,20 @@
+/* runs/<run-id>/ on disk: run.db and the files that reports write. Only store_run.c speaks SQL. */
+#pragma once
+
+#include "orchestrator/run_record.h"
+
+struct run_store;
+
+/* Makes `directory` (0700) with job.yaml (exact bytes) and run.db; `record` gives ids, job, started_at. */
+MUST_USE struct error *run_store_create(const char *directory, const struct run_record *record,
+                                        struct run_store **ret_store);
+/* features, classes, approved_at once all sites have approved. */
+MUST_USE struct error *run_store_approved(struct run_store *store, const struct run_record *record);
+/* One round, in one transaction. */
+MUST_USE struct error *run_store_round(struct run_store *store, const struct run_record *record,
+                                       const struct round_record *round);
+MUST_USE struct error *run_store_end(struct run_store *store, const struct run_record *record);
+void run_store_close(struct run_store *store); /* accepts NULL */
+
+/* Reads a whole run back; a run whose process is gone without an end reads as RUN_STOPPED ("was interrupted"). */
+MUST_USE struct error *run_store_load(const char *directory, struct run_record **ret_record);
