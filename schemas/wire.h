@@ -16,6 +16,7 @@
 #define WIRE_JOB_ID_BYTES 32
 #define WIRE_RUN_ID_BYTES 16
 #define WIRE_MAX_CLASSES 1024
+#define WIRE_MAX_FEATURES (1u << 20)
 
 MUST_USE struct error *wire_encode(const ProtobufCMessage *message, uint8_t **ret_bytes, size_t *ret_count);
 
