@@ -50,11 +50,16 @@ MUST_USE struct error *certificate_key_write(EVP_PKEY *key, char **ret_pem, size
 MUST_USE struct error *certificate_key_read(const char *where, const char *pem, size_t bytes,
                                             EVP_PKEY **ret_key);
 
+/* The same for a file that nobody else may read (keyfile_read). */
+MUST_USE struct error *certificate_key_load(const char *path, EVP_PKEY **ret_key);
+
 /* Reads every certificate of a PEM text: the first to *ret_leaf, the others in order to *ret_rest (may be
  * empty, never NULL). ERROR_CORRUPT for none, a damaged one, or text over CERTIFICATE_TEXT_BYTES_MAX;
  * ERROR_LIMIT for more than CERTIFICATE_CHAIN_MAX. */
 MUST_USE struct error *certificate_chain_read(const char *where, const char *pem, size_t bytes,
                                               X509 **ret_leaf, STACK_OF(X509) * *ret_rest);
+
+MUST_USE struct error *certificate_chain_load(const char *path, X509 **ret_leaf, STACK_OF(X509) * *ret_rest);
 
 /* PEM text of the leaf and the rest (which may be NULL); malloc'ed, NUL terminated. */
 MUST_USE struct error *certificate_chain_write(X509 *leaf, STACK_OF(X509) * rest, char **ret_pem);

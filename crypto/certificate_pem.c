@@ -2,6 +2,7 @@
 #include "crypto/certificate.h"
 #include "crypto/keyfile.h"
 #include "crypto/openssl_error.h"
+#include "schemas/files.h"
 
 #include <limits.h>
 #include <openssl/bio.h>
@@ -60,6 +61,18 @@ struct error *certificate_key_read(const char *where, const char *pem, size_t by
     return NULL;
 }
 
+struct error *certificate_key_load(const char *path, EVP_PKEY **ret_key)
+{
+    struct error *err = NULL;
+    char *pem = NULL;
+    size_t bytes = 0;
+    TRY(keyfile_read(path, &pem, &bytes));
+    TRY(certificate_key_read(path, pem, bytes, ret_key));
+done:
+    keyfile_free(pem, bytes);
+    return err;
+}
+
 /* The next certificate of the text, or NULL at its end. */
 static struct error *certificate_next(const char *where, BIO *memory, X509 **ret_certificate)
 {
@@ -110,6 +123,18 @@ done:
     X509_free(leaf);
     sk_X509_pop_free(rest, X509_free);
     BIO_free(memory);
+    return err;
+}
+
+struct error *certificate_chain_load(const char *path, X509 **ret_leaf, STACK_OF(X509) * *ret_rest)
+{
+    struct error *err = NULL;
+    uint8_t *pem = NULL;
+    size_t bytes = 0;
+    TRY(file_read(path, CERTIFICATE_TEXT_BYTES_MAX, &pem, &bytes));
+    TRY(certificate_chain_read(path, (const char *)pem, bytes, ret_leaf, ret_rest));
+done:
+    free(pem);
     return err;
 }
 

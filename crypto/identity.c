@@ -1,35 +1,17 @@
 #include "crypto/identity_parts.h"
 
 #include "crypto/openssl_error.h"
-#include "crypto/secret.h"
+#include "schemas/text.h"
 
-#include <openssl/asn1.h>
 #include <openssl/err.h>
-
-/* Characters that move the cursor, end a line, or change the direction of what stands beside them on a
- * terminal. */
-static bool identity_character_is_control(unsigned long character)
-{
-    return character < 0x20 || (character >= 0x7f && character <= 0x9f) ||
-           (character >= 0x200e && character <= 0x200f) || (character >= 0x2028 && character <= 0x202e) ||
-           (character >= 0x2066 && character <= 0x2069) || character == 0x61c;
-}
 
 struct error *identity_name_check(const char *name)
 {
-    size_t bytes = strnlen(name, IDENTITY_NAME_BYTES);
-    if (bytes == 0 || bytes >= IDENTITY_NAME_BYTES)
-        return error_new(ERROR_INVALID, "A name has 1 to %d bytes.", IDENTITY_NAME_BYTES - 1);
-    for (size_t at = 0; at < bytes;) {
-        unsigned long character = 0;
-        int step = UTF8_getc((const uint8_t *)name + at, (int)(bytes - at), &character);
-        if (step <= 0)
-            return error_new(ERROR_INVALID, "A name has to be UTF-8 text.");
-        if (identity_character_is_control(character))
-            return error_new(ERROR_INVALID, "A name cannot have control characters in it.");
-        at += (size_t)step;
-    }
-    return NULL;
+    if (text_title(name, IDENTITY_NAME_BYTES - 1))
+        return NULL;
+    return error_new(ERROR_INVALID,
+                     "A name is 1 to %d bytes of printable UTF-8 text without a space at either end.",
+                     IDENTITY_NAME_BYTES - 1);
 }
 
 static struct error *identity_fill(const char *where, struct identity *identity)

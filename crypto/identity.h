@@ -30,8 +30,8 @@ struct site_id {
     struct digest digest;
 };
 
-/* ERROR_INVALID unless `name` is a common name: 1 to 64 bytes of UTF-8, without control characters and
- * without those that end a line or change the direction of writing. */
+/* ERROR_INVALID unless `name` can be a common name: 1 to 64 bytes of printable UTF-8 (text_title of
+ * schemas/text.h). */
 MUST_USE struct error *identity_name_check(const char *name);
 
 struct identity; /* a private key with its certificate chain; wiped when freed */

@@ -2,6 +2,7 @@
 #include "crypto/identity_parts.h"
 #include "crypto/keyfile.h"
 #include "crypto/openssl_error.h"
+#include "schemas/files.h"
 
 #include <openssl/err.h>
 
@@ -16,8 +17,8 @@ static struct error *identity_write(const struct identity *identity, const char 
     size_t key_bytes = 0;
     TRY(certificate_key_write(identity->key, &key, &key_bytes));
     TRY(certificate_chain_write(identity->certificate, identity->chain, &certificate));
-    TRY(keyfile_write(certificate_path, 0644, certificate, strlen(certificate)));
-    TRY(keyfile_write(key_path, 0600, key, key_bytes));
+    TRY(file_write(certificate_path, certificate, strlen(certificate), 0644));
+    TRY(file_write(key_path, key, key_bytes, 0600));
 done:
     keyfile_free(key, key_bytes);
     free(certificate);
@@ -52,9 +53,9 @@ struct error *identity_create(const char *keys_directory, const char *name, stru
     char *certificate_path = NULL;
     struct identity *identity = NULL;
     TRY(identity_name_check(name));
-    TRY(keyfile_path(keys_directory, IDENTITY_KEY_FILE, &key_path));
-    TRY(keyfile_path(keys_directory, IDENTITY_CERTIFICATE_FILE, &certificate_path));
-    TRY(keyfile_directory(keys_directory));
+    TRY(path_join(keys_directory, IDENTITY_KEY_FILE, &key_path));
+    TRY(path_join(keys_directory, IDENTITY_CERTIFICATE_FILE, &certificate_path));
+    TRY(directory_make(keys_directory, 0700));
     if (keyfile_exists(key_path))
         FAIL(ERROR_CONFLICT,
              "There is a private key in %s already; it stays as it is. Use it, or choose another directory.",
@@ -70,30 +71,6 @@ done:
     return err;
 }
 
-static struct error *identity_load_key(const char *path, EVP_PKEY **ret_key)
-{
-    struct error *err = NULL;
-    char *pem = NULL;
-    size_t bytes = 0;
-    TRY(keyfile_read_private(path, &pem, &bytes));
-    TRY(certificate_key_read(path, pem, bytes, ret_key));
-done:
-    keyfile_free(pem, bytes);
-    return err;
-}
-
-static struct error *identity_load_chain(const char *path, X509 **ret_leaf, STACK_OF(X509) * *ret_rest)
-{
-    struct error *err = NULL;
-    char *pem = NULL;
-    size_t bytes = 0;
-    TRY(keyfile_read(path, &pem, &bytes));
-    TRY(certificate_chain_read(path, pem, bytes, ret_leaf, ret_rest));
-done:
-    keyfile_free(pem, bytes);
-    return err;
-}
-
 struct error *identity_load(const char *keys_directory, struct identity **ret_identity)
 {
     struct error *err = NULL;
@@ -102,10 +79,10 @@ struct error *identity_load(const char *keys_directory, struct identity **ret_id
     EVP_PKEY *key = NULL;
     X509 *certificate = NULL;
     STACK_OF(X509) *chain = NULL;
-    TRY(keyfile_path(keys_directory, IDENTITY_KEY_FILE, &key_path));
-    TRY(keyfile_path(keys_directory, IDENTITY_CERTIFICATE_FILE, &certificate_path));
-    TRY(identity_load_key(key_path, &key));
-    TRY(identity_load_chain(certificate_path, &certificate, &chain));
+    TRY(path_join(keys_directory, IDENTITY_KEY_FILE, &key_path));
+    TRY(path_join(keys_directory, IDENTITY_CERTIFICATE_FILE, &certificate_path));
+    TRY(certificate_key_load(key_path, &key));
+    TRY(certificate_chain_load(certificate_path, &certificate, &chain));
     err = identity_of_parts(certificate_path, key, certificate, chain, ret_identity);
     key = NULL;
     certificate = NULL;
