@@ -61,6 +61,19 @@ static struct error *certificate_set_serial(X509 *certificate)
     return err;
 }
 
+struct error *certificate_serial(X509 *certificate, char ret_hex[static 2 * CERTIFICATE_SERIAL_BYTES + 1])
+{
+    uint8_t serial[CERTIFICATE_SERIAL_BYTES];
+    BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), NULL);
+    bool fits = number != NULL && BN_bn2binpad(number, serial, sizeof(serial)) == (int)sizeof(serial);
+    BN_free(number);
+    if (!fits)
+        return error_new(ERROR_UNTRUSTED, "A certificate's serial number is longer than 128 bits.");
+    for (size_t i = 0; i < sizeof(serial); i++)
+        (void)snprintf(ret_hex + 2 * i, 3, "%02x", serial[i]);
+    return NULL;
+}
+
 static struct error *certificate_add_name_part(X509_NAME *name, const char *field, const char *text)
 {
     if (X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8, (const uint8_t *)text, -1, -1, 0) != 1)

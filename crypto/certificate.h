@@ -76,6 +76,11 @@ MUST_USE struct error *certificate_common_name(const char *where, X509_NAME *sub
 /* Unix seconds of a time in a certificate or a revocation list. */
 MUST_USE struct error *certificate_time(const ASN1_TIME *time, int64_t *ret_seconds);
 
+/* The serial number as lower-case hex digits. ERROR_UNTRUSTED if it is longer than those that are given out
+ * here. */
+MUST_USE struct error *certificate_serial(X509 *certificate,
+                                          char ret_hex[static 2 * CERTIFICATE_SERIAL_BYTES + 1]);
+
 /* SHA-256 of the key's SubjectPublicKeyInfo, of any kind of key. */
 MUST_USE struct error *certificate_key_id(EVP_PKEY *key, struct site_id *ret_id);
 

@@ -171,8 +171,9 @@ struct error *certificate_chain_links(const char *where, X509 *leaf, STACK_OF(X5
         holds = X509_self_signed(subject, 1) == 1;
     ERR_clear_error();
     if (!holds)
-        return error_new(ERROR_UNTRUSTED, "%s has a certificate in it that the next one did not sign.",
-                         where);
+        return error_new(
+            ERROR_UNTRUSTED,
+            "%s does not hold: a certificate in it was changed, or the next one did not sign it.", where);
     return NULL;
 }
 
