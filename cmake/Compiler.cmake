@@ -9,7 +9,7 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
 endif()
 
-add_compile_definitions(_GNU_SOURCE)
+add_compile_definitions(_GNU_SOURCE DATASITE_VERSION="${PROJECT_VERSION}")
 # -ffp-contract=off: the same source gives the same bits on every machine and compiler; kernels that
 # want fused multiply-add say so with intrinsics.
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes

@@ -1,0 +1,8 @@
+/* cmocka.h needs these four before it. */
+#pragma once
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>

@@ -1,0 +1,144 @@
+/* The command line: exit status, homes, two-word verbs, options of every kind. */
+#include "console/verbs.h"
+#include "tests/unit/cmocka_all.h"
+
+#include <unistd.h>
+
+static bool given_flag;
+static const char *given_text;
+static uint64_t given_count;
+static char seen[256];
+
+static const struct option *options(void)
+{
+    static const struct option table[] = {
+        {"flag", 'f', OPTION_FLAG, &given_flag, NULL, "a flag", 0, 0},
+        {"text", 0, OPTION_TEXT, &given_text, "TEXT", "a text", 0, 0},
+        {"count", 0, OPTION_COUNT, &given_count, "N", "a count", 1, 10},
+        {0},
+    };
+    return table;
+}
+
+static struct error *run_note(const struct invocation *invocation)
+{
+    (void)snprintf(seen, sizeof(seen), "%s|%s|%d", invocation->verb, invocation->home,
+                   invocation->argument_count);
+    return NULL;
+}
+
+static struct error *run_refuse(const struct invocation *invocation)
+{
+    (void)invocation;
+    return error_new(ERROR_REFUSED, "No.");
+}
+
+static struct error *run_interrupted(const struct invocation *invocation)
+{
+    (void)invocation;
+    return error_new(ERROR_INTERRUPTED, "Stopped.");
+}
+
+static const struct verb verbs[] = {
+    {"note", "notes", "[ARGUMENT]", NULL, 0, 1, options, run_note},
+    {"trust add", "adds", "LINE", NULL, 1, -1, NULL, run_note},
+    {"refuse", "refuses", "", NULL, 0, 0, NULL, run_refuse},
+    {"stop", "stops", "", NULL, 0, 0, NULL, run_interrupted},
+    {0},
+};
+
+static int run(int argc, const char *const *argv)
+{
+    seen[0] = '\0';
+    given_flag = false;
+    given_text = NULL;
+    given_count = 0;
+    /* Usage and sentences are not what these tests look at. */
+    int out = dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
+    assert_non_null(freopen("/dev/null", "w", stderr));
+    (void)fflush(stdout);
+    assert_non_null(freopen("/dev/null", "w", stdout));
+    int status = verbs_main(argc, (char **)(uintptr_t)argv, "TEST_HOME", "A program.", verbs);
+    (void)fflush(stdout);
+    (void)dup2(out, STDOUT_FILENO);
+    (void)dup2(err, STDERR_FILENO);
+    (void)close(out);
+    (void)close(err);
+    return status;
+}
+
+#define RUN(...)                                                                                               \
+    run((int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)),                                    \
+        (const char *const[]){__VA_ARGS__, NULL})
+
+static void test_verbs_options_reach_their_targets(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("/usr/bin/prog", "--home", "/h", "note", "-f", "--text", "a b", "--count", "10", "x"), 0);
+    assert_string_equal(seen, "note|/h|1");
+    assert_true(given_flag);
+    assert_string_equal(given_text, "a b");
+    assert_int_equal(given_count, 10);
+    free((void *)(uintptr_t)given_text);
+}
+
+static void test_verbs_count_out_of_range_or_not_a_number_is_usage(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("prog", "--home", "/h", "note", "--count", "11"), 2);
+    assert_int_equal(RUN("prog", "--home", "/h", "note", "--count", "0"), 2);
+    assert_int_equal(RUN("prog", "--home", "/h", "note", "--count", "3x"), 2);
+    assert_int_equal(RUN("prog", "--home", "/h", "note", "--count", "-1"), 2);
+    assert_int_equal(RUN("prog", "--home", "/h", "note", "--count", "99999999999999999999999"), 2);
+    assert_string_equal(seen, "");
+}
+
+static void test_verbs_two_words_found_before_one(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("prog", "--home", "/h", "trust", "add", "a", "b"), 0);
+    assert_string_equal(seen, "trust add|/h|2");
+    assert_int_equal(RUN("prog", "--home", "/h", "trust"), 2);
+}
+
+static void test_verbs_home_from_environment_then_user(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("TEST_HOME", "/from/environment", 1), 0);
+    assert_int_equal(RUN("prog", "note"), 0);
+    assert_string_equal(seen, "note|/from/environment|0");
+    assert_int_equal(unsetenv("TEST_HOME"), 0);
+    assert_int_equal(setenv("XDG_DATA_HOME", "/xdg", 1), 0);
+    assert_int_equal(RUN("prog", "note"), 0);
+    assert_string_equal(seen, "note|/xdg/prog|0");
+    assert_int_equal(unsetenv("XDG_DATA_HOME"), 0);
+    assert_int_equal(setenv("HOME", "/me", 1), 0);
+    assert_int_equal(RUN("prog", "note"), 0);
+    assert_string_equal(seen, "note|/me/.local/share/prog|0");
+}
+
+static void test_verbs_exit_status_follows_the_error(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("prog", "--home", "/h", "refuse"), 1);
+    assert_int_equal(RUN("prog", "--home", "/h", "stop"), 130);
+    assert_int_equal(RUN("prog", "--home", "/h", "nothing"), 2);
+    assert_int_equal(RUN("prog", "--home", "/h"), 2);
+    assert_int_equal(RUN("prog", "--home", "/h", "refuse", "extra"), 2);
+    assert_int_equal(RUN("prog", "--home", "/h", "note", "--unknown"), 2);
+    assert_int_equal(RUN("prog", "--help"), 0);
+    assert_int_equal(RUN("prog", "note", "--help"), 0);
+    assert_int_equal(RUN("prog", "--version"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_verbs_options_reach_their_targets),
+        cmocka_unit_test(test_verbs_count_out_of_range_or_not_a_number_is_usage),
+        cmocka_unit_test(test_verbs_two_words_found_before_one),
+        cmocka_unit_test(test_verbs_home_from_environment_then_user),
+        cmocka_unit_test(test_verbs_exit_status_follows_the_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
