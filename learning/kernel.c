@@ -1,0 +1,44 @@
+#include "learning/kernel.h"
+
+const struct kernel *kernel_select(enum kernel_isa isa)
+{
+    switch (isa) {
+    case KERNEL_PLAIN:
+        return &kernel_plain;
+#if defined(__x86_64__)
+    case KERNEL_AVX2:
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kernel_avx2 : NULL;
+    case KERNEL_AVX512:
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")
+                   ? &kernel_avx512
+                   : NULL;
+#else
+    case KERNEL_AVX2:
+    case KERNEL_AVX512:
+        return NULL;
+#endif
+    }
+    return NULL;
+}
+
+const struct kernel *kernel_best(void)
+{
+    const struct kernel *kernel = kernel_select(KERNEL_AVX512);
+    if (kernel == NULL)
+        kernel = kernel_select(KERNEL_AVX2);
+    return kernel == NULL ? &kernel_plain : kernel;
+}
+
+const char *kernel_isa_name(enum kernel_isa isa)
+{
+    switch (isa) {
+    case KERNEL_PLAIN:
+        return "plain";
+    case KERNEL_AVX2:
+        return "avx2";
+    case KERNEL_AVX512:
+        return "avx512";
+    }
+    return "unknown";
+}
