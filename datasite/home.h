@@ -29,3 +29,8 @@ void home_free(struct home *home); /* accepts NULL */
 
 /* The key of the train/test split, made at init; the caller wipes it. */
 MUST_USE struct error *home_split_key(const struct home *home, uint8_t ret_key[static SPLIT_KEY_BYTES]);
+
+/* True, with one sentence, when the certificate is over or will be within 30 days (IDENTITY_WARN_SECONDS): shown by
+ * invite, status and serve. */
+MUST_USE bool home_certificate_warning(const struct identity *identity, int64_t now, char *ret_sentence,
+                                       size_t sentence_bytes);

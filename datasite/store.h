@@ -53,8 +53,10 @@ MUST_USE struct error *dataset_writer_start(struct store *store, const struct da
 /* `rows` rows: u8 [rows][features] or double [rows][features]. */
 MUST_USE struct error *dataset_writer_add(struct dataset_writer *writer, const void *data, const uint32_t *labels,
                                           size_t rows);
-/* Commits; fails if fewer or more rows came than `info` said (0 in info: not known before), or if `expected` is given
- * and is not the digest. */
+/* Raises the number of classes when it was not declared: for rows of the file that are not taken. */
+void dataset_writer_classes(struct dataset_writer *writer, uint32_t classes);
+/* Commits; fails if fewer or more rows came than `info` said (0 in info: not known before; classes 0: one more than the
+ * highest label), or if `expected` is given and is not the digest. */
 MUST_USE struct error *dataset_writer_finish(struct dataset_writer *writer, const struct digest *expected,
                                              struct dataset_info *ret_info);
 void dataset_writer_free(struct dataset_writer *writer); /* rolls back unless finished; accepts NULL */
@@ -65,6 +67,12 @@ MUST_USE struct error *store_dataset_list(struct store *store, struct dataset_in
 MUST_USE struct error *store_dataset_class(struct store *store, int64_t dataset_id, uint32_t class_number,
                                            char *ret_name, size_t name_bytes, uint64_t *ret_rows);
 MUST_USE struct error *store_dataset_remove(struct store *store, const char *name);
+
+/* What a dataset's digest is, computed anew from what is stored: SHA-256 over kind (0 bytes, 1 numbers), rows, features,
+ * classes as u64 little-endian, then per row its stored bytes and its label as u16 little-endian. Independent of
+ * chunks, names and the split. */
+MUST_USE struct error *store_dataset_digest(struct store *store, const struct dataset_info *info,
+                                            struct digest *ret_digest);
 
 /* Reads chunk after chunk; `visit` gets pointers that are valid during the call. */
 struct chunk_view {

@@ -1,0 +1,121 @@
+#include "datasite/dataset.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "chunks are little-endian and copied as they are");
+
+static struct error *dataset_allocate(const struct dataset_info *info, struct dataset **ret_dataset)
+{
+    struct error *err = NULL;
+    struct dataset *dataset = calloc(1, sizeof(*dataset));
+    if (dataset == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory to load dataset \"%s\".", info->name);
+    dataset->info = *info;
+    size_t values = info->rows * info->features;
+    if (info->kind == DATASET_BYTES)
+        dataset->bytes = malloc(values);
+    else
+        dataset->numbers = reallocarray(NULL, values, sizeof(float));
+    dataset->labels = reallocarray(NULL, info->rows, sizeof(uint16_t));
+    dataset->split = reallocarray(NULL, info->rows, sizeof(uint64_t));
+    if ((dataset->bytes == NULL && dataset->numbers == NULL) || dataset->labels == NULL ||
+        dataset->split == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory to load the %llu rows of dataset \"%s\".",
+             (unsigned long long)info->rows, info->name);
+    *ret_dataset = dataset;
+    dataset = NULL;
+done:
+    dataset_free(dataset);
+    return err;
+}
+
+static void numbers_narrow(const uint8_t *stored, size_t count, float *ret_numbers)
+{
+    for (size_t i = 0; i < count; i++) {
+        double value;
+        memcpy(&value, stored + i * sizeof(value), sizeof(value));
+        ret_numbers[i] = (float)value;
+    }
+}
+
+/* The store has checked the sizes of the chunk; labels index arrays in training, so they are checked here. */
+static struct error *dataset_take_chunk(void *context, const struct chunk_view *chunk)
+{
+    struct dataset *dataset = context;
+    size_t features = dataset->info.features, first = chunk->first_row;
+    if (dataset->bytes != NULL)
+        memcpy(dataset->bytes + first * features, chunk->data, chunk->rows * features);
+    else
+        numbers_narrow(chunk->data, chunk->rows * features, dataset->numbers + first * features);
+    memcpy(dataset->labels + first, chunk->labels, chunk->rows * sizeof(uint16_t));
+    memcpy(dataset->split + first, chunk->split, chunk->rows * sizeof(uint64_t));
+    for (size_t row = first; row < first + chunk->rows; row++) {
+        if (dataset->labels[row] >= dataset->info.classes)
+            return error_new(
+                ERROR_CORRUPT,
+                "Dataset \"%s\" has a label that is none of its %u classes: restore site.db from a "
+                "backup, or remove the dataset and import it again.",
+                dataset->info.name, dataset->info.classes);
+    }
+    return NULL;
+}
+
+struct error *dataset_load(struct store *store, const char *name, struct dataset **ret_dataset)
+{
+    struct error *err = NULL;
+    struct dataset *dataset = NULL;
+    struct dataset_info info;
+    TRY(store_dataset_find(store, name, &info));
+    TRY(dataset_allocate(&info, &dataset));
+    TRY(store_dataset_read(store, &info, dataset_take_chunk, dataset));
+    *ret_dataset = dataset;
+    dataset = NULL;
+done:
+    dataset_free(dataset);
+    return err;
+}
+
+void dataset_free(struct dataset *dataset)
+{
+    if (dataset == NULL)
+        return;
+    free(dataset->bytes);
+    free(dataset->numbers);
+    free(dataset->labels);
+    free(dataset->split);
+    free(dataset);
+}
+
+/* fraction * 2^64, exact: a double below 1 times a power of two. */
+static uint64_t split_threshold(double fraction)
+{
+    if (!(fraction > 0))
+        return 0;
+    return fraction >= 1 ? UINT64_MAX : (uint64_t)(fraction * 0x1p64);
+}
+
+struct error *dataset_split(const struct dataset *dataset, double test_fraction, uint32_t **ret_train,
+                            size_t *ret_train_rows, uint32_t **ret_test, size_t *ret_test_rows)
+{
+    struct error *err = NULL;
+    size_t rows = dataset->info.rows, test_rows = 0, train_rows = 0;
+    uint64_t threshold = split_threshold(test_fraction);
+    uint32_t *train = reallocarray(NULL, rows, sizeof(*train));
+    uint32_t *test = reallocarray(NULL, rows, sizeof(*test));
+    if (train == NULL || test == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory to split the %zu rows of dataset \"%s\".", rows,
+             dataset->info.name);
+    for (size_t row = 0; row < rows; row++) {
+        if (dataset->split[row] < threshold)
+            test[test_rows++] = (uint32_t)row;
+        else
+            train[train_rows++] = (uint32_t)row;
+    }
+    *ret_train = train;
+    *ret_train_rows = train_rows;
+    *ret_test = test;
+    *ret_test_rows = test_rows;
+    train = test = NULL;
+done:
+    free(train);
+    free(test);
+    return err;
+}

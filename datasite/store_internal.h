@@ -1,0 +1,18 @@
+/* What the store*.c files share. Nobody else includes it. */
+#pragma once
+
+#include "database/database.h"
+#include "datasite/store.h"
+
+struct store {
+    struct database *database;
+};
+
+/* Largest values that a dataset may have; what a database says beyond them is ERROR_CORRUPT. Their product with 8
+ * bytes a value fits into 64 bits. */
+#define STORE_MAX_ROWS ((uint64_t)1 << 31)
+#define STORE_MAX_FEATURES ((uint64_t)1 << 20)
+#define STORE_MAX_CLASSES 1024
+
+/* Bytes of one stored row: features u8 or features float64. */
+size_t store_row_bytes(const struct dataset_info *info);
