@@ -13,7 +13,7 @@
  *         max_local_iterations: 200   # lbfgs iterations, or sgd local epochs
  *         metrics: [per-site, none]   # metrics policies that match; absent: any
  *         require: []                 # protections that the job must have: secure-aggregation, privacy
- *         min_sites: 2                # participants in the job
+ *         min_sites: 2                # participants without whom the job completes no round (its own min_sites)
  *         expires: 30d                # the approval ends this long after it is given; default 30d
  *     output:                         # enforced at every release, whatever was approved
  *       min_rows: 100                 # training rows, and test rows for a confusion matrix
