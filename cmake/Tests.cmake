@@ -1,3 +1,6 @@
+# Tests that run more than one thread carry the label tsan as well; `tsan_tests` builds those and nothing else.
+add_custom_target(tsan_tests)
+
 # datasite_test(NAME SOURCES ... LINKS ... [LABELS ...] [TIMEOUT seconds]): one cmocka program, one ctest entry.
 # The test finds the small data subset in the environment variable DATASITE_TEST_DATA and may write below its
 # working directory, which is its own.
@@ -11,6 +14,9 @@ function(datasite_test name)
   endif()
   add_executable(${name} ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE ${TEST_LINKS} PkgConfig::CMOCKA)
+  if(tsan IN_LIST TEST_LABELS)
+    add_dependencies(tsan_tests ${name})
+  endif()
   set(work ${CMAKE_BINARY_DIR}/work/${name})
   file(MAKE_DIRECTORY ${work})
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${work})

@@ -29,8 +29,9 @@ need_value() { [ $# -ge 2 ] || usage_error "$1 wants a value."; }
 
 # need_count OPTION VALUE MINIMUM MAXIMUM
 need_count() {
-  [[ $2 =~ ^[0-9]{1,9}$ ]] && [ "$2" -ge "$3" ] && [ "$2" -le "$4" ] ||
+  if ! [[ $2 =~ ^[0-9]{1,9}$ ]] || [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then
     usage_error "$1 wants a whole number from $3 to $4."
+  fi
 }
 
 is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
@@ -87,8 +88,9 @@ prepare_programs() {
     prepare_build release datasite orchestrator
     DATASITE_BIN=$root/build/release/bin
   fi
-  [ -x "$DATASITE_BIN/datasite" ] && [ -x "$DATASITE_BIN/orchestrator" ] ||
+  if ! [ -x "$DATASITE_BIN/datasite" ] || ! [ -x "$DATASITE_BIN/orchestrator" ]; then
     die "DATASITE_BIN is $DATASITE_BIN, and the programs datasite and orchestrator are not there."
+  fi
   export DATASITE_BIN
 }
 
