@@ -103,7 +103,7 @@ static void document_expected(const struct document_key *row, char ret_list[stat
             document_append(list, i == 0 ? "" : ", ", row->words[i]);
         break;
     case DOCUMENT_NAME:
-        (void)snprintf(list, sizeof(list), "a name of 1 to %zu of A-Z a-z 0-9 - _ .", row->bytes - 1);
+        (void)snprintf(list, sizeof(list), "a name of 1 to %zu of A-Z a-z 0-9 . - _", row->bytes - 1);
         break;
     case DOCUMENT_TITLE:
         (void)snprintf(list, sizeof(list), "a name of 1 to %zu bytes without blanks at its ends",

@@ -82,7 +82,7 @@ static const char *document_scan_node(struct document_scan *scan, const yaml_cha
     if (anchor != NULL)
         return "anchors (&) are not read here; write the value out.";
     if (tag != NULL)
-        return "tags (!) are not read here; leave it away.";
+        return "tags (!) are not read here; leave them away.";
     return NULL;
 }
 

@@ -73,8 +73,8 @@ static struct error *job_read_metrics(const struct document_value *value, void *
     if (text != NULL && strcmp(text, "pooled") == 0)
         return document_error(
             value, ERROR_UNSUPPORTED,
-            "pooled needs secure aggregation, which this version does not have; per-site or none "
-            "would do.");
+            "cannot be pooled: that needs secure aggregation, which this version does not have; per-site "
+            "or none would do.");
     if (text != NULL && strcmp(text, job_metrics_words[JOB_METRICS_PER_SITE]) == 0)
         metrics = JOB_METRICS_PER_SITE;
     else if (text == NULL || strcmp(text, job_metrics_words[JOB_METRICS_NONE]) != 0)
@@ -92,10 +92,10 @@ static struct error *job_read_secure_aggregation(const struct document_value *va
     (void)ret_job;
     TRY(document_boolean(value, &enabled));
     if (enabled)
-        err = document_error(
-            value, ERROR_UNSUPPORTED,
-            "true is not possible: this version does not have secure aggregation; only false would "
-            "do.");
+        err =
+            document_error(value, ERROR_UNSUPPORTED,
+                           "cannot be true: this version does not have secure aggregation; only false would "
+                           "do.");
 done:
     return err;
 }

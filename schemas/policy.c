@@ -78,7 +78,7 @@ static struct error *policy_read_datasets(const struct document_value *value, vo
         const char *text = NULL;
         TRY(document_text(&element, &text));
         if (!text_name(text, JOB_NAME_BYTES - 1)) {
-            err = document_error(&element, ERROR_INVALID, "must be a name of 1 to %d of A-Z a-z 0-9 - _ .",
+            err = document_error(&element, ERROR_INVALID, "must be a name of 1 to %d of A-Z a-z 0-9 . - _.",
                                  JOB_NAME_BYTES - 1);
             goto done;
         }
