@@ -34,3 +34,10 @@ MUST_USE struct error *home_split_key(const struct home *home, uint8_t ret_key[s
  * invite, status and serve. */
 MUST_USE bool home_certificate_warning(const struct identity *identity, int64_t now, char *ret_sentence,
                                        size_t sentence_bytes);
+
+/* A file with certificates in PEM form (an authority's, or a chain that it issued), as text; ERROR_INVALID for anything
+ * else, and above all for a private key. *ret_pem is malloc'ed. */
+MUST_USE struct error *home_ca_read(const char *path, char **ret_pem);
+/* Copies the authority's certificate to keys/ca.crt and rewrites the one line trust.ca of site.yaml. *ret_edited is
+ * false when site.yaml is laid out in another way than init does; a person then writes the line. */
+MUST_USE struct error *home_ca_install(const struct home *home, const char *pem, bool *ret_edited);

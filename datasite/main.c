@@ -1,0 +1,26 @@
+/* The owner's program. To add a verb: write cmd_<verb>.c with its `struct verb`, name it below and in the
+ * table. */
+#include "console/verbs.h"
+
+extern const struct verb verb_init, verb_import_idx, verb_import_csv, verb_data, verb_data_remove;
+extern const struct verb verb_invite, verb_trust_add, verb_trust_list, verb_trust_remove, verb_trust_request,
+    verb_trust_install;
+extern const struct verb verb_serve, verb_status, verb_requests, verb_show, verb_approve, verb_deny,
+    verb_revoke, verb_policy;
+extern const struct verb verb_version;
+
+int main(int argc, char **argv)
+{
+    const struct verb verbs[] = {
+        verb_init,          verb_import_idx,    verb_import_csv,
+        verb_data,          verb_data_remove,   verb_invite,
+        verb_trust_add,     verb_trust_list,    verb_trust_remove,
+        verb_trust_request, verb_trust_install, verb_serve,
+        verb_status,        verb_requests,      verb_show,
+        verb_approve,       verb_deny,          verb_revoke,
+        verb_policy,        verb_version,       {0},
+    };
+    return verbs_main(
+        argc, argv, "DATASITE_HOME",
+        "A datasite keeps an organisation's records and trains on them only what its owner approved.", verbs);
+}
