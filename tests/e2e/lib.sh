@@ -1,0 +1,135 @@
+# Sourced by the end-to-end tests: real programs, loopback, a folder of their own, nothing left behind.
+# shellcheck shell=bash
+# Environment: DATASITE_BIN, DATASITE_SOURCE_DIR (set by ctest).
+set -euo pipefail
+
+: "${DATASITE_BIN:?}" "${DATASITE_SOURCE_DIR:?}"
+export DATASITE_BIN
+scripts=$DATASITE_SOURCE_DIR/scripts
+datasite=$DATASITE_BIN/datasite
+orchestrator=$DATASITE_BIN/orchestrator
+data=$DATASITE_SOURCE_DIR/tests/data
+export NO_COLOR=1
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/datasite-e2e.XXXXXX")
+started=()
+
+# Ends what the test started, by process id, and removes its folder.
+e2e_leave() {
+  local status=$? pid
+  trap - EXIT
+  for pid in "${started[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+  for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
+  if [ $status -ne 0 ]; then
+    printf 'FAILED with status %s; what the programs said:\n' $status
+    find "$work" -name '*.log' -size +0 -exec sh -c 'echo "--- $1"; tail -n 25 "$1"' _ {} \;
+  fi
+  rm -rf "$work"
+  exit $status
+}
+trap e2e_leave EXIT
+
+fail() {
+  printf 'FAIL: %s\n' "$*"
+  exit 1
+}
+
+# expect_text FILE TEXT: the file has the text somewhere.
+expect_text() { grep -qF -- "$2" "$1" || fail "'$2' is not in $(basename "$1"): $(cat "$1")"; }
+expect_no_text() { ! grep -qF -- "$2" "$1" || fail "'$2' is in $(basename "$1")"; }
+
+# expect_status STATUS COMMAND...: runs it, output in $work/out.log and $work/err.log.
+expect_status() {
+  local wanted=$1 status=0
+  shift
+  "$@" >"$work/out.log" 2>"$work/err.log" </dev/null || status=$?
+  [ $status -eq "$wanted" ] || fail "'$*' ended with $status, expected $wanted: $(tail -n 5 "$work/err.log")"
+}
+
+# await SECONDS COMMAND...: until the command succeeds.
+await() {
+  local tries=$(($1 * 20))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    tries=$((tries - 1))
+    [ $tries -gt 0 ] || fail "waited too long for: $*"
+    sleep 0.05
+  done
+}
+
+# A run of COUNT free ports below the ephemeral range; different tests start at different places.
+free_ports() {
+  local count=$1 base tries=0 taken
+  while [ $tries -lt 50 ]; do
+    base=$((20000 + (RANDOM * 7 + $$) % 12000))
+    taken=$(ss -Htan | awk '{print $4}' | sed 's/.*://' | awk -v a="$base" -v b=$((base + count)) '$1 >= a && $1 < b' | wc -l)
+    if [ "$taken" -eq 0 ]; then
+      printf '%s\n' "$base"
+      return
+    fi
+    tries=$((tries + 1))
+  done
+  fail "no $count free ports were found"
+}
+
+# make_sites N PORT: homes with their part of the small subset, known to one orchestrator; no daemons.
+make_sites() {
+  local i line
+  "$orchestrator" --home "$work/orchestrator" init --name researcher >/dev/null
+  line=$("$orchestrator" --home "$work/orchestrator" invite)
+  for ((i = 1; i <= $1; i++)); do
+    "$datasite" --home "$work/site-$i" init --name "Part $i" --listen "tcp://127.0.0.1:$(($2 + i - 1))" >/dev/null
+    "$datasite" --home "$work/site-$i" import idx "$data/subset-train-images.idx3" "$data/subset-train-labels.idx1" \
+      --name mnist --partition iid --part "$i/$1" >/dev/null
+    "$datasite" --home "$work/site-$i" trust add "$line" >/dev/null
+    "$datasite" --home "$work/site-$i" invite | "$orchestrator" --home "$work/orchestrator" sites add - >/dev/null
+  done
+}
+
+# serve N: starts the daemon of site N; its process id is in $served.
+serve() {
+  "$datasite" --home "$work/site-$1" serve >"$work/serve-$1.log" 2>&1 &
+  served=$!
+  started+=("$served")
+  await 10 "$datasite" --home "$work/site-$1" status
+  await 10 listens "$served"
+}
+listens() { ss -Htlnp | grep -q "pid=$1,"; }
+
+# approve_all_policy N [ROUNDS]: a policy that approves the orchestrator's jobs.
+approve_all_policy() {
+  local fingerprint
+  fingerprint=$("$orchestrator" --home "$work/orchestrator" invite | grep -oE 'sha256:[0-9a-f]{64}')
+  cat >"$work/site-$1/policy.yaml" <<YAML
+default: ask
+rules:
+  - {name: test, action: approve, requesters: ["$fingerprint"], max_rounds: ${2:-50}, max_runs: 1}
+YAML
+}
+
+# write_job FILE SITES ROUNDS [EXTRA LINES]: a job for sites 1 to SITES.
+write_job() {
+  local i
+  {
+    cat <<YAML
+job: test
+dataset: mnist
+model: {kind: softmax-regression}
+training: ${training:-{optimizer: lbfgs, local_iterations: 10\}}
+federation: {rounds: $3, min_sites: ${min_sites:-$2}, round_deadline: ${round_deadline:-20s}}
+expires: ${expires:-$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ)}
+${4:-}
+sites:
+YAML
+    for ((i = 1; i <= $2; i++)); do
+      "$datasite" --home "$work/site-$i" invite |
+        sed -E 's/^datasite (".*") (\S+) (sha256:[0-9a-f]{64})$/  - {name: \1, endpoint: "\2", fingerprint: "\3"}/'
+    done
+  } >"$1"
+}
+
+# pending_job N: the id of the job that waits at site N.
+pending_job() {
+  "$datasite" --home "$work/site-$1" requests --json |
+    /usr/bin/python3 -c 'import json,sys; print(next(j["job_id"] for j in json.load(sys.stdin) if j["state"] == "pending"))'
+}
