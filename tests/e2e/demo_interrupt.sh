@@ -4,6 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 port=$(free_ports 2)
 # A process group of its own, as a terminal would give it.
+# shellcheck disable=SC2016
 setsid bash -c 'trap - INT; exec "$0" "$@"' "$scripts/demo" --dataset subset --rounds 50 --port "$port" \
   --dir "$work/launch" --out "$work/run" >"$work/demo.log" 2>"$work/demo-err.log" &
 demo=$!

@@ -5,7 +5,7 @@ set -euo pipefail
 
 : "${DATASITE_BIN:?}" "${DATASITE_SOURCE_DIR:?}"
 export DATASITE_BIN
-scripts=$DATASITE_SOURCE_DIR/scripts
+export scripts=$DATASITE_SOURCE_DIR/scripts
 datasite=$DATASITE_BIN/datasite
 orchestrator=$DATASITE_BIN/orchestrator
 data=$DATASITE_SOURCE_DIR/tests/data
