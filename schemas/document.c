@@ -140,6 +140,11 @@ struct error *document_parse(const char *text, size_t bytes, size_t limit, const
     struct document *document = NULL;
     if (bytes > limit)
         FAIL(ERROR_LIMIT, "%s has %zu bytes; at most %zu are allowed.", where, bytes, limit);
+    /* libyaml would take it for the first character of a key. */
+    if (bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        text += 3;
+        bytes -= 3;
+    }
     TRY(document_scan(text, bytes, where));
     document = calloc(1, sizeof(*document));
     if (document == NULL)

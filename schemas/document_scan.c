@@ -10,11 +10,11 @@ static struct error *document_scan_error(const char *where, size_t line, size_t 
     return error_new(ERROR_INVALID, "%s:%zu:%zu: %s", where, line + 1, column + 1, what);
 }
 
-static const char *document_scan_byte(const char *text, size_t bytes, size_t length, uint32_t point)
+static const char *document_scan_byte(const char *text, size_t at, size_t length, uint32_t point)
 {
     if (length == 0)
-        return (uint8_t)text[0] >= 0xfe && bytes > 1 ? "the file must be UTF-8 text; this looks like UTF-16."
-                                                     : "the file must be UTF-8 text; this byte is not.";
+        return at == 0 && (uint8_t)text[0] >= 0xfe ? "the file must be UTF-8 text; this looks like UTF-16."
+                                                   : "the file must be UTF-8 text; this byte is not.";
     if (point == 0)
         return "the file must be text; a NUL byte is here.";
     return "a control or direction character is here; the file must show what it says.";
@@ -24,14 +24,13 @@ static struct error *document_scan_bytes(const char *text, size_t bytes, const c
 {
     size_t line = 0;
     size_t column = 0;
-    size_t at = bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    size_t at = 0;
     while (at < bytes) {
         uint32_t point = 0;
         size_t length = text_character(text + at, bytes - at, &point);
         bool blank = length == 1 && (point == '\t' || point == '\n' || point == '\r');
         if (length == 0 || (!blank && !text_character_printable(point)))
-            return document_scan_error(where, line, column,
-                                       document_scan_byte(text + at, bytes - at, length, point));
+            return document_scan_error(where, line, column, document_scan_byte(text, at, length, point));
         bool half_of_crlf = point == '\r' && at + 1 < bytes && text[at + 1] == '\n';
         if (point == '\n' || (point == '\r' && !half_of_crlf)) {
             line++;
