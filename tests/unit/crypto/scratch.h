@@ -2,14 +2,8 @@
  */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "schemas/error.h"
+#include "tests/unit/cmocka_all.h"
 
 #include <sys/types.h>
 

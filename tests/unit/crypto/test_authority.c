@@ -1,88 +1,8 @@
-#include "crypto/authority.h"
+#include "consortium.h"
 
-#include "forge.h"
-#include "scratch.h"
-
-#include <fcntl.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-/* An authority in <scratch>/ca and an identity in <scratch>/keys. */
-struct consortium {
-    char ca[SCRATCH_PATH_BYTES];
-    char keys[SCRATCH_PATH_BYTES];
-    struct authority *authority;
-    struct identity *identity;
-    char *request;
-};
-
-static struct consortium consortium_new(const char *directory)
-{
-    struct consortium consortium = {0};
-    succeeds(authority_create(scratch_path(directory, "ca", consortium.ca), "site", &consortium.authority));
-    succeeds(identity_create(scratch_path(directory, "keys", consortium.keys), "site", &consortium.identity));
-    succeeds(identity_request(consortium.identity, &consortium.request));
-    return consortium;
-}
-
-static void consortium_free(struct consortium *consortium)
-{
-    authority_free(consortium->authority);
-    identity_free(consortium->identity);
-    free(consortium->request);
-}
-
-static X509 *consortium_certificate(const struct consortium *consortium)
-{
-    char path[SCRATCH_PATH_BYTES];
-    return forge_read_certificate(scratch_path(consortium->ca, "ca.crt", path));
-}
-
-static X509_CRL *consortium_list(const struct consortium *consortium)
-{
-    char path[SCRATCH_PATH_BYTES];
-    return forge_read_list(scratch_path(consortium->ca, "ca.crl", path));
-}
-
-static size_t consortium_issued(const struct consortium *consortium)
-{
-    char path[SCRATCH_PATH_BYTES];
-    return scratch_entries(scratch_path(consortium->ca, "issued", path));
-}
-
-static X509 *issued(struct consortium *consortium, int days)
-{
-    struct site_id id;
-    char *pem = NULL;
-    succeeds(authority_issue(consortium->authority, consortium->request, days, &id, &pem));
-    assert_true(site_id_equal(&id, identity_id(consortium->identity)));
-    X509 *leaf = forge_read_certificate_text(pem);
-    free(pem);
-    return leaf;
-}
-
-/* What a verifier says who knows ca.crt and, if wanted, ca.crl. */
-static int verified(const struct consortium *consortium, X509 *leaf, bool with_list)
-{
-    X509 *certificate = consortium_certificate(consortium);
-    X509_CRL *list = with_list ? consortium_list(consortium) : NULL;
-    int result = forge_verify(leaf, certificate, list);
-    X509_free(certificate);
-    X509_CRL_free(list);
-    return result;
-}
-
-static long list_number(X509_CRL *list)
-{
-    ASN1_INTEGER *number = X509_CRL_get_ext_d2i(list, NID_crl_number, NULL, NULL);
-    assert_non_null(number);
-    long value = ASN1_INTEGER_get(number);
-    ASN1_INTEGER_free(number);
-    return value;
-}
 
 static void test_authority_create_closes_directory_and_key(void **state)
 {
@@ -135,8 +55,8 @@ static void test_authority_create_over_another_is_refused_and_keeps_it(void **st
 static void test_authority_issue_leaf_verifies_against_certificate_and_list(void **state)
 {
     struct consortium consortium = consortium_new(*state);
-    X509 *leaf = issued(&consortium, IDENTITY_DAYS);
-    assert_int_equal(verified(&consortium, leaf, true), X509_V_OK);
+    X509 *leaf = consortium_leaf(&consortium, IDENTITY_DAYS);
+    assert_int_equal(consortium_verify(&consortium, leaf, true), X509_V_OK);
     assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(leaf), identity_openssl_key(consortium.identity)), 1);
     assert_int_equal(X509_check_ca(leaf), 0);
     assert_int_equal(X509_get_key_usage(leaf), KU_DIGITAL_SIGNATURE);
@@ -152,8 +72,8 @@ static void test_authority_issue_of_another_authority_does_not_verify(void **sta
     struct consortium mine = consortium_new(*state);
     assert_int_equal(mkdir(scratch_path(*state, "other", directory), 0700), 0);
     struct consortium other = consortium_new(directory);
-    X509 *leaf = issued(&other, 1);
-    assert_int_not_equal(verified(&mine, leaf, false), X509_V_OK);
+    X509 *leaf = consortium_leaf(&other, 1);
+    assert_int_not_equal(consortium_verify(&mine, leaf, false), X509_V_OK);
     X509_free(leaf);
     consortium_free(&mine);
     consortium_free(&other);
@@ -169,7 +89,7 @@ static void test_authority_issue_then_install_gives_a_working_identity(void **st
     succeeds(identity_install(consortium.keys, chain));
     succeeds(identity_load(consortium.keys, &loaded));
     assert_true(site_id_equal(identity_id(loaded), identity_id(consortium.identity)));
-    assert_int_equal(verified(&consortium, identity_openssl_certificate(loaded), true), X509_V_OK);
+    assert_int_equal(consortium_verify(&consortium, identity_openssl_certificate(loaded), true), X509_V_OK);
     identity_free(loaded);
     free(chain);
     consortium_free(&consortium);
@@ -181,8 +101,8 @@ static void test_authority_issue_after_load_verifies(void **state)
     authority_free(consortium.authority);
     consortium.authority = NULL;
     succeeds(authority_load(consortium.ca, &consortium.authority));
-    X509 *leaf = issued(&consortium, 1);
-    assert_int_equal(verified(&consortium, leaf, true), X509_V_OK);
+    X509 *leaf = consortium_leaf(&consortium, 1);
+    assert_int_equal(consortium_verify(&consortium, leaf, true), X509_V_OK);
     X509_free(leaf);
     consortium_free(&consortium);
 }
@@ -193,7 +113,7 @@ static void test_authority_issue_days_are_kept(void **state)
     struct consortium consortium = consortium_new(*state);
     for (size_t i = 0; i < 3; i++) {
         time_t before = time(NULL) + days[i] * 86400 - 1;
-        X509 *leaf = issued(&consortium, days[i]);
+        X509 *leaf = consortium_leaf(&consortium, days[i]);
         time_t after = time(NULL) + days[i] * 86400 + 1;
         assert_true(X509_cmp_time(X509_get0_notAfter(leaf), &before) > 0);
         assert_true(X509_cmp_time(X509_get0_notAfter(leaf), &after) < 0);
@@ -377,220 +297,12 @@ static void test_authority_issue_unfit_names_are_refused(void **state)
     consortium_free(&consortium);
 }
 
-static void test_authority_revoke_appears_in_the_list(void **state)
-{
-    struct consortium consortium = consortium_new(*state);
-    X509_CRL *before = consortium_list(&consortium);
-    X509 *leaf = issued(&consortium, 30);
-    assert_int_equal(verified(&consortium, leaf, true), X509_V_OK);
-    succeeds(authority_revoke(consortium.authority, identity_id(consortium.identity)));
-    assert_int_equal(verified(&consortium, leaf, true), X509_V_ERR_CERT_REVOKED);
-    X509_CRL *after = consortium_list(&consortium);
-    assert_int_equal(list_number(before), 1);
-    assert_int_equal(list_number(after), 2);
-    X509_CRL_free(before);
-    X509_CRL_free(after);
-    X509_free(leaf);
-    consortium_free(&consortium);
-}
-
-static void test_authority_revoke_takes_every_certificate_of_the_site_and_no_other(void **state)
-{
-    char keys[SCRATCH_PATH_BYTES];
-    struct consortium consortium = consortium_new(*state);
-    struct identity *other = NULL;
-    struct site_id id;
-    char *request = NULL;
-    char *pem = NULL;
-    succeeds(identity_create(scratch_path(*state, "other", keys), "other", &other));
-    succeeds(identity_request(other, &request));
-    succeeds(authority_issue(consortium.authority, request, 30, &id, &pem));
-    X509 *kept = forge_read_certificate_text(pem);
-    X509 *first = issued(&consortium, 30);
-    X509 *second = issued(&consortium, 60);
-    succeeds(authority_revoke(consortium.authority, identity_id(consortium.identity)));
-    assert_int_equal(verified(&consortium, first, true), X509_V_ERR_CERT_REVOKED);
-    assert_int_equal(verified(&consortium, second, true), X509_V_ERR_CERT_REVOKED);
-    assert_int_equal(verified(&consortium, kept, true), X509_V_OK);
-    X509_free(kept);
-    X509_free(first);
-    X509_free(second);
-    free(request);
-    free(pem);
-    identity_free(other);
-    consortium_free(&consortium);
-}
-
-static void test_authority_revoke_twice_lists_a_certificate_once(void **state)
-{
-    struct consortium consortium = consortium_new(*state);
-    X509 *first = issued(&consortium, 30);
-    succeeds(authority_revoke(consortium.authority, identity_id(consortium.identity)));
-    X509 *second = issued(&consortium, 30);
-    assert_int_equal(verified(&consortium, second, true), X509_V_OK);
-    succeeds(authority_revoke(consortium.authority, identity_id(consortium.identity)));
-    assert_int_equal(verified(&consortium, first, true), X509_V_ERR_CERT_REVOKED);
-    assert_int_equal(verified(&consortium, second, true), X509_V_ERR_CERT_REVOKED);
-    X509_CRL *list = consortium_list(&consortium);
-    assert_int_equal(sk_X509_REVOKED_num(X509_CRL_get_REVOKED(list)), 2);
-    X509_CRL_free(list);
-    X509_free(first);
-    X509_free(second);
-    consortium_free(&consortium);
-}
-
-static void test_authority_revoke_stranger_is_not_found(void **state)
-{
-    char path[SCRATCH_PATH_BYTES];
-    char fingerprint[FINGERPRINT_BYTES];
-    struct consortium consortium = consortium_new(*state);
-    struct site_id stranger = {{{1}}};
-    X509_free(issued(&consortium, 1));
-    char *before = scratch_read(scratch_path(consortium.ca, "ca.crl", path), NULL);
-    site_id_format(&stranger, fingerprint);
-    fails_saying(authority_revoke(consortium.authority, &stranger), ERROR_NOT_FOUND, fingerprint);
-    char *after = scratch_read(path, NULL);
-    assert_string_equal(before, after);
-    free(before);
-    free(after);
-    consortium_free(&consortium);
-}
-
-static void test_authority_revoke_damaged_record_is_an_error(void **state)
-{
-    char path[SCRATCH_PATH_BYTES];
-    struct consortium consortium = consortium_new(*state);
-    X509_free(issued(&consortium, 1));
-    scratch_write(scratch_path(consortium.ca, "issued/00000000000000000000000000000000.pem", path), "x", 1,
-                  0644);
-    fails_saying(authority_revoke(consortium.authority, identity_id(consortium.identity)), ERROR_CORRUPT,
-                 path);
-    consortium_free(&consortium);
-}
-
-static void test_authority_revoke_ignores_what_a_crash_left(void **state)
-{
-    char path[SCRATCH_PATH_BYTES];
-    struct consortium consortium = consortium_new(*state);
-    X509_free(issued(&consortium, 1));
-    scratch_write(scratch_path(consortium.ca, "issued/00000000000000000000000000000000.pem.a8Xz0q", path),
-                  "x", 1, 0600);
-    succeeds(authority_revoke(consortium.authority, identity_id(consortium.identity)));
-    consortium_free(&consortium);
-}
-
-static void test_authority_revoke_while_another_works_is_busy(void **state)
-{
-    struct consortium consortium = consortium_new(*state);
-    X509 *leaf = issued(&consortium, 1);
-    int lock = open(consortium.ca, O_RDONLY | O_DIRECTORY);
-    assert_int_equal(flock(lock, LOCK_EX), 0);
-    fails(authority_revoke(consortium.authority, identity_id(consortium.identity)), ERROR_BUSY);
-    assert_int_equal(verified(&consortium, leaf, true), X509_V_OK);
-    assert_int_equal(close(lock), 0);
-    succeeds(authority_revoke(consortium.authority, identity_id(consortium.identity)));
-    X509_free(leaf);
-    consortium_free(&consortium);
-}
-
-static void test_authority_list_is_good_for_thirty_days(void **state)
-{
-    struct consortium consortium = consortium_new(*state);
-    X509_CRL *list = consortium_list(&consortium);
-    time_t now = time(NULL);
-    time_t early = now + 30 * 86400 - 3600;
-    time_t late = now + 30 * 86400 + 3600;
-    assert_true(X509_cmp_time(X509_CRL_get0_nextUpdate(list), &early) > 0);
-    assert_true(X509_cmp_time(X509_CRL_get0_nextUpdate(list), &late) < 0);
-    assert_true(X509_cmp_time(X509_CRL_get0_lastUpdate(list), &now) < 0);
-    X509_CRL_free(list);
-    consortium_free(&consortium);
-}
-
-/* Signs ca.crl again with another date of next issue, by any key. */
-static void resign_list(const struct consortium *consortium, EVP_PKEY *key, time_t next)
-{
-    char path[SCRATCH_PATH_BYTES];
-    X509_CRL *list = consortium_list(consortium);
-    ASN1_TIME *date = ASN1_TIME_set(NULL, next);
-    assert_int_equal(X509_CRL_set1_nextUpdate(list, date), 1);
-    assert_true(X509_CRL_sign(list, key, NULL) > 0);
-    BIO *file = BIO_new_file(scratch_path(consortium->ca, "ca.crl", path), "wb");
-    assert_int_equal(PEM_write_bio_X509_CRL(file, list), 1);
-    BIO_free(file);
-    ASN1_TIME_free(date);
-    X509_CRL_free(list);
-}
-
-static void test_authority_load_expired_list_is_signed_again_with_its_entries(void **state)
-{
-    char path[SCRATCH_PATH_BYTES];
-    struct consortium consortium = consortium_new(*state);
-    struct authority *loaded = NULL;
-    X509 *leaf = issued(&consortium, 30);
-    succeeds(authority_revoke(consortium.authority, identity_id(consortium.identity)));
-    EVP_PKEY *key = forge_read_key(scratch_path(consortium.ca, "ca.key", path));
-    resign_list(&consortium, key, time(NULL) - 60);
-    assert_int_equal(verified(&consortium, leaf, true), X509_V_ERR_CRL_HAS_EXPIRED);
-    succeeds(authority_load(consortium.ca, &loaded));
-    assert_int_equal(verified(&consortium, leaf, true), X509_V_ERR_CERT_REVOKED);
-    X509_CRL *list = consortium_list(&consortium);
-    assert_int_equal(list_number(list), 3);
-    assert_true(X509_cmp_current_time(X509_CRL_get0_nextUpdate(list)) > 0);
-    X509_CRL_free(list);
-    EVP_PKEY_free(key);
-    X509_free(leaf);
-    authority_free(loaded);
-    consortium_free(&consortium);
-}
-
-static void test_authority_load_good_list_is_left_alone(void **state)
-{
-    char path[SCRATCH_PATH_BYTES];
-    struct consortium consortium = consortium_new(*state);
-    struct authority *loaded = NULL;
-    char *before = scratch_read(scratch_path(consortium.ca, "ca.crl", path), NULL);
-    succeeds(authority_load(consortium.ca, &loaded));
-    char *after = scratch_read(path, NULL);
-    assert_string_equal(before, after);
-    free(before);
-    free(after);
-    authority_free(loaded);
-    consortium_free(&consortium);
-}
-
-static void refuses_to_load(const struct consortium *consortium, enum error_code code, const char *text)
-{
-    struct authority *loaded = NULL;
-    fails_saying(authority_load(consortium->ca, &loaded), code, text);
-    assert_null(loaded);
-}
-
-static void test_authority_load_list_of_another_signer_is_refused(void **state)
-{
-    struct consortium consortium = consortium_new(*state);
-    EVP_PKEY *other = forge_key("ED25519");
-    resign_list(&consortium, other, time(NULL) + 86400);
-    refuses_to_load(&consortium, ERROR_CORRUPT, "ca.crl");
-    EVP_PKEY_free(other);
-    consortium_free(&consortium);
-}
-
-static void test_authority_load_missing_list_is_refused(void **state)
-{
-    char path[SCRATCH_PATH_BYTES];
-    struct consortium consortium = consortium_new(*state);
-    assert_int_equal(remove(scratch_path(consortium.ca, "ca.crl", path)), 0);
-    refuses_to_load(&consortium, ERROR_NOT_FOUND, "ca.crl");
-    consortium_free(&consortium);
-}
-
 static void test_authority_load_open_permissions_are_refused(void **state)
 {
     char path[SCRATCH_PATH_BYTES];
     struct consortium consortium = consortium_new(*state);
     assert_int_equal(chmod(scratch_path(consortium.ca, "ca.key", path), 0644), 0);
-    refuses_to_load(&consortium, ERROR_UNTRUSTED, "chmod 600");
+    consortium_refuses_to_load(&consortium, ERROR_UNTRUSTED, "chmod 600");
     consortium_free(&consortium);
 }
 
@@ -603,7 +315,7 @@ static void test_authority_load_certificate_of_another_key_is_refused(void **sta
     struct consortium other = consortium_new(directory);
     char *pem = scratch_read(scratch_path(other.ca, "ca.crt", path), NULL);
     scratch_write(scratch_path(consortium.ca, "ca.crt", path), pem, strlen(pem), 0644);
-    refuses_to_load(&consortium, ERROR_UNTRUSTED, path);
+    consortium_refuses_to_load(&consortium, ERROR_UNTRUSTED, path);
     free(pem);
     consortium_free(&consortium);
     consortium_free(&other);
@@ -617,7 +329,7 @@ static void test_authority_load_leaf_in_place_of_its_certificate_is_refused(void
     X509 *leaf = forge_plain(key);
     char *pem = forge_pem(leaf, NULL);
     scratch_write(scratch_path(consortium.ca, "ca.crt", path), pem, strlen(pem), 0644);
-    refuses_to_load(&consortium, ERROR_UNTRUSTED, path);
+    consortium_refuses_to_load(&consortium, ERROR_UNTRUSTED, path);
     free(pem);
     X509_free(leaf);
     EVP_PKEY_free(key);
@@ -669,7 +381,7 @@ static void test_authority_issue_does_not_outlive_the_authority(void **state)
     authority_free(consortium.authority);
     consortium.authority = NULL;
     succeeds(authority_load(consortium.ca, &consortium.authority));
-    X509 *leaf = issued(&consortium, 30);
+    X509 *leaf = consortium_leaf(&consortium, 30);
     assert_int_equal(ASN1_TIME_compare(X509_get0_notAfter(leaf), X509_get0_notAfter(short_lived)), 0);
     X509_free(leaf);
     free(text);
@@ -696,18 +408,6 @@ int main(void)
         SCRATCH_TEST(test_authority_issue_ignores_extensions_that_are_asked_for),
         SCRATCH_TEST(test_authority_issue_for_a_key_of_another_kind_is_refused),
         SCRATCH_TEST(test_authority_issue_unfit_names_are_refused),
-        SCRATCH_TEST(test_authority_revoke_appears_in_the_list),
-        SCRATCH_TEST(test_authority_revoke_takes_every_certificate_of_the_site_and_no_other),
-        SCRATCH_TEST(test_authority_revoke_twice_lists_a_certificate_once),
-        SCRATCH_TEST(test_authority_revoke_stranger_is_not_found),
-        SCRATCH_TEST(test_authority_revoke_damaged_record_is_an_error),
-        SCRATCH_TEST(test_authority_revoke_ignores_what_a_crash_left),
-        SCRATCH_TEST(test_authority_revoke_while_another_works_is_busy),
-        SCRATCH_TEST(test_authority_list_is_good_for_thirty_days),
-        SCRATCH_TEST(test_authority_load_expired_list_is_signed_again_with_its_entries),
-        SCRATCH_TEST(test_authority_load_good_list_is_left_alone),
-        SCRATCH_TEST(test_authority_load_list_of_another_signer_is_refused),
-        SCRATCH_TEST(test_authority_load_missing_list_is_refused),
         SCRATCH_TEST(test_authority_load_open_permissions_are_refused),
         SCRATCH_TEST(test_authority_load_certificate_of_another_key_is_refused),
         SCRATCH_TEST(test_authority_load_leaf_in_place_of_its_certificate_is_refused),
