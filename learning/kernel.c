@@ -18,6 +18,8 @@ const struct kernel *kernel_select(enum kernel_isa isa)
     case KERNEL_AVX512:
         return NULL;
 #endif
+    case KERNEL_BLAS:
+        return &kernel_blas;
     }
     return NULL;
 }
@@ -30,6 +32,11 @@ const struct kernel *kernel_best(void)
     return kernel == NULL ? &kernel_plain : kernel;
 }
 
+const struct kernel *kernel_for_classes(size_t classes)
+{
+    return classes >= KERNEL_BLAS_CLASSES ? &kernel_blas : kernel_best();
+}
+
 const char *kernel_isa_name(enum kernel_isa isa)
 {
     switch (isa) {
@@ -39,6 +46,8 @@ const char *kernel_isa_name(enum kernel_isa isa)
         return "avx2";
     case KERNEL_AVX512:
         return "avx512";
+    case KERNEL_BLAS:
+        return "blas";
     }
     return "unknown";
 }

@@ -34,8 +34,12 @@
 #endif
 #define KERNEL_INLINE static inline __attribute__((always_inline))
 
-/* From slowest to fastest. */
-enum kernel_isa { KERNEL_PLAIN, KERNEL_AVX2, KERNEL_AVX512 };
+/* Instruction sets from slowest to fastest, then OpenBLAS, which brings its own. */
+enum kernel_isa { KERNEL_PLAIN, KERNEL_AVX2, KERNEL_AVX512, KERNEL_BLAS };
+
+/* From this many classes on, turning a batch into one matrix of floats and multiplying it with OpenBLAS
+ * measures faster than the kernels here; below, three times slower at 10 classes and level at 100. */
+#define KERNEL_BLAS_CLASSES 128
 
 struct kernel_batch {
     enum matrix_type type;
@@ -47,6 +51,7 @@ struct kernel_batch {
     size_t classes;        /* k */
     size_t feature_stride; /* D */
     size_t class_stride;   /* K */
+    float *tile;           /* [count × D], scratch of KERNEL_BLAS, which alone reads it */
 };
 
 struct kernel {
@@ -75,10 +80,17 @@ struct kernel {
 /* The kernels of one instruction set; NULL when this processor or this build lacks it. */
 const struct kernel *kernel_select(enum kernel_isa isa);
 
-/* The fastest kernels that this processor has. Never NULL. */
+/* The fastest kernels of our own that this processor has. Never NULL. */
 const struct kernel *kernel_best(void);
 
-/* "plain", "avx2", "avx512". */
+/* What to use for models of this many classes: kernel_best or KERNEL_BLAS. Never NULL. */
+const struct kernel *kernel_for_classes(size_t classes);
+
+/* Holds OpenBLAS, in the whole process, to one thread, without which its sums could depend on the number of
+ * processors. Comes before the first use of KERNEL_BLAS; may be repeated. */
+void kernel_blas_prepare(void);
+
+/* "plain", "avx2", "avx512", "blas". */
 const char *kernel_isa_name(enum kernel_isa isa);
 
 /* size rounded up to a multiple of KERNEL_LANES. */
@@ -95,6 +107,7 @@ static inline float kernel_scale(enum matrix_type type)
 
 /* The tables behind kernel_select, each compiled with the flags of its own instruction set. */
 extern const struct kernel kernel_plain;
+extern const struct kernel kernel_blas;
 #if defined(__x86_64__)
 extern const struct kernel kernel_avx2;
 extern const struct kernel kernel_avx512;

@@ -43,7 +43,7 @@ struct softmax_problem {
     const uint16_t *labels;          /* labels[row of the array]; not read by softmax_predict */
     size_t classes;                  /* k */
     double l2;                       /* >= 0, finite */
-    const struct kernel *kernel;     /* NULL: kernel_best() */
+    const struct kernel *kernel;     /* NULL: kernel_for_classes(classes) */
     const struct parallel *parallel; /* NULL: this thread alone */
 };
 

@@ -11,6 +11,7 @@
 struct softmax_slot {
     const void *rows[KERNEL_BLOCK_ROWS + PASS_AHEAD];
     uint16_t labels[KERNEL_BLOCK_ROWS];
+    float *tile;     /* [KERNEL_BLOCK_ROWS × D], for KERNEL_BLAS, else NULL */
     float *logits;   /* [KERNEL_BLOCK_ROWS × K] */
     float *gradient; /* [values], of one block */
     double *sum;     /* [values], over the blocks of this slot; NULL when no run has two blocks */
@@ -44,9 +45,12 @@ static bool pass_slot_fill(const struct softmax_pass *pass, struct softmax_slot 
 {
     slot->logits = pass_array(KERNEL_BLOCK_ROWS * pass->class_stride, sizeof(float));
     slot->gradient = pass_array(pass->values, sizeof(float));
+    bool tiled = pass->kernel->isa == KERNEL_BLAS;
+    slot->tile = tiled ? pass_array(KERNEL_BLOCK_ROWS * pass->feature_stride, sizeof(float)) : NULL;
     bool single = pass->max_rows <= KERNEL_BLOCK_ROWS;
     slot->sum = single ? NULL : pass_array(pass->values, sizeof(double));
-    return slot->logits != NULL && slot->gradient != NULL && (single || slot->sum != NULL);
+    return slot->logits != NULL && slot->gradient != NULL && (!tiled || slot->tile != NULL) &&
+           (single || slot->sum != NULL);
 }
 
 struct error *softmax_pass_new(const struct softmax_problem *problem, size_t max_rows,
@@ -57,7 +61,9 @@ struct error *softmax_pass_new(const struct softmax_problem *problem, size_t max
     if (pass == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to train this model.");
     pass->problem = problem;
-    pass->kernel = problem->kernel == NULL ? kernel_best() : problem->kernel;
+    pass->kernel = problem->kernel == NULL ? kernel_for_classes(problem->classes) : problem->kernel;
+    if (pass->kernel->isa == KERNEL_BLAS)
+        kernel_blas_prepare();
     pass->features = problem->rows.features;
     pass->classes = problem->classes;
     pass->feature_stride = kernel_pad(pass->features);
@@ -85,6 +91,7 @@ void softmax_pass_free(struct softmax_pass *pass)
     if (pass == NULL)
         return;
     for (size_t i = 0; pass->slot != NULL && i < pass->slots; i++) {
+        free(pass->slot[i].tile);
         free(pass->slot[i].logits);
         free(pass->slot[i].gradient);
         free(pass->slot[i].sum);
@@ -135,6 +142,7 @@ static struct kernel_batch pass_forward(const struct softmax_pass *pass, struct 
         .classes = pass->classes,
         .feature_stride = pass->feature_stride,
         .class_stride = pass->class_stride,
+        .tile = slot->tile,
     };
     pass->kernel->forward(&batch, pass->model, pass->model + pass->classes * pass->feature_stride,
                           slot->logits);

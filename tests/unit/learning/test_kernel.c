@@ -21,7 +21,7 @@ struct bench {
     double *parameters;
     const void **rows;
     struct kernel_batch batch;
-    float *coef, *intercept, *logits, *gradient, *gradient_intercept;
+    float *coef, *intercept, *logits, *gradient, *gradient_intercept, *tile;
 };
 
 static float *floats(size_t count)
@@ -56,6 +56,8 @@ static struct bench bench_new(enum matrix_type type, size_t rows, size_t feature
     bench.logits = floats(rows * kernel_pad(classes));
     bench.gradient = floats(classes * stride);
     bench.gradient_intercept = floats(classes);
+    bench.tile = floats(rows * stride);
+    bench.batch.tile = bench.tile;
     for (size_t c = 0; c < classes; c++) {
         for (size_t j = 0; j < features; j++)
             bench.coef[c * stride + j] = (float)bench.parameters[c * features + j];
@@ -74,6 +76,7 @@ static void bench_free(struct bench *bench)
     free(bench->logits);
     free(bench->gradient);
     free(bench->gradient_intercept);
+    free(bench->tile);
 }
 
 static void near(double value, double expected, const struct bench *bench, const char *what)
@@ -178,13 +181,27 @@ static void test_kernel_avx512_floats_match_double_precision(void **state)
     check_shapes(KERNEL_AVX512, MATRIX_FLOAT32);
 }
 
+static void test_kernel_blas_bytes_match_double_precision(void **state)
+{
+    (void)state;
+    kernel_blas_prepare();
+    check_shapes(KERNEL_BLAS, MATRIX_BYTES);
+}
+
+static void test_kernel_blas_floats_match_double_precision(void **state)
+{
+    (void)state;
+    kernel_blas_prepare();
+    check_shapes(KERNEL_BLAS, MATRIX_FLOAT32);
+}
+
 /* A full block of real size, each instruction set against plain C. */
 static void test_kernel_instruction_sets_agree_with_each_other(void **state)
 {
     (void)state;
     struct bench plain = bench_new(MATRIX_BYTES, KERNEL_BLOCK_ROWS, 784, 10);
     check_batch(&kernel_plain, &plain);
-    for (int isa = KERNEL_AVX2; isa <= KERNEL_AVX512; isa++) {
+    for (int isa = KERNEL_AVX2; isa <= KERNEL_BLAS; isa++) {
         const struct kernel *kernel = kernel_select((enum kernel_isa)isa);
         if (kernel == NULL) {
             print_message("This processor has no %s: not compared.\n", kernel_isa_name((enum kernel_isa)isa));
@@ -288,6 +305,13 @@ static void test_kernel_row_result_is_independent_of_its_batch(void **state)
     }
 }
 
+static void test_kernel_for_many_classes_is_blas(void **state)
+{
+    (void)state;
+    assert_ptr_equal(kernel_for_classes(10), kernel_best());
+    assert_int_equal(kernel_for_classes(1000)->isa, KERNEL_BLAS);
+}
+
 static void test_kernel_best_is_available(void **state)
 {
     (void)state;
@@ -307,11 +331,14 @@ int main(void)
         cmocka_unit_test(test_kernel_avx2_floats_match_double_precision),
         cmocka_unit_test(test_kernel_avx512_bytes_match_double_precision),
         cmocka_unit_test(test_kernel_avx512_floats_match_double_precision),
+        cmocka_unit_test(test_kernel_blas_bytes_match_double_precision),
+        cmocka_unit_test(test_kernel_blas_floats_match_double_precision),
         cmocka_unit_test(test_kernel_instruction_sets_agree_with_each_other),
         cmocka_unit_test(test_kernel_large_logits_give_exact_probabilities),
         cmocka_unit_test(test_kernel_not_finite_logit_gives_not_finite_loss),
         cmocka_unit_test(test_kernel_step_follows_its_formula),
         cmocka_unit_test(test_kernel_row_result_is_independent_of_its_batch),
+        cmocka_unit_test(test_kernel_for_many_classes_is_blas),
         cmocka_unit_test(test_kernel_best_is_available),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

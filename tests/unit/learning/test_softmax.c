@@ -107,6 +107,31 @@ static void test_softmax_any_number_of_threads_gives_the_same_bits(void **state)
     subset_free(&subset);
 }
 
+/* Enough classes for the OpenBLAS kernels, enough rows for several blocks. */
+static void test_softmax_many_classes_on_threads_give_the_same_bits(void **state)
+{
+    (void)state;
+    struct made_rows made = made_rows_new(MATRIX_FLOAT32, 1500, 30, 200);
+    struct softmax_problem problem = made_rows_problem(&made, 0.01);
+    size_t count = softmax_parameters(30, 200);
+    double *parameters = made_parameters(&made, 0.3);
+    double *gradient[2] = {malloc(count * sizeof(double)), malloc(count * sizeof(double))};
+    double loss[2];
+    struct pool pool = {.threads = 3};
+    struct parallel parallel = pool_parallel(&pool);
+    assert_true(gradient[0] != NULL && gradient[1] != NULL);
+    assert_null(softmax_loss_gradient(&problem, parameters, &loss[0], gradient[0]));
+    problem.parallel = &parallel;
+    assert_null(softmax_loss_gradient(&problem, parameters, &loss[1], gradient[1]));
+    assert_memory_equal(&loss[0], &loss[1], sizeof(double));
+    assert_memory_equal(gradient[0], gradient[1], count * sizeof(double));
+    assert_true(fabs(loss[0] / reference_loss(&problem, parameters) - 1.0) < LOSS_TOLERANCE);
+    free(gradient[0]);
+    free(gradient[1]);
+    free(parameters);
+    made_rows_free(&made);
+}
+
 static void test_softmax_selection_equals_a_copy_of_its_rows(void **state)
 {
     (void)state;
@@ -319,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_softmax_gradient_of_floats_matches_finite_differences),
         cmocka_unit_test(test_softmax_zero_model_has_loss_of_chance),
         cmocka_unit_test(test_softmax_any_number_of_threads_gives_the_same_bits),
+        cmocka_unit_test(test_softmax_many_classes_on_threads_give_the_same_bits),
         cmocka_unit_test(test_softmax_selection_equals_a_copy_of_its_rows),
         cmocka_unit_test(test_softmax_predict_takes_the_lowest_of_equal_classes),
         cmocka_unit_test(test_softmax_confusion_counts_each_row_once),
