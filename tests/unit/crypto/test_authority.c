@@ -28,11 +28,31 @@ static void test_authority_create_certificate_is_as_specified(void **state)
     assert_non_null(basic);
     assert_int_equal(critical, 1);
     assert_true(basic->ca);
+    assert_non_null(basic->pathlen);
     assert_int_equal(ASN1_INTEGER_get(basic->pathlen), 0);
     assert_int_equal(X509_get_key_usage(certificate), KU_KEY_CERT_SIGN | KU_CRL_SIGN);
     assert_int_equal(X509_check_ca(certificate), 1);
     assert_int_equal(forge_verify(certificate, certificate, NULL), X509_V_OK);
     BASIC_CONSTRAINTS_free(basic);
+    X509_free(certificate);
+    consortium_free(&consortium);
+}
+
+/* A site may well bear the consortium's name; were the subjects the same, its leaf would look self-signed. */
+static void test_authority_create_subject_differs_from_a_leaf_of_the_same_name(void **state)
+{
+    char name[64];
+    struct consortium consortium = consortium_new(*state);
+    X509 *certificate = consortium_certificate(&consortium);
+    X509 *leaf = consortium_leaf(&consortium, 1);
+    X509_NAME *subject = X509_get_subject_name(certificate);
+    assert_int_equal(X509_NAME_get_text_by_NID(subject, NID_commonName, name, sizeof(name)), 4);
+    assert_string_equal(name, "site");
+    assert_int_equal(
+        X509_NAME_get_text_by_NID(X509_get_subject_name(leaf), NID_commonName, name, sizeof(name)), 4);
+    assert_string_equal(name, "site");
+    assert_int_not_equal(X509_NAME_cmp(subject, X509_get_subject_name(leaf)), 0);
+    X509_free(leaf);
     X509_free(certificate);
     consortium_free(&consortium);
 }
@@ -395,6 +415,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(test_authority_create_closes_directory_and_key),
         SCRATCH_TEST(test_authority_create_certificate_is_as_specified),
+        SCRATCH_TEST(test_authority_create_subject_differs_from_a_leaf_of_the_same_name),
         SCRATCH_TEST(test_authority_create_over_another_is_refused_and_keeps_it),
         SCRATCH_TEST(test_authority_issue_leaf_verifies_against_certificate_and_list),
         SCRATCH_TEST(test_authority_issue_of_another_authority_does_not_verify),

@@ -302,8 +302,9 @@ static void test_identity_load_garbage_is_refused(void **state)
     free(certificate);
 }
 
-/* Also shows that nobody is asked for a password: the test would wait for its standard input. */
-static void test_identity_load_encrypted_key_is_refused(void **state)
+/* The password stands ready on the standard input, so that a load that asks for it succeeds and is found out.
+ */
+static void test_identity_load_encrypted_key_is_refused_without_asking(void **state)
 {
     char path[SCRATCH_PATH_BYTES];
     char password[] = "secret";
@@ -314,7 +315,10 @@ static void test_identity_load_encrypted_key_is_refused(void **state)
                      1);
     BIO_free(file);
     assert_int_equal(chmod(path, 0600), 0);
+    scratch_write(scratch_path(*state, "typed", path), "secret\nsecret\n", 14, 0600);
+    assert_non_null(freopen(path, "r", stdin));
     refuses_to_load(*state, ERROR_CORRUPT, "unencrypted");
+    assert_int_equal(ftell(stdin), 0);
     identity_free(identity);
 }
 
@@ -414,7 +418,7 @@ int main(void)
         SCRATCH_TEST(test_identity_load_truncated_key_is_refused),
         SCRATCH_TEST(test_identity_load_truncated_certificate_is_refused),
         SCRATCH_TEST(test_identity_load_garbage_is_refused),
-        SCRATCH_TEST(test_identity_load_encrypted_key_is_refused),
+        SCRATCH_TEST(test_identity_load_encrypted_key_is_refused_without_asking),
         SCRATCH_TEST(test_identity_load_expired_certificate_loads_and_says_when),
         SCRATCH_TEST(test_identity_load_changed_signature_is_refused),
         SCRATCH_TEST(test_identity_load_unfit_common_name_is_refused),
