@@ -15,17 +15,19 @@ static const struct {
 
 static struct error error_no_memory = {ERROR_MEMORY, "There is not enough memory."};
 
-/* Cuts a truncated sentence back to the last whole UTF-8 character. */
+/* Drops the last character of a full sentence if vsnprintf left only a part of it. */
 static void error_trim(char *sentence)
 {
     size_t length = strlen(sentence);
     if (length + 1 < ERROR_SENTENCE_BYTES)
         return;
-    while (length > 0 && ((uint8_t)sentence[length - 1] & 0xc0) == 0x80)
-        length--;
-    if (length > 0 && ((uint8_t)sentence[length - 1] & 0x80) != 0)
-        length--;
-    sentence[length] = '\0';
+    size_t first = length - 1;
+    while (first > 0 && ((uint8_t)sentence[first] & 0xc0) == 0x80)
+        first--;
+    uint8_t lead = (uint8_t)sentence[first];
+    size_t announced = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+    if (length - first < announced)
+        sentence[first] = '\0';
 }
 
 static struct error *error_format(enum error_code code, const char *format, va_list arguments)
