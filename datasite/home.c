@@ -215,9 +215,9 @@ static struct error *home_check_words(const char *listen, const char *advertise)
 {
     struct error *err = NULL;
     if (listen != NULL)
-        TRY(endpoint_check(listen, true));
+        TRY(error_prefix(endpoint_check(listen, true), "The endpoint to listen on"));
     if (advertise != NULL)
-        TRY(endpoint_check(advertise, false));
+        TRY(error_prefix(endpoint_check(advertise, false), "The endpoint to advertise"));
 done:
     return err;
 }
