@@ -221,7 +221,7 @@ static struct error *authority_keep(const struct authority *authority, X509 *lea
     struct error *err = NULL;
     char *pem = NULL;
     char name[sizeof(AUTHORITY_ISSUED_DIRECTORY) + AUTHORITY_ISSUED_NAME_BYTES];
-    char serial[2 * CERTIFICATE_SERIAL_BYTES + 1];
+    char serial[CERTIFICATE_SERIAL_DIGITS + 1];
     TRY(certificate_serial(leaf, serial));
     (void)snprintf(name, sizeof(name), "%s/%s%s", AUTHORITY_ISSUED_DIRECTORY, serial,
                    AUTHORITY_ISSUED_SUFFIX);

@@ -73,7 +73,7 @@ done:
 static bool authority_is_issued_name(const char *name)
 {
     size_t digits = strspn(name, "0123456789abcdef");
-    return digits == 2 * CERTIFICATE_SERIAL_BYTES && strcmp(name + digits, AUTHORITY_ISSUED_SUFFIX) == 0;
+    return digits == CERTIFICATE_SERIAL_DIGITS && strcmp(name + digits, AUTHORITY_ISSUED_SUFFIX) == 0;
 }
 
 /* Adds the certificate in `path` to `revoked` if it is for `id`. */
@@ -103,8 +103,10 @@ static struct error *authority_revoke_issued(const char *issued, const struct si
     struct error *err = NULL;
     char *path = NULL;
     DIR *directory = opendir(issued);
-    if (directory == NULL)
-        TRY(error_errno(ERROR_IO, errno, "%s cannot be opened", issued));
+    if (directory == NULL) {
+        err = error_errno(ERROR_IO, errno, "%s cannot be opened", issued);
+        goto done;
+    }
     for (;;) {
         errno = 0;
         const struct dirent *entry = readdir(directory);

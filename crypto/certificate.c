@@ -61,7 +61,7 @@ static struct error *certificate_set_serial(X509 *certificate)
     return err;
 }
 
-struct error *certificate_serial(X509 *certificate, char ret_hex[static 2 * CERTIFICATE_SERIAL_BYTES + 1])
+struct error *certificate_serial(X509 *certificate, char ret_hex[static CERTIFICATE_SERIAL_DIGITS + 1])
 {
     uint8_t serial[CERTIFICATE_SERIAL_BYTES];
     BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), NULL);

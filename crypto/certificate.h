@@ -20,6 +20,7 @@
 #define CERTIFICATE_CHAIN_MAX 8 /* certificates in one file: a leaf, its issuers, and room to spare */
 #define CERTIFICATE_TEXT_BYTES_MAX 65536 /* PEM text of a chain or a request that is looked at */
 #define CERTIFICATE_SERIAL_BYTES 16      /* random, big-endian */
+#define CERTIFICATE_SERIAL_DIGITS 32     /* the same in hexadecimal */
 #define CERTIFICATE_BACKDATE_SECONDS 3600
 
 enum certificate_kind {
@@ -79,7 +80,7 @@ MUST_USE struct error *certificate_time(const ASN1_TIME *time, int64_t *ret_seco
 /* The serial number as lower-case hex digits. ERROR_UNTRUSTED if it is longer than those that are given out
  * here. */
 MUST_USE struct error *certificate_serial(X509 *certificate,
-                                          char ret_hex[static 2 * CERTIFICATE_SERIAL_BYTES + 1]);
+                                          char ret_hex[static CERTIFICATE_SERIAL_DIGITS + 1]);
 
 /* SHA-256 of the key's SubjectPublicKeyInfo, of any kind of key. */
 MUST_USE struct error *certificate_key_id(EVP_PKEY *key, struct site_id *ret_id);

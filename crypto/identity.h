@@ -42,8 +42,9 @@ MUST_USE struct error *identity_create(const char *keys_directory, const char *n
                                        struct identity **ret_identity);
 
 /* Loads both files. ERROR_UNTRUSTED for a key file with open permissions (the sentence gives the chmod
- * command), a certificate that is for another key, or a key that is not Ed25519. An expired certificate
- * loads. */
+ * command), a certificate that is for another key or was changed, or a key that is not Ed25519;
+ * ERROR_NOT_FOUND for a missing file; ERROR_CORRUPT for one that is empty, cut off, encrypted or not PEM. An
+ * expired certificate loads. */
 MUST_USE struct error *identity_load(const char *keys_directory, struct identity **ret_identity);
 
 void identity_free(struct identity *identity); /* accepts NULL */

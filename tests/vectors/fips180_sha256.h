@@ -1,5 +1,5 @@
-/* SHA-256 examples of FIPS 180-4 (NIST's "Cryptographic Standards and Guidelines: Examples with Intermediate Values"
- * and the million-a message of FIPS 180-2, appendix B.3). */
+/* SHA-256 examples of FIPS 180-4 (NIST's "Cryptographic Standards and Guidelines: Examples with Intermediate
+ * Values" and the million-a message of FIPS 180-2, appendix B.3). */
 #pragma once
 
 #include <stddef.h>
