@@ -63,12 +63,15 @@ struct error *dataset_load(struct store *store, const char *name, struct dataset
     struct error *err = NULL;
     struct dataset *dataset = NULL;
     struct dataset_info info;
+    /* The rows must be those of the digest in `info`, even if the owner exchanges the dataset right now. */
+    TRY(store_snapshot(store));
     TRY(store_dataset_find(store, name, &info));
     TRY(dataset_allocate(&info, &dataset));
     TRY(store_dataset_read(store, &info, dataset_take_chunk, dataset));
     *ret_dataset = dataset;
     dataset = NULL;
 done:
+    store_snapshot_end(store);
     dataset_free(dataset);
     return err;
 }

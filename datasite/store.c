@@ -41,6 +41,16 @@ struct error *store_version(struct store *store, uint64_t *ret_version)
     return database_version(store->database, ret_version);
 }
 
+struct error *store_snapshot(struct store *store)
+{
+    return database_run(store->database, "BEGIN");
+}
+
+void store_snapshot_end(struct store *store)
+{
+    database_rollback(store->database);
+}
+
 static const char *event_kind_word(enum event_kind kind)
 {
     static const char *const words[EVENT_KINDS] = {

@@ -29,6 +29,10 @@ void store_close(struct store *store); /* accepts NULL */
 /* Changes whenever another connection has committed. */
 MUST_USE struct error *store_version(struct store *store, uint64_t *ret_version);
 
+/* What is read between the two is of one moment, whatever other commands change meanwhile. Not inside a transaction. */
+MUST_USE struct error *store_snapshot(struct store *store);
+void store_snapshot_end(struct store *store); /* harmless without one */
+
 /* ---- datasets (store_data.c) ---- */
 
 enum dataset_kind { DATASET_BYTES, DATASET_NUMBERS };

@@ -193,6 +193,26 @@ static void test_dataset_digest_changed_byte_differs(void **state)
     store_close(store);
 }
 
+static void test_dataset_snapshot_keeps_rows_that_are_exchanged(void **state)
+{
+    struct store *store = store_with_mnist(*state), *other = workspace_store(*state);
+    struct import_request request = workspace_request("mnist");
+    struct dataset_info info, now;
+    struct digest digest;
+    must(store_snapshot(store));
+    must(store_dataset_find(store, "mnist", &info));
+    must(store_dataset_remove(other, "mnist"));
+    request.end_row = 1000;
+    (void)workspace_import(other, *state, &request);
+    must(store_dataset_digest(store, &info, &digest));
+    assert_true(digest_equal(&digest, &info.digest));
+    store_snapshot_end(store);
+    must(store_dataset_find(store, "mnist", &now));
+    assert_int_equal(now.rows, 1000);
+    store_close(store);
+    store_close(other);
+}
+
 static void test_dataset_load_unknown_name_lists_the_others(void **state)
 {
     struct store *store = store_with_mnist(*state);
@@ -222,6 +242,7 @@ int main(void)
         CASE(test_dataset_load_absurd_number_of_rows_is_corrupt),
         CASE(test_dataset_load_short_digest_is_corrupt),
         CASE(test_dataset_digest_changed_byte_differs),
+        CASE(test_dataset_snapshot_keeps_rows_that_are_exchanged),
         CASE(test_dataset_load_unknown_name_lists_the_others),
     };
     return cmocka_run_group_tests_name("dataset", tests, NULL, NULL);
