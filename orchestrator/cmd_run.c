@@ -1,0 +1,233 @@
+#include "console/interrupt.h"
+#include "console/terminal.h"
+#include "orchestrator/commands.h"
+#include "schemas/clock.h"
+
+#include <jansson.h>
+
+extern const struct verb verb_run;
+
+#define TEXT_BYTES 1024
+
+static struct {
+    const char *out, *approval_timeout, *connect_timeout, *init_model;
+    bool json, quiet;
+} run_given;
+
+/* What the callbacks draw on. */
+struct screen {
+    struct progress progress;
+    bool open; /* a progress line is there */
+};
+
+static const struct option *run_options(void)
+{
+    static const struct option options[] = {
+        {.name = "out",
+         .kind = OPTION_TEXT,
+         .target = &run_given.out,
+         .value = "DIR",
+         .help = "where the run's files go; else runs/<run-id>/ of the home"},
+        {.name = "approval-timeout",
+         .kind = OPTION_TEXT,
+         .target = &run_given.approval_timeout,
+         .value = "TIME",
+         .help = "how long to wait for the owners; else 10m"},
+        {.name = "connect-timeout",
+         .kind = OPTION_TEXT,
+         .target = &run_given.connect_timeout,
+         .value = "TIME",
+         .help = "how long to wait for sites to be reachable; else 30s"},
+        {.name = "init-model",
+         .kind = OPTION_TEXT,
+         .target = &run_given.init_model,
+         .value = "FILE",
+         .help = "the model that model.init of the job names by its SHA-256"},
+        {.name = "json", .kind = OPTION_FLAG, .target = &run_given.json, .help = "only the result, as JSON"},
+        {.name = "quiet",
+         .letter = 'q',
+         .kind = OPTION_FLAG,
+         .target = &run_given.quiet,
+         .help = "no rounds and no progress, only what is wrong"},
+        {0},
+    };
+    return options;
+}
+
+static struct error *duration(const char *text, const char *option, int *ret_seconds)
+{
+    int64_t seconds = 0;
+    if (text == NULL)
+        return NULL;
+    struct error *err = clock_parse_duration(text, &seconds);
+    if (err != NULL)
+        return error_prefix(err, "--%s", option);
+    if (seconds < 1 || seconds > 30 * 86400)
+        return error_new(ERROR_USAGE, "--%s is from 1s to 30d.", option);
+    *ret_seconds = (int)seconds;
+    return NULL;
+}
+
+static void close_progress(struct screen *screen)
+{
+    if (screen->open)
+        progress_end(&screen->progress);
+    screen->open = false;
+}
+
+static void draw_progress(struct screen *screen, const struct orchestrator_event *event)
+{
+    char note[128];
+    if (run_given.quiet || run_given.json || event->rounds == 0)
+        return;
+    if (!screen->open)
+        progress_start(&screen->progress, "Training");
+    screen->open = true;
+    double within = event->total == 0 ? 0 : (double)event->done / (double)event->total;
+    (void)snprintf(note, sizeof note, "round %u of %u, %zu of %zu sites have trained", event->round,
+                   event->rounds, event->done, event->total);
+    progress_set(&screen->progress, ((double)event->round - 1 + within) / event->rounds, note);
+}
+
+/* What comes from a site is cleaned before it reaches the terminal. */
+static void tell(struct screen *screen, const struct orchestrator_event *event, const char *text)
+{
+    char site[TEXT_BYTES];
+    char clean[TEXT_BYTES];
+    close_progress(screen);
+    terminal_clean(event->site == NULL ? "" : event->site, site, sizeof site);
+    terminal_clean(text, clean, sizeof clean);
+    (void)fprintf(stderr, "%s%s%s\n", site, event->site == NULL ? "" : ": ", clean);
+}
+
+static void tell_waiting(struct screen *screen, const struct orchestrator_event *event)
+{
+    char site[TEXT_BYTES];
+    char command[TEXT_BYTES];
+    close_progress(screen);
+    terminal_clean(event->site, site, sizeof site);
+    terminal_clean(event->command, command, sizeof command);
+    (void)fprintf(stderr, "Waiting for approval at %s: its owner would type: %s\n", site, command);
+}
+
+static void on_event(void *context, const struct orchestrator_event *event)
+{
+    struct screen *screen = context;
+    switch ((enum orchestrator_event_kind)event->kind) {
+    case ORCHESTRATOR_SITE_UP:
+    case ORCHESTRATOR_SITE_READY:
+        break;
+    case ORCHESTRATOR_SITE_WAITING:
+        tell_waiting(screen, event);
+        break;
+    case ORCHESTRATOR_SITE_DOWN:
+    case ORCHESTRATOR_SITE_OUT:
+    case ORCHESTRATOR_SITE_MISSED:
+    case ORCHESTRATOR_WARNING:
+        tell(screen, event, event->sentence);
+        break;
+    case ORCHESTRATOR_ROUND_STARTED:
+    case ORCHESTRATOR_SITE_ANSWERED:
+        draw_progress(screen, event);
+        break;
+    case ORCHESTRATOR_ROUND_ENDED:
+        close_progress(screen);
+        if (run_given.quiet || run_given.json)
+            break;
+        orchestrator_run_print_round(event->run, stdout);
+        (void)fflush(stdout);
+        break;
+    }
+}
+
+static int cancelled(void *context)
+{
+    (void)context;
+    interrupt_drain();
+    return interrupt_requested() != 0;
+}
+
+static struct error *print_json(const struct orchestrator_run *run)
+{
+    json_t *result =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "run_id", orchestrator_run_id(run), "job_id",
+                  orchestrator_run_job_id(run), "status", orchestrator_run_status(run), "reason",
+                  orchestrator_run_reason(run), "rounds", (json_int_t)orchestrator_run_rounds(run),
+                  "directory", orchestrator_run_directory(run));
+    if (result == NULL)
+        return error_new(ERROR_MEMORY, "There is not enough memory for the result.");
+    (void)json_dumpf(result, stdout, JSON_INDENT(2));
+    (void)putchar('\n');
+    json_decref(result);
+    return NULL;
+}
+
+static struct error *print_result(const struct orchestrator_run *run)
+{
+    if (run_given.json)
+        return print_json(run);
+    if (!run_given.quiet)
+        orchestrator_run_print_summary(run, stdout);
+    return NULL;
+}
+
+static struct error *run_run(const struct invocation *invocation)
+{
+    struct error *err = NULL;
+    struct screen screen = {0};
+    struct orchestrator *orchestrator = NULL;
+    struct orchestrator_run *run = NULL;
+    struct orchestrator_failure failure;
+    struct orchestrator_run_options options = {.size = sizeof options,
+                                               .job_path = invocation->arguments[0],
+                                               .out_directory = run_given.out,
+                                               .initial_model = run_given.init_model,
+                                               .cancelled = cancelled,
+                                               .on_event = on_event,
+                                               .context = &screen};
+    TRY(duration(run_given.approval_timeout, "approval-timeout", &options.approval_seconds));
+    TRY(duration(run_given.connect_timeout, "connect-timeout", &options.connect_seconds));
+    TRY(interrupt_install());
+    options.cancel_fd = interrupt_fd();
+    if (orchestrator_open(invocation->home, &orchestrator, &failure) != 0) {
+        err = command_failed(&failure);
+        goto done;
+    }
+    command_warn(orchestrator);
+    if (orchestrator_run(orchestrator, &options, &run, &failure) != 0)
+        err = command_failed(&failure);
+    close_progress(&screen);
+    if (run != NULL) {
+        struct error *unprinted = print_result(run);
+        if (err == NULL)
+            err = unprinted;
+        else
+            error_free(unprinted);
+    }
+done:
+    orchestrator_run_free(run);
+    orchestrator_close(orchestrator);
+    return err;
+}
+
+const struct verb verb_run = {
+    .name = "run",
+    .summary = "Have the sites of a job train a model, and write the reports",
+    .arguments = "JOB.yaml",
+    .detail =
+        "Submits the job's exact bytes to its sites, waits until their owners have decided, then does the "
+        "rounds.\n"
+        "A round goes on without a site that fails, refuses or is late as long as federation.min_sites have\n"
+        "answered, and stops the run below that. Ctrl-C ends the run in order. Reports of what there is are\n"
+        "always written.\n\n"
+        "DIR of --out has to be new or empty, or hold a run that is over: then that run's files are "
+        "replaced.\n\n"
+        "Exit status: 0 all rounds are done, 1 refused, stopped or failed, 2 wrong usage, 130 "
+        "interrupted.\n\n"
+        "Example:\n"
+        "  orchestrator run job.yaml --out results",
+    .minimum_arguments = 1,
+    .maximum_arguments = 1,
+    .options = run_options,
+    .run = run_run,
+};

@@ -1,0 +1,104 @@
+/* What the engine's files share; for engine*.c only. */
+#pragma once
+
+#include "orchestrator/engine.h"
+
+#include "schemas/wire.h"
+
+#define ENGINE_POLL_MS 200      /* between two JobQuery while an owner decides */
+#define ENGINE_BUSY_MS 100      /* before a busy site is asked again */
+#define ENGINE_STOP_MS 200      /* between two looks at `stop` */
+#define ENGINE_FAREWELL_MS 2000 /* for the answers to EndRun */
+/* Global models of past rounds are kept in memory up to this much; older ones are in the run's store alone.
+ */
+#define ENGINE_MODEL_BYTES ((size_t)64 * 1024 * 1024)
+
+enum site_phase { PHASE_JOINING, PHASE_PENDING, PHASE_READY, PHASE_OUT };
+
+/* Part of a site in the round in hand. */
+enum site_turn { TURN_IDLE, TURN_TRAINING, TURN_TRAINED, TURN_EVALUATING, TURN_EVALUATED };
+
+/* Requests that the engine makes. All sites get the same bytes of a kind. */
+enum request_kind {
+    REQUEST_SUBMIT,
+    REQUEST_QUERY,
+    REQUEST_TRAIN,
+    REQUEST_EVALUATE,
+    REQUEST_END,
+    REQUEST_KINDS
+};
+
+struct request_body {
+    uint8_t *bytes;
+    size_t count;
+};
+
+struct engine_site {
+    const struct job_site *job_site;
+    struct site_id id;
+    enum site_phase phase;
+    enum site_turn turn;
+    bool up;
+    bool announced;          /* that its owner has to decide */
+    char reason[512];        /* why it is down or out */
+    enum request_kind asked; /* of `number`, or to be asked at ask_at */
+    uint64_t number;         /* unanswered request, 0 for none */
+    int64_t ask_at;          /* monotonic ms, 0 for not */
+    double *update;          /* [count], when TURN_TRAINED */
+    uint64_t *evaluation;    /* [classes][classes], when TURN_EVALUATED */
+};
+
+struct engine {
+    const struct engine_plan *plan;
+    struct run_record *record;
+    const struct job *job;
+    struct session *session;
+    struct engine_site *sites; /* [job->site_count], in the order of the job */
+    struct request_body bodies[REQUEST_KINDS];
+    const struct engine_site *shape_site; /* who said features and classes first */
+    size_t count;                         /* parameters: (features + 1) * classes */
+    double *model;                        /* the global model */
+    uint8_t *model_bytes;                 /* the same as it goes over the wire */
+    struct round_record *round;           /* in hand, or NULL */
+    int64_t round_started;                /* monotonic ms */
+    enum run_status verdict;              /* of a failure */
+    bool in_rounds;                       /* past the gathering */
+    bool leaving;                         /* `stop` is not asked any more */
+};
+
+/* engine.c: one event, or a wait until `until` (monotonic ms) at the most; asks again what is due. */
+MUST_USE struct error *engine_step(struct engine *engine, int64_t until);
+void engine_tell(const struct engine *engine, enum engine_event_kind kind, const struct engine_site *site,
+                 const char *sentence);
+
+/* engine_site.c */
+/* Copies a sentence, of a site or of ours: cut to fit, and fit to be printed. `reason` may be `sentence`
+ * itself. */
+void engine_set_reason(char *reason, size_t bytes, const char *sentence);
+MUST_USE struct error *engine_ask(struct engine *engine, struct engine_site *site, enum request_kind kind);
+void engine_ask_later(struct engine_site *site, enum request_kind kind, int64_t delay_ms);
+void engine_forget(struct engine *engine,
+                   struct engine_site *site); /* the unanswered request and the next one */
+void engine_connection(struct engine *engine, const struct session_event *event);
+struct engine_site *engine_find(struct engine *engine, const struct site_id *peer);
+void engine_site_out(struct engine *engine, struct engine_site *site, const char *reason);
+MUST_USE struct error *engine_body_submit(struct engine *engine);
+MUST_USE struct error *engine_body_model(struct engine *engine, enum request_kind kind, uint32_t round);
+MUST_USE struct error *engine_body_end(struct engine *engine, enum run_status status);
+
+/* engine_answer.c: an answer to the site's request. What is wrong with an answer is the site's failure, not
+ * ours. */
+MUST_USE struct error *engine_answer(struct engine *engine, struct engine_site *site,
+                                     const struct session_event *event);
+/* In the round in hand. */
+struct site_round *engine_site_round(struct engine *engine, const struct engine_site *site);
+void engine_missed(struct engine *engine, struct engine_site *site, enum site_status status,
+                   const char *reason);
+
+/* engine_submit.c: connects, submits, waits for the owners; done when enough sites are ready and none is
+ * worth waiting for. */
+MUST_USE struct error *engine_gather(struct engine *engine);
+
+/* engine_round.c: one round, recorded and stored. */
+MUST_USE struct error *engine_do_round(struct engine *engine, uint32_t round);
+size_t engine_count_turns(const struct engine *engine, enum site_turn turn);

@@ -1,0 +1,298 @@
+#include "orchestrator/engine_parts.h"
+
+#include "orchestrator/strategy_fedavg.h"
+#include "schemas/clock.h"
+
+#include <math.h>
+
+size_t engine_count_turns(const struct engine *engine, enum site_turn turn)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < engine->job->site_count; i++)
+        count += engine->sites[i].turn == turn;
+    return count;
+}
+
+/* Why a site that is not ready is not asked. */
+static void leave_out(struct engine *engine, struct engine_site *site)
+{
+    const char *reason = site->reason;
+    if (reason[0] == '\0')
+        reason = site->phase == PHASE_PENDING ? "its owner has not approved the job" : "it is not connected";
+    struct site_round *part = engine_site_round(engine, site);
+    part->status = site->phase == PHASE_OUT ? SITE_REFUSED : SITE_DROPPED;
+    engine_set_reason(part->reason, sizeof part->reason, reason);
+}
+
+static void tell_round(const struct engine *engine, enum engine_event_kind kind, size_t total)
+{
+    struct engine_event event = {
+        .kind = kind, .sentence = "", .command = "", .round = engine->round->round, .total = total};
+    if (engine->plan->on_event != NULL)
+        engine->plan->on_event(engine->plan->context, &event);
+}
+
+static struct error *start_training(struct engine *engine)
+{
+    struct error *err = NULL;
+    size_t asked = 0;
+    TRY(engine_body_model(engine, REQUEST_TRAIN, engine->round->round));
+    for (size_t i = 0; i < engine->job->site_count; i++) {
+        struct engine_site *site = &engine->sites[i];
+        if (site->phase != PHASE_READY) {
+            leave_out(engine, site);
+            continue;
+        }
+        TRY(engine_ask(engine, site, REQUEST_TRAIN));
+        site->turn = TURN_TRAINING;
+        asked++;
+    }
+    tell_round(engine, ENGINE_ROUND_STARTED, asked);
+done:
+    return err;
+}
+
+/* At the deadline: a site without a connection has dropped out, one with a connection is late. */
+static void settle_training(struct engine *engine)
+{
+    char reason[sizeof engine->sites->reason];
+    for (size_t i = 0; i < engine->job->site_count; i++) {
+        struct engine_site *site = &engine->sites[i];
+        if (site->turn != TURN_TRAINING)
+            continue;
+        if (site->up)
+            (void)snprintf(reason, sizeof reason, "it did not answer within the round's %u s",
+                           engine->job->round_deadline_s);
+        else
+            (void)snprintf(reason, sizeof reason, "%s",
+                           site->reason[0] == '\0' ? "it is not connected" : site->reason);
+        engine_missed(engine, site, site->up ? SITE_LATE : SITE_DROPPED, reason);
+    }
+}
+
+/* Ends as soon as nothing more can change the outcome: all have answered, or the quorum is out of reach. */
+static struct error *await_training(struct engine *engine)
+{
+    struct error *err = NULL;
+    int64_t until = engine->round_started + (int64_t)engine->job->round_deadline_s * 1000;
+    for (;;) {
+        size_t training = engine_count_turns(engine, TURN_TRAINING);
+        size_t trained = engine_count_turns(engine, TURN_TRAINED);
+        if (training == 0 || trained + training < engine->job->min_sites || clock_monotonic_ms() >= until)
+            break;
+        TRY(engine_step(engine, until));
+    }
+    settle_training(engine);
+done:
+    return err;
+}
+
+static struct error *below_quorum(const struct engine *engine, size_t trained)
+{
+    char list[ERROR_SENTENCE_BYTES] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < engine->job->site_count && used < sizeof list - 1; i++) {
+        const struct site_round *part = &engine->round->sites[i];
+        if (part->status == SITE_OK)
+            continue;
+        int wrote = snprintf(list + used, sizeof list - used, "%s%s (%s): %s", used == 0 ? "" : "; ",
+                             engine->job->sites[i].name, site_status_word(part->status), part->reason);
+        used += wrote < 0 ? 0 : (size_t)wrote;
+    }
+    return error_new(ERROR_UNAVAILABLE,
+                     "round %u stopped with %zu answers, and the job needs %u (federation.min_sites). %s",
+                     engine->round->round, trained, engine->job->min_sites, list);
+}
+
+static struct error *aggregate(struct engine *engine)
+{
+    struct error *err = NULL;
+    size_t trained = 0;
+    struct fedavg_update *updates = calloc(engine->job->site_count, sizeof *updates);
+    double *model = calloc(engine->count, sizeof *model);
+    if (updates == NULL || model == NULL)
+        FAIL(ERROR_MEMORY, "no memory for the average of the sites' models");
+    for (size_t i = 0; i < engine->job->site_count; i++) {
+        const struct engine_site *site = &engine->sites[i];
+        if (site->turn == TURN_TRAINED)
+            updates[trained++] = (struct fedavg_update){.parameters = site->update,
+                                                        .examples = engine->round->sites[i].examples};
+    }
+    TRY(fedavg_aggregate(updates, trained, engine->count, engine->job->weighting, model));
+    memcpy(engine->model, model, engine->count * sizeof *model);
+    wire_parameters_write(engine->model, engine->count, engine->model_bytes);
+    TRY(digest_of(engine->model_bytes, 8 * engine->count, &engine->round->model_sha256));
+    engine->round->model = model;
+    model = NULL;
+done:
+    free(model);
+    free(updates);
+    return err;
+}
+
+/* The new model's counts on the test rows of every site that answers in time. */
+static struct error *evaluate_at_sites(struct engine *engine)
+{
+    struct error *err = NULL;
+    int64_t until = clock_monotonic_ms() + (int64_t)engine->job->round_deadline_s * 1000;
+    TRY(engine_body_model(engine, REQUEST_EVALUATE, engine->round->round));
+    for (size_t i = 0; i < engine->job->site_count; i++) {
+        struct engine_site *site = &engine->sites[i];
+        if (site->turn != TURN_TRAINED)
+            continue;
+        TRY(engine_ask(engine, site, REQUEST_EVALUATE));
+        site->turn = TURN_EVALUATING;
+    }
+    while (engine_count_turns(engine, TURN_EVALUATING) > 0 && clock_monotonic_ms() < until)
+        TRY(engine_step(engine, until));
+    for (size_t i = 0; i < engine->job->site_count; i++) {
+        struct engine_site *site = &engine->sites[i];
+        if (site->turn != TURN_EVALUATING)
+            continue;
+        engine_forget(engine, site);
+        engine_tell(engine, ENGINE_WARNING, site, "it did not evaluate the new global model in time");
+    }
+done:
+    return err;
+}
+
+static struct error *pool(struct engine *engine)
+{
+    struct error *err = NULL;
+    size_t cells = (size_t)engine->record->classes * engine->record->classes;
+    uint64_t *pooled = NULL;
+    if (engine_count_turns(engine, TURN_EVALUATED) == 0)
+        goto done;
+    pooled = calloc(cells, sizeof *pooled);
+    if (pooled == NULL)
+        FAIL(ERROR_MEMORY, "no memory for a confusion matrix");
+    for (size_t i = 0; i < engine->job->site_count; i++)
+        for (size_t c = 0; engine->sites[i].turn == TURN_EVALUATED && c < cells; c++)
+            pooled[c] += engine->sites[i].evaluation[c];
+    engine->round->pooled_confusion = pooled;
+    pooled = NULL;
+done:
+    free(pooled);
+    return err;
+}
+
+static struct error *evaluate_here(struct engine *engine)
+{
+    struct error *err = NULL;
+    const struct run_record *record = engine->record;
+    uint64_t *counts = NULL;
+    if (engine->plan->global_test == NULL)
+        goto done;
+    counts = calloc((size_t)record->classes * record->classes, sizeof *counts);
+    if (counts == NULL)
+        FAIL(ERROR_MEMORY, "no memory for a confusion matrix");
+    TRY(evaluate_model(engine->plan->global_test, engine->model, record->features, record->classes, counts));
+    engine->round->global_confusion = counts;
+    counts = NULL;
+done:
+    free(counts);
+    return err;
+}
+
+static void clear_turns(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->job->site_count; i++) {
+        struct engine_site *site = &engine->sites[i];
+        free(site->update);
+        free(site->evaluation);
+        site->update = NULL;
+        site->evaluation = NULL;
+        site->turn = TURN_IDLE;
+    }
+}
+
+/* Models of long runs of large models would fill the memory: the store has them all. */
+static void forget_old_models(struct engine *engine)
+{
+    struct run_record *record = engine->record;
+    size_t kept = ENGINE_MODEL_BYTES / (engine->count * sizeof(double)) + 1;
+    for (size_t i = 0; i + kept < record->round_count; i++) {
+        free(record->rounds[i].model);
+        record->rounds[i].model = NULL;
+    }
+}
+
+static struct error *begin(const struct engine *engine, uint32_t round, struct round_record *ret_round)
+{
+    struct error *err = NULL;
+    struct site_round *parts = calloc(engine->job->site_count, sizeof *parts);
+    if (parts == NULL)
+        FAIL(ERROR_MEMORY, "no memory for a round");
+    for (size_t i = 0; i < engine->job->site_count; i++)
+        parts[i].train_accuracy = parts[i].train_seconds = NAN;
+    *ret_round = (struct round_record){.round = round, .sites = parts};
+done:
+    return err;
+}
+
+/* Appends the round to the record, which owns it from then on, and stores it. */
+static struct error *keep(struct engine *engine, struct round_record *round)
+{
+    struct error *err = NULL;
+    struct run_record *record = engine->record;
+    struct round_record *rounds = realloc(record->rounds, (record->round_count + 1) * sizeof *rounds);
+    if (rounds == NULL)
+        FAIL(ERROR_MEMORY, "no memory for a round");
+    record->rounds = rounds;
+    round->seconds = (double)(clock_monotonic_ms() - engine->round_started) / 1000.0;
+    rounds[record->round_count++] = *round;
+    *round = (struct round_record){0};
+    TRY(run_store_round(engine->plan->store, record, &rounds[record->round_count - 1]));
+    forget_old_models(engine);
+done:
+    return err;
+}
+
+static struct error *run_round(struct engine *engine)
+{
+    struct error *err = NULL;
+    TRY(start_training(engine));
+    TRY(await_training(engine));
+    size_t trained = engine_count_turns(engine, TURN_TRAINED);
+    if (trained < engine->job->min_sites) {
+        engine->verdict = RUN_STOPPED;
+        err = below_quorum(engine, trained);
+        goto done;
+    }
+    TRY(aggregate(engine));
+    if (engine->job->metrics == JOB_METRICS_PER_SITE) {
+        TRY(evaluate_at_sites(engine));
+        TRY(pool(engine));
+    }
+    TRY(evaluate_here(engine));
+done:
+    return err;
+}
+
+/* A round that fails is kept too, as far as it went, unless a person broke it off. */
+struct error *engine_do_round(struct engine *engine, uint32_t number)
+{
+    struct error *err = NULL;
+    struct round_record round = {0};
+    TRY(begin(engine, number, &round));
+    engine->round = &round;
+    engine->round_started = clock_monotonic_ms();
+    err = run_round(engine);
+    clear_turns(engine);
+    engine->round = NULL;
+    if (err == NULL || engine->verdict == RUN_STOPPED) {
+        struct error *kept = keep(engine, &round);
+        if (err == NULL)
+            err = kept;
+        else
+            error_free(kept);
+    }
+    if (err == NULL) {
+        engine->round = &engine->record->rounds[engine->record->round_count - 1];
+        tell_round(engine, ENGINE_ROUND_ENDED, 0);
+        engine->round = NULL;
+    }
+done:
+    round_record_clear(&round, engine->job->site_count);
+    return err;
+}

@@ -1,0 +1,193 @@
+/* liborchestrator: what the command line, the Python package and other programs use of the orchestrator.
+ *
+ *     struct orchestrator *orchestrator;
+ *     struct orchestrator_run *run = NULL;
+ *     struct orchestrator_failure failure;
+ *     if (orchestrator_open("/home/me/orchestrator", &orchestrator, &failure) != 0)
+ *         puts(failure.sentence);
+ *     struct orchestrator_run_options options = {.size = sizeof options, .job_path = "job.yaml", .cancel_fd =
+ * -1}; if (orchestrator_run(orchestrator, &options, &run, &failure) != 0) puts(failure.sentence);
+ *     printf("%f\n", orchestrator_run_pooled_accuracy(run, 5));
+ *     orchestrator_run_free(run);
+ *     orchestrator_close(orchestrator);
+ *
+ * Stable: functions and fields are only ever added, fields at the end of a structure; structures that callers
+ * fill begin with their size. Functions that can fail return 0, or -1 with *failure filled in (which may be
+ * NULL). An object is used by one thread at a time; different objects by different threads. The library
+ * prints nothing, unless it is given a stream to print to, and installs no signal handlers. Strings that are
+ * returned belong to the object that they are asked of and live as long; all text is UTF-8. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ORCHESTRATOR_API __attribute__((visibility("default")))
+#define ORCHESTRATOR_API_VERSION 1
+
+/* ORCHESTRATOR_API_VERSION of the library, and its version for people. */
+ORCHESTRATOR_API int orchestrator_api_version(void);
+ORCHESTRATOR_API const char *orchestrator_version(void);
+
+struct orchestrator_failure {
+    int code;            /* place in schemas/error.def */
+    int exit_status;     /* what a program should end with: 1, 2 for wrong usage, 130 when cancelled */
+    char word[24];       /* "refused", "deadline", …: stable */
+    char sentence[1024]; /* for people: what, where, what would do */
+};
+
+/* ---- The home
+ * -------------------------------------------------------------------------------------------------- */
+
+struct orchestrator;
+
+/* Makes a home (`listen`: "tcp://ADDRESS:PORT" or NULL; with_ca: nonzero makes an authority too). */
+ORCHESTRATOR_API int orchestrator_create(const char *home, const char *name, const char *listen, int with_ca,
+                                         struct orchestrator_failure *failure);
+ORCHESTRATOR_API int orchestrator_open(const char *home, struct orchestrator **ret_orchestrator,
+                                       struct orchestrator_failure *failure);
+ORCHESTRATOR_API void orchestrator_close(struct orchestrator *orchestrator); /* accepts NULL */
+
+ORCHESTRATOR_API const char *orchestrator_home(const struct orchestrator *orchestrator);
+ORCHESTRATOR_API const char *orchestrator_name(const struct orchestrator *orchestrator);
+ORCHESTRATOR_API const char *orchestrator_fingerprint(const struct orchestrator *orchestrator);
+/* The line that `datasite trust add` takes. */
+ORCHESTRATOR_API const char *orchestrator_invitation(const struct orchestrator *orchestrator);
+/* Something the person should know soon (the certificate expires within 30 days), or NULL. */
+ORCHESTRATOR_API const char *orchestrator_warning(const struct orchestrator *orchestrator);
+
+/* ---- The sites that it knows
+ * ----------------------------------------------------------------------------------- */
+
+struct orchestrator_site {
+    const char *name;
+    const char *endpoint; /* "" when the site dials in */
+    const char *fingerprint;
+};
+
+ORCHESTRATOR_API size_t orchestrator_site_count(const struct orchestrator *orchestrator);
+/* -1 when there is no site of that number. The strings live until sites are added or removed. */
+ORCHESTRATOR_API int orchestrator_site_at(const struct orchestrator *orchestrator, size_t number,
+                                          struct orchestrator_site *ret_site);
+/* Takes the line that `datasite invite` printed. *ret_change: "added", "moved" (known, new endpoint) or
+ * "known". */
+ORCHESTRATOR_API int orchestrator_site_add(struct orchestrator *orchestrator, const char *invitation,
+                                           const char **ret_change, struct orchestrator_failure *failure);
+ORCHESTRATOR_API int orchestrator_site_remove(struct orchestrator *orchestrator, const char *name,
+                                              struct orchestrator_failure *failure);
+
+/* How a site was found. */
+struct orchestrator_site_status {
+    const char *name;
+    const char *endpoint;
+    int up;               /* nonzero: connected, and it answered a signed request */
+    double round_trip_ms; /* of that request; NaN when down */
+    char reason[512];     /* why it is down, "" when up */
+    char state[32]; /* of the job asked about: "pending", "approved", …, "unknown"; "" when down or none asked
+                     */
+};
+
+/* Dials every known site at the same time and asks each for the state of one job (`job_id`: 64 hex digits;
+ * NULL asks for none), within deadline_ms in all. Fills `statuses` [orchestrator_site_count]. */
+ORCHESTRATOR_API int orchestrator_status(struct orchestrator *orchestrator, const char *job_id,
+                                         int deadline_ms, struct orchestrator_site_status *statuses,
+                                         struct orchestrator_failure *failure);
+
+/* ---- Runs
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* A run that goes on (inside callbacks) or is over. */
+struct orchestrator_run;
+
+enum orchestrator_event_kind {
+    ORCHESTRATOR_SITE_UP = 0,       /* connected and verified */
+    ORCHESTRATOR_SITE_DOWN = 1,     /* not connected: `sentence`; it is dialled again */
+    ORCHESTRATOR_SITE_WAITING = 2,  /* its owner has to decide; `command` is what the owner would type */
+    ORCHESTRATOR_SITE_READY = 3,    /* approved */
+    ORCHESTRATOR_SITE_OUT = 4,      /* takes no part: `sentence` */
+    ORCHESTRATOR_ROUND_STARTED = 5, /* `round`; `total` sites were asked */
+    ORCHESTRATOR_SITE_ANSWERED = 6, /* `done` of `total` sites have trained */
+    ORCHESTRATOR_SITE_MISSED = 7,   /* `site` did not: `sentence` */
+    ORCHESTRATOR_ROUND_ENDED = 8,   /* the run has a round more */
+    ORCHESTRATOR_WARNING = 9        /* `sentence`, about `site` unless that is NULL */
+};
+
+/* Valid during the callback. */
+struct orchestrator_event {
+    int kind; /* enum orchestrator_event_kind; callers ignore kinds that they don't know */
+    const struct orchestrator_run *run;
+    const char *site;     /* or NULL */
+    const char *sentence; /* never NULL */
+    const char *command;  /* never NULL */
+    uint32_t round, rounds;
+    size_t done, total;
+};
+
+struct orchestrator_run_options {
+    size_t size; /* sizeof(struct orchestrator_run_options) */
+    const char *job_path;
+    const char *out_directory;       /* NULL: runs/<run-id>/ of the home */
+    const char *initial_model;       /* file that the job's model.init names by SHA-256, or NULL */
+    int connect_seconds;             /* 0: 30 */
+    int approval_seconds;            /* 0: 600 */
+    int cancel_fd;                   /* readable: `cancelled` is asked at once; -1: none */
+    int (*cancelled)(void *context); /* asked at least five times a second; nonzero cancels. May be NULL */
+    void (*on_event)(void *context, const struct orchestrator_event *event); /* may be NULL */
+    void *context;
+};
+
+/* Reads the job, submits it, waits for the owners, runs all rounds, and writes run.db and the reports. 0 when
+ * the run finished. On -1, *ret_run is NULL if the run never began (job refused here, or no place for its
+ * files), else it is the run as far as it went. */
+ORCHESTRATOR_API int orchestrator_run(struct orchestrator *orchestrator,
+                                      const struct orchestrator_run_options *options,
+                                      struct orchestrator_run **ret_run,
+                                      struct orchestrator_failure *failure);
+/* Reads a run back from its directory. */
+ORCHESTRATOR_API int orchestrator_run_load(const char *directory, struct orchestrator_run **ret_run,
+                                           struct orchestrator_failure *failure);
+ORCHESTRATOR_API void orchestrator_run_free(struct orchestrator_run *run); /* accepts NULL */
+
+ORCHESTRATOR_API const char *orchestrator_run_id(const struct orchestrator_run *run);     /* 32 hex digits */
+ORCHESTRATOR_API const char *orchestrator_run_job_id(const struct orchestrator_run *run); /* 64 hex digits */
+ORCHESTRATOR_API const char *orchestrator_run_job_name(const struct orchestrator_run *run);
+ORCHESTRATOR_API const char *orchestrator_run_status(const struct orchestrator_run *run); /* "finished", … */
+ORCHESTRATOR_API const char *
+orchestrator_run_reason(const struct orchestrator_run *run); /* "" when finished */
+ORCHESTRATOR_API const char *orchestrator_run_directory(const struct orchestrator_run *run);
+ORCHESTRATOR_API size_t orchestrator_run_rounds(const struct orchestrator_run *run); /* recorded so far */
+ORCHESTRATOR_API size_t orchestrator_run_sites(const struct orchestrator_run *run);
+ORCHESTRATOR_API uint64_t
+orchestrator_run_features(const struct orchestrator_run *run); /* 0: not known yet */
+ORCHESTRATOR_API uint32_t orchestrator_run_classes(const struct orchestrator_run *run);
+
+/* `round` counts from 1. NaN or NULL for what was not released or does not exist. Counts are
+ * [classes][classes], rows true, columns predicted. */
+ORCHESTRATOR_API double orchestrator_run_pooled_accuracy(const struct orchestrator_run *run, size_t round);
+ORCHESTRATOR_API const uint64_t *orchestrator_run_pooled_confusion(const struct orchestrator_run *run,
+                                                                   size_t round);
+ORCHESTRATOR_API double orchestrator_run_global_accuracy(const struct orchestrator_run *run, size_t round);
+ORCHESTRATOR_API const uint64_t *orchestrator_run_global_confusion(const struct orchestrator_run *run,
+                                                                   size_t round);
+/* Of the site's own model after local training. `site` counts from 0, in the job's order. */
+ORCHESTRATOR_API const char *orchestrator_run_site_status(const struct orchestrator_run *run, size_t round,
+                                                          size_t site); /* "ok", "late", … */
+ORCHESTRATOR_API double orchestrator_run_site_train_accuracy(const struct orchestrator_run *run, size_t round,
+                                                             size_t site);
+ORCHESTRATOR_API double orchestrator_run_site_test_accuracy(const struct orchestrator_run *run, size_t round,
+                                                            size_t site);
+/* The global model after a round: coef [classes][features] row by row, then intercept [classes]. NULL when
+ * the round failed, or is so long ago that only run.db has it. */
+ORCHESTRATOR_API const double *orchestrator_run_model(const struct orchestrator_run *run, size_t round);
+
+/* As the command line prints them: the last round of the run, and the table of all rounds. */
+ORCHESTRATOR_API void orchestrator_run_print_round(const struct orchestrator_run *run, FILE *stream);
+ORCHESTRATOR_API void orchestrator_run_print_summary(const struct orchestrator_run *run, FILE *stream);
+
+#ifdef __cplusplus
+}
+#endif

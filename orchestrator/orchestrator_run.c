@@ -1,0 +1,126 @@
+#include "orchestrator/orchestrator_parts.h"
+
+#include "orchestrator/report.h"
+
+#include <math.h>
+
+const char *orchestrator_run_id(const struct orchestrator_run *run)
+{
+    return run->id;
+}
+
+const char *orchestrator_run_job_id(const struct orchestrator_run *run)
+{
+    return run->job_id;
+}
+
+const char *orchestrator_run_job_name(const struct orchestrator_run *run)
+{
+    return run->run.record->job->name;
+}
+
+const char *orchestrator_run_status(const struct orchestrator_run *run)
+{
+    return run_status_word(run->run.record->status);
+}
+
+const char *orchestrator_run_reason(const struct orchestrator_run *run)
+{
+    return run->run.record->reason;
+}
+
+const char *orchestrator_run_directory(const struct orchestrator_run *run)
+{
+    return run->run.directory;
+}
+
+size_t orchestrator_run_rounds(const struct orchestrator_run *run)
+{
+    return run->run.record->round_count;
+}
+
+size_t orchestrator_run_sites(const struct orchestrator_run *run)
+{
+    return run->run.record->job->site_count;
+}
+
+uint64_t orchestrator_run_features(const struct orchestrator_run *run)
+{
+    return run->run.record->features;
+}
+
+uint32_t orchestrator_run_classes(const struct orchestrator_run *run)
+{
+    return run->run.record->classes;
+}
+
+/* NULL for a round that does not exist. */
+static const struct round_record *find_round(const struct orchestrator_run *run, size_t round)
+{
+    const struct run_record *record = run->run.record;
+    return round == 0 || round > record->round_count ? NULL : &record->rounds[round - 1];
+}
+
+static const struct site_round *find_site(const struct orchestrator_run *run, size_t round, size_t site)
+{
+    const struct round_record *found = find_round(run, round);
+    return found == NULL || site >= run->run.record->job->site_count ? NULL : &found->sites[site];
+}
+
+const uint64_t *orchestrator_run_pooled_confusion(const struct orchestrator_run *run, size_t round)
+{
+    const struct round_record *found = find_round(run, round);
+    return found == NULL ? NULL : found->pooled_confusion;
+}
+
+const uint64_t *orchestrator_run_global_confusion(const struct orchestrator_run *run, size_t round)
+{
+    const struct round_record *found = find_round(run, round);
+    return found == NULL ? NULL : found->global_confusion;
+}
+
+double orchestrator_run_pooled_accuracy(const struct orchestrator_run *run, size_t round)
+{
+    return confusion_accuracy(orchestrator_run_pooled_confusion(run, round), run->run.record->classes);
+}
+
+double orchestrator_run_global_accuracy(const struct orchestrator_run *run, size_t round)
+{
+    return confusion_accuracy(orchestrator_run_global_confusion(run, round), run->run.record->classes);
+}
+
+const char *orchestrator_run_site_status(const struct orchestrator_run *run, size_t round, size_t site)
+{
+    const struct site_round *found = find_site(run, round, site);
+    return found == NULL ? NULL : site_status_word(found->status);
+}
+
+double orchestrator_run_site_train_accuracy(const struct orchestrator_run *run, size_t round, size_t site)
+{
+    const struct site_round *found = find_site(run, round, site);
+    return found == NULL ? NAN : found->train_accuracy;
+}
+
+double orchestrator_run_site_test_accuracy(const struct orchestrator_run *run, size_t round, size_t site)
+{
+    const struct site_round *found = find_site(run, round, site);
+    return found == NULL ? NAN : confusion_accuracy(found->confusion, run->run.record->classes);
+}
+
+const double *orchestrator_run_model(const struct orchestrator_run *run, size_t round)
+{
+    const struct round_record *found = find_round(run, round);
+    return found == NULL ? NULL : found->model;
+}
+
+void orchestrator_run_print_round(const struct orchestrator_run *run, FILE *stream)
+{
+    const struct round_record *last = find_round(run, run->run.record->round_count);
+    if (last != NULL)
+        report_print_round(stream, run->run.record, last);
+}
+
+void orchestrator_run_print_summary(const struct orchestrator_run *run, FILE *stream)
+{
+    report_print_summary(stream, run->run.record, run->run.directory);
+}

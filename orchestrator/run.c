@@ -1,0 +1,116 @@
+#include "orchestrator/run.h"
+
+#include "crypto/secret.h"
+#include "orchestrator/report.h"
+#include "orchestrator/run_directory.h"
+#include "schemas/clock.h"
+#include "schemas/files.h"
+
+void run_clear(struct run *run)
+{
+    run_store_close(run->store);
+    initial_model_free(run->initial);
+    evaluate_free(run->global_test);
+    run_record_free(run->record);
+    free(run->directory);
+    *run = (struct run){0};
+}
+
+static struct error *check_time(const struct job *job, const char *where)
+{
+    char when[CLOCK_TEXT_BYTES];
+    if (job->expires > clock_now_ms() / 1000)
+        return NULL;
+    clock_format(job->expires, when);
+    return error_new(ERROR_EXPIRED,
+                     "%s: The job expired at %s; sites would refuse it. Set a later `expires`.", where, when);
+}
+
+/* The record of a run that has not begun: its ids and the job. */
+static struct error *new_record(const char *path, struct run_record **ret_record)
+{
+    struct error *err = NULL;
+    struct run_record *record = calloc(1, sizeof *record);
+    if (record == NULL)
+        FAIL(ERROR_MEMORY, "no memory for the record of the run");
+    TRY(file_read(path, JOB_MAX_BYTES, &record->job_bytes, &record->job_byte_count));
+    TRY(job_parse((const char *)record->job_bytes, record->job_byte_count, path, &record->job));
+    TRY(check_time(record->job, path));
+    TRY(digest_of(record->job_bytes, record->job_byte_count, &record->job_id));
+    TRY(secret_random(record->run_id, sizeof record->run_id));
+    record->status = RUN_RUNNING;
+    record->started_at = clock_now_ms();
+    *ret_record = record;
+    record = NULL;
+done:
+    run_record_free(record);
+    return err;
+}
+
+/* A relative path in the job counts from the job file, so that the two can be moved together. */
+static struct error *beside_job(const char *job_path, char path[static JOB_PATH_BYTES])
+{
+    const char *slash = strrchr(job_path, '/');
+    char resolved[JOB_PATH_BYTES];
+    if (path[0] == '/' || path[0] == '\0' || slash == NULL)
+        return NULL;
+    int wrote = snprintf(resolved, sizeof resolved, "%.*s/%s", (int)(slash - job_path), job_path, path);
+    if (wrote < 0 || (size_t)wrote >= sizeof resolved)
+        return error_new(ERROR_LIMIT, "%s: The path of evaluation.global_test is too long.", job_path);
+    memcpy(path, resolved, sizeof resolved);
+    return NULL;
+}
+
+static struct error *open_global_test(const struct job *job, const char *job_path,
+                                      struct evaluate **ret_evaluate)
+{
+    struct error *err = NULL;
+    struct job resolved = *job;
+    TRY(beside_job(job_path, resolved.global_test_images));
+    if (job->global_test == JOB_GLOBAL_TEST_IDX)
+        TRY(beside_job(job_path, resolved.global_test_labels));
+    TRY(evaluate_open(&resolved, ret_evaluate));
+done:
+    return err;
+}
+
+struct error *run_prepare(const struct home *home, const struct site_list *list,
+                          const struct run_options *options, struct run *ret_run)
+{
+    struct error *err = NULL;
+    struct run run = {0};
+    TRY(new_record(options->job_path, &run.record));
+    TRY(site_list_agree(list, run.record->job, (const char *)run.record->job_bytes, options->job_path));
+    TRY(initial_model_open(run.record->job, options->initial_model, &run.initial));
+    TRY(open_global_test(run.record->job, options->job_path, &run.global_test));
+    TRY(run_directory_prepare(home, run.record, options->out, &run.directory));
+    TRY(run_store_create(run.directory, run.record, &run.store));
+    *ret_run = run;
+    run = (struct run){0};
+done:
+    run_clear(&run);
+    return err;
+}
+
+struct error *run_execute(struct run *run, const struct engine_plan *plan)
+{
+    struct engine_plan whole = *plan;
+    whole.record = run->record;
+    whole.store = run->store;
+    whole.initial = run->initial;
+    whole.global_test = run->global_test;
+    struct error *err = engine_run(&whole);
+    struct error *stored = run_store_end(run->store, run->record);
+    struct error *reported = report_write(run->record, run->directory);
+    if (err == NULL) {
+        err = stored;
+        stored = NULL;
+    }
+    if (err == NULL) {
+        err = reported;
+        reported = NULL;
+    }
+    error_free(stored);
+    error_free(reported);
+    return err;
+}

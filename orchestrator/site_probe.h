@@ -1,0 +1,28 @@
+/* Asks known sites whether they are there: dials all of them at once, sends each one signed JobQuery as soon
+ * as it is connected, and takes the time until its answer. Bounded by one deadline for all. */
+#pragma once
+
+#include "crypto/identity.h"
+#include "schemas/job.h"
+#include "transport/session.h"
+
+#define SITE_PROBE_STATE_BYTES 32
+
+struct site_probe {
+    const struct job_site *site;         /* in: borrowed */
+    bool up;                             /* it answered */
+    double round_trip_ms;                /* NAN when it did not */
+    char reason[SESSION_SENTENCE_BYTES]; /* why it did not, "" when it did */
+    char state[SITE_PROBE_STATE_BYTES];  /* of the job: "pending", …; "" when none was asked about, or no
+                                            answer */
+    struct site_id id;                   /* internal from here */
+    uint64_t number;
+    double asked_at;
+    bool settled;
+};
+
+/* Fills probes[count], whose `site` is set, through an open session (which then keeps dialling them).
+ * `job_id` NULL: no job. A site that cannot be reached is a result; an error means that nothing could be
+ * asked at all. */
+MUST_USE struct error *site_probe_all(struct session *session, const struct digest *job_id, int deadline_ms,
+                                      struct site_probe *probes, size_t count);
