@@ -6,7 +6,7 @@ extern const struct verb verb_init, verb_import_idx, verb_import_csv, verb_data,
 extern const struct verb verb_invite, verb_trust_add, verb_trust_list, verb_trust_remove, verb_trust_request,
     verb_trust_install;
 extern const struct verb verb_serve, verb_status, verb_requests, verb_show, verb_approve, verb_deny,
-    verb_revoke, verb_policy;
+    verb_revoke, verb_policy, verb_policy_test;
 extern const struct verb verb_version;
 
 int main(int argc, char **argv)
@@ -18,7 +18,8 @@ int main(int argc, char **argv)
         verb_trust_request, verb_trust_install, verb_serve,
         verb_status,        verb_requests,      verb_show,
         verb_approve,       verb_deny,          verb_revoke,
-        verb_policy,        verb_version,       {0},
+        verb_policy,        verb_policy_test,   verb_version,
+        {0},
     };
     return verbs_main(
         argc, argv, "DATASITE_HOME",

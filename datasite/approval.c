@@ -1,0 +1,269 @@
+#include "datasite/approval.h"
+
+#include "crypto/secret.h"
+
+#include <inttypes.h>
+
+static const char approval_magic[14] = "FDS-APPROVAL1"; /* with its NUL */
+
+/* Appends to a statement; the caller has the room. */
+struct statement {
+    uint8_t bytes[APPROVAL_STATEMENT_BYTES];
+    size_t used;
+};
+
+static void statement_put(struct statement *statement, const void *bytes, size_t count)
+{
+    memcpy(statement->bytes + statement->used, bytes, count);
+    statement->used += count;
+}
+
+static void statement_number(struct statement *statement, uint64_t value, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        statement->bytes[statement->used++] = (uint8_t)(value >> (8 * i));
+}
+
+static struct error *statement_text(struct statement *statement, const char *text)
+{
+    struct error *err = NULL;
+    struct digest digest;
+    TRY(digest_of(text, strlen(text), &digest));
+    statement_put(statement, digest.bytes, DIGEST_BYTES);
+done:
+    return err;
+}
+
+/* The statement that the fields of a decision give. */
+static struct error *statement_write(const struct identity *identity, const struct site_id *requester,
+                                     const struct decision *decision, struct statement *ret_statement)
+{
+    struct error *err = NULL;
+    struct statement statement = {.used = 0};
+    statement_put(&statement, approval_magic, sizeof(approval_magic));
+    statement_number(&statement, (uint64_t)decision->kind, 4);
+    statement_put(&statement, identity_id(identity)->digest.bytes, DIGEST_BYTES);
+    statement_put(&statement, decision->job_id.bytes, DIGEST_BYTES);
+    statement_put(&statement, requester->digest.bytes, DIGEST_BYTES);
+    statement_number(&statement, decision->rounds, 4);
+    statement_number(&statement, decision->runs, 4);
+    statement_number(&statement, (uint64_t)decision->expires, 8);
+    statement_put(&statement, decision->dataset_digest.bytes, DIGEST_BYTES);
+    statement_number(&statement, (uint64_t)decision->decided_at, 8);
+    TRY(statement_text(&statement, decision->decided_by));
+    TRY(statement_text(&statement, decision->reason));
+    *ret_statement = statement;
+done:
+    return err;
+}
+
+struct error *approval_make(const struct identity *identity, const struct site_id *requester,
+                            struct decision *decision)
+{
+    struct error *err = NULL;
+    struct statement statement;
+    uint8_t signature[SIGNATURE_BYTES];
+    TRY(statement_write(identity, requester, decision, &statement));
+    TRY(identity_sign(identity, statement.bytes, statement.used, signature));
+    memcpy(decision->statement, statement.bytes, statement.used);
+    decision->statement_bytes = statement.used;
+    memcpy(decision->signature, signature, sizeof(signature));
+done:
+    return err;
+}
+
+struct error *approval_verify(const struct identity *identity, const struct site_id *requester,
+                              const struct decision *decision)
+{
+    struct error *err = NULL;
+    struct statement statement;
+    TRY(statement_write(identity, requester, decision, &statement));
+    if (decision->statement_bytes != statement.used ||
+        !secret_equal(decision->statement, statement.bytes, statement.used))
+        FAIL(ERROR_UNTRUSTED,
+             "The decision about this job in the site's database is not the one that was signed.");
+    uint8_t key[PUBLIC_KEY_BYTES];
+    identity_public_key(identity, key);
+    err = signature_verify(key, statement.bytes, statement.used, decision->signature);
+    if (err != NULL && err->code == ERROR_UNTRUSTED) {
+        error_free(err);
+        FAIL(ERROR_UNTRUSTED, "The signature of the decision about this job does not hold.");
+    }
+done:
+    return err;
+}
+
+/* ---- deciding ---- */
+
+/* Words that are stored and signed must come back as they went in. */
+static struct error *approval_words(struct decision *decision, const char *decided_by, const char *reason)
+{
+    if (strlen(decided_by) >= sizeof(decision->decided_by))
+        return error_new(ERROR_LIMIT, "The name of who decides is longer than %zu bytes.",
+                         sizeof(decision->decided_by) - 1);
+    if (strlen(reason) >= sizeof(decision->reason))
+        return error_new(ERROR_LIMIT, "The reason is longer than %zu bytes: say it shorter.",
+                         sizeof(decision->reason) - 1);
+    memcpy(decision->decided_by, decided_by, strlen(decided_by) + 1);
+    memcpy(decision->reason, reason, strlen(reason) + 1);
+    return NULL;
+}
+
+static struct error *approval_narrow(const struct job *job, const struct approval_limits *limits, int64_t now,
+                                     struct decision *decision)
+{
+    if (limits->rounds > job->rounds)
+        return error_new(ERROR_INVALID,
+                         "An approval may narrow a job, not widen it: the job asks for %" PRIu32
+                         " rounds, so --rounds is 1 to %" PRIu32 ".",
+                         job->rounds, job->rounds);
+    if (limits->expires > job->expires)
+        return error_new(
+            ERROR_INVALID,
+            "An approval may narrow a job, not widen it: the approval would end after the job itself.");
+    if (job->expires <= now)
+        return error_new(ERROR_EXPIRED, "The job's own time is over, so it cannot be approved any more.");
+    decision->rounds = limits->rounds == 0 ? job->rounds : limits->rounds;
+    decision->runs = limits->runs == 0 ? 1 : limits->runs;
+    decision->expires = limits->expires == 0 ? job->expires : limits->expires;
+    if (decision->expires <= now)
+        return error_new(ERROR_INVALID, "The approval would end before it begins: give a later --expires.");
+    return NULL;
+}
+
+/* The job of a record whose bytes are still those of its id. */
+static struct error *approval_job(const struct job_record *record, struct job **ret_job)
+{
+    struct error *err = NULL;
+    struct digest digest;
+    TRY(digest_of(record->bytes, record->byte_count, &digest));
+    if (!digest_equal(&digest, &record->id))
+        FAIL(ERROR_UNTRUSTED,
+             "The bytes of this job in the site's database are not those that were submitted.");
+    TRY(job_parse((const char *)record->bytes, record->byte_count, "the stored job", ret_job));
+done:
+    return err;
+}
+
+struct error *approval_give(struct store *store, const struct identity *identity,
+                            const struct job_record *record, const struct approval_limits *limits,
+                            const char *decided_by, const char *reason, int64_t now)
+{
+    struct error *err = NULL;
+    struct job *job = NULL;
+    struct dataset_info dataset;
+    struct decision decision = {.kind = DECISION_APPROVE, .job_id = record->id, .decided_at = now};
+    TRY(approval_words(&decision, decided_by, reason));
+    TRY(approval_job(record, &job));
+    TRY(approval_narrow(job, limits, now, &decision));
+    TRY(store_dataset_find(store, job->dataset, &dataset));
+    decision.dataset_digest = dataset.digest;
+    TRY(approval_make(identity, &record->requester, &decision));
+    TRY(store_decide(store, &decision));
+done:
+    job_free(job);
+    return err;
+}
+
+struct error *approval_withhold(struct store *store, const struct identity *identity,
+                                const struct job_record *record, enum decision_kind kind,
+                                const char *decided_by, const char *reason, int64_t now)
+{
+    struct error *err = NULL;
+    struct decision decision = {.kind = kind, .job_id = record->id, .decided_at = now};
+    TRY(approval_words(&decision, decided_by, reason));
+    TRY(approval_make(identity, &record->requester, &decision));
+    TRY(store_decide(store, &decision));
+done:
+    return err;
+}
+
+/* ---- whether it holds ---- */
+
+static struct error *approval_state(enum job_state state)
+{
+    switch (state) {
+    case JOB_STATE_APPROVED:
+    case JOB_STATE_RUNNING:
+        return NULL;
+    case JOB_STATE_PENDING:
+        return error_new(ERROR_REFUSED, "The job waits for this site's owner.");
+    case JOB_STATE_FINISHED:
+        return error_new(ERROR_REFUSED, "The job is finished: all runs that the owner approved are used.");
+    case JOB_STATE_DENIED:
+        return error_new(ERROR_REFUSED, "This site's owner denied the job; a denial is final.");
+    case JOB_STATE_REVOKED:
+        return error_new(ERROR_REFUSED, "This site's owner revoked the approval of the job.");
+    case JOB_STATE_EXPIRED:
+        return error_new(ERROR_EXPIRED, "The job, or its approval, has expired.");
+    }
+    return error_new(ERROR_INTERNAL, "The job is in an unknown state.");
+}
+
+/* The decision behind the state, signed by this site, in time. */
+static struct error *approval_decision(struct store *store, const struct identity *identity,
+                                       struct approval *approval, int64_t now)
+{
+    struct error *err = store_approval(store, &approval->record.id, &approval->decision);
+    if (err != NULL && err->code == ERROR_NOT_FOUND) {
+        error_free(err);
+        FAIL(ERROR_UNTRUSTED, "The site's database calls the job approved, but nobody approved it.");
+    }
+    if (err != NULL)
+        goto done;
+    TRY(approval_verify(identity, &approval->record.requester, &approval->decision));
+    if (approval->decision.kind != DECISION_APPROVE)
+        FAIL(ERROR_UNTRUSTED, "The decision about this job in the site's database is no approval.");
+    if (approval->decision.expires <= now || approval->job->expires <= now)
+        FAIL(ERROR_EXPIRED, "The job, or its approval, has expired.");
+    if (approval->decision.rounds > approval->job->rounds)
+        FAIL(ERROR_UNTRUSTED, "The approval allows more rounds than the job asks for.");
+done:
+    return err;
+}
+
+/* The very rows that were approved: another import under the same name needs another approval. */
+static struct error *approval_dataset(struct store *store, struct approval *approval)
+{
+    struct error *err = store_dataset_find(store, approval->job->dataset, &approval->dataset);
+    if (err != NULL && err->code == ERROR_NOT_FOUND) {
+        error_free(err);
+        return error_new(ERROR_REFUSED, "The dataset of this job is no longer at this site.");
+    }
+    if (err == NULL && !digest_equal(&approval->dataset.digest, &approval->decision.dataset_digest))
+        return error_new(
+            ERROR_REFUSED,
+            "The dataset has changed since the owner approved the job: submit it again under another "
+            "name for a new approval.");
+    return err;
+}
+
+struct error *approval_find(struct store *store, const struct identity *identity, const struct digest *job_id,
+                            const struct site_id *requester, int64_t now, struct approval *ret_approval)
+{
+    struct error *err = NULL;
+    struct approval approval = {.job = NULL};
+    TRY(store_job_find(store, job_id, &approval.record));
+    if (requester != NULL && !site_id_equal(requester, &approval.record.requester)) {
+        /* The same sentence as for a job that is not here: nobody learns of others' jobs. */
+        char hex[DIGEST_HEX_BYTES];
+        digest_hex(job_id, hex);
+        FAIL(ERROR_NOT_FOUND, "There is no job %.12s here.", hex);
+    }
+    TRY(approval_state(approval.record.state));
+    TRY(approval_job(&approval.record, &approval.job));
+    TRY(approval_decision(store, identity, &approval, now));
+    TRY(approval_dataset(store, &approval));
+    *ret_approval = approval;
+    memset(&approval, 0, sizeof(approval));
+done:
+    approval_clear(&approval);
+    return err;
+}
+
+void approval_clear(struct approval *approval)
+{
+    job_record_clear(&approval->record);
+    job_free(approval->job);
+    memset(approval, 0, sizeof(*approval));
+}

@@ -1,0 +1,66 @@
+/* The owner's word: what is signed when a job is approved, denied or revoked, and whether it still holds.
+ *
+ * The statement has a fixed width, little-endian, so that there is one way to read it:
+ *
+ *     "FDS-APPROVAL1" 0x00   14        kind            u32 (enum decision_kind)
+ *     site_id                32        job_id          32 (SHA-256 of the job's exact bytes)
+ *     requester              32        rounds, runs    u32, u32
+ *     expires                i64       dataset_digest  32
+ *     decided_at             i64       SHA-256(decided_by), SHA-256(reason)   32, 32
+ *
+ * signed (Ed25519) with the site's own key. The daemon reads the rows of site.db anew and verifies them at
+ * every Train and Evaluate and once more inside the release, so a row that anybody edited, or a state that
+ * nobody decided, lets nothing out. */
+#pragma once
+
+#include "crypto/identity.h"
+#include "datasite/store.h"
+#include "schemas/job.h"
+
+#define APPROVAL_STATEMENT_BYTES 234
+
+/* What the owner, or a rule of the policy, allows; 0 means "as the job asks" (rounds, expires) or one (runs).
+ */
+struct approval_limits {
+    uint32_t rounds;
+    uint32_t runs;
+    int64_t expires; /* Unix seconds */
+};
+
+/* An approval that holds at this moment, with what it is about. Cleared with approval_clear. */
+struct approval {
+    struct job_record record;
+    struct job *job;
+    struct decision decision;
+    struct dataset_info dataset;
+};
+
+/* Fills statement and signature of `decision`, whose other fields are set. */
+MUST_USE struct error *approval_make(const struct identity *identity, const struct site_id *requester,
+                                     struct decision *decision);
+
+/* ERROR_UNTRUSTED unless the stored statement is the one that the stored fields give, and `identity` signed
+ * it. */
+MUST_USE struct error *approval_verify(const struct identity *identity, const struct site_id *requester,
+                                       const struct decision *decision);
+
+/* Signs and stores an approval of a pending job. Limits may narrow what the job asks for, never widen it:
+ * ERROR_INVALID. ERROR_EXPIRED when the job's time is over, ERROR_NOT_FOUND without its dataset,
+ * ERROR_CONFLICT when it is not pending. The requester becomes listed. */
+MUST_USE struct error *approval_give(struct store *store, const struct identity *identity,
+                                     const struct job_record *record, const struct approval_limits *limits,
+                                     const char *decided_by, const char *reason, int64_t now);
+
+/* Signs and stores a denial of a pending job (final) or a revocation of an approved one. */
+MUST_USE struct error *approval_withhold(struct store *store, const struct identity *identity,
+                                         const struct job_record *record, enum decision_kind kind,
+                                         const char *decided_by, const char *reason, int64_t now);
+
+/* The approval under which `job_id` may be worked on at `now`, read and verified from the store. `requester`
+ * is who asks; NULL takes whom the store names (whose name the signature covers). ERROR_NOT_FOUND for a job
+ * that is not here or not theirs; ERROR_REFUSED, ERROR_EXPIRED, ERROR_UNTRUSTED otherwise. Sentences are fit
+ * for the requester. */
+MUST_USE struct error *approval_find(struct store *store, const struct identity *identity,
+                                     const struct digest *job_id, const struct site_id *requester,
+                                     int64_t now, struct approval *ret_approval);
+void approval_clear(struct approval *approval);

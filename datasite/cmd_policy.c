@@ -1,0 +1,174 @@
+#include "console/verbs.h"
+#include "datasite/home.h"
+#include "schemas/files.h"
+#include "schemas/policy.h"
+
+#include <inttypes.h>
+
+extern const struct verb verb_policy, verb_policy_test;
+
+#define SECONDS_A_DAY 86400
+
+static struct {
+    const char *requester;
+} policy_given;
+
+static const struct option *policy_test_options(void)
+{
+    static const struct option options[] = {
+        {.name = "requester",
+         .kind = OPTION_TEXT,
+         .target = &policy_given.requester,
+         .value = "FINGERPRINT",
+         .help = "who would ask: sha256:… (required)"},
+        {0},
+    };
+    return options;
+}
+
+static const char *policy_action_text(enum policy_action action)
+{
+    switch (action) {
+    case POLICY_ASK:
+        return "waits for you";
+    case POLICY_APPROVE:
+        return "is approved without asking";
+    case POLICY_DENY:
+        return "is denied for good";
+    }
+    return "?";
+}
+
+static void policy_print_list(const char *before, const char *list, size_t stride, size_t count)
+{
+    (void)printf("     - %s", before);
+    for (size_t i = 0; i < count; i++)
+        (void)printf("%s%s", i == 0 ? " " : ", ", list + i * stride);
+    (void)printf("\n");
+}
+
+static void policy_print_requesters(const struct policy_rule *rule)
+{
+    if (rule->any_requester)
+        (void)printf("     - anybody asks who may\n");
+    else if (rule->requester_count == 0)
+        (void)printf("     - nobody: its list of requesters is empty, so it never matches\n");
+    else
+        policy_print_list("it is asked by", rule->requesters[0], sizeof(rule->requesters[0]),
+                          rule->requester_count);
+}
+
+static void policy_print_bounds(const struct policy_rule *rule)
+{
+    if (rule->dataset_count > 0)
+        policy_print_list("its dataset is", rule->datasets[0], sizeof(rule->datasets[0]),
+                          rule->dataset_count);
+    if (rule->models != 0)
+        (void)printf("     - its model is%s\n", (rule->models & 1u << JOB_SOFTMAX_REGRESSION) != 0
+                                                    ? " softmax-regression"
+                                                    : " none that exists");
+    if (rule->metrics != 0)
+        (void)printf("     - its metrics are%s%s\n",
+                     (rule->metrics & 1u << JOB_METRICS_PER_SITE) != 0 ? " per-site" : "",
+                     (rule->metrics & 1u << JOB_METRICS_NONE) != 0 ? " none" : "");
+    if (rule->max_rounds != 0)
+        (void)printf("     - it has at most %" PRIu32 " rounds\n", rule->max_rounds);
+    if (rule->max_local_iterations != 0)
+        (void)printf("     - it has at most %" PRIu32 " local iterations or epochs\n",
+                     rule->max_local_iterations);
+    if (rule->min_sites > 1)
+        (void)printf("     - at least %" PRIu32 " sites take part\n", rule->min_sites);
+    if ((rule->require & POLICY_REQUIRE_SECURE_AGGREGATION) != 0)
+        (void)printf("     - it uses secure aggregation\n");
+    if ((rule->require & POLICY_REQUIRE_PRIVACY) != 0)
+        (void)printf("     - it uses a privacy mechanism\n");
+}
+
+static void policy_print_rule(size_t number, const struct policy_rule *rule)
+{
+    (void)printf("%zu. \"%s\": a job %s when\n", number, rule->name, policy_action_text(rule->action));
+    policy_print_requesters(rule);
+    policy_print_bounds(rule);
+    if (rule->action == POLICY_APPROVE)
+        (void)printf("   The approval is for %" PRIu32 " run%s and ends after %g days, or with the job.\n",
+                     rule->max_runs, rule->max_runs == 1 ? "" : "s", (double)rule->expires_s / SECONDS_A_DAY);
+}
+
+static struct error *policy_run(const struct invocation *invocation)
+{
+    struct error *err = NULL;
+    struct home *home = NULL;
+    struct policy *policy = NULL;
+    TRY(home_open(invocation->home, &home));
+    TRY(policy_load(home->policy_path, &policy));
+    (void)printf("From %s; the first rule that matches decides.\n\n", home->policy_path);
+    for (size_t i = 0; i < policy->rule_count; i++)
+        policy_print_rule(i + 1, &policy->rules[i]);
+    (void)printf("%s job %s.\n\n", policy->rule_count == 0 ? "Every" : "Every other",
+                 policy_action_text(policy->fallback));
+    (void)printf("At every release, whatever was approved: at least %" PRIu64
+                 " training rows, and test rows for counts;\n"
+                 "at most %" PRIu64 " bytes.\n",
+                 policy->min_rows, policy->max_update_bytes);
+done:
+    policy_free(policy);
+    home_free(home);
+    return err;
+}
+
+static struct error *policy_test_run(const struct invocation *invocation)
+{
+    struct error *err = NULL;
+    struct home *home = NULL;
+    struct policy *policy = NULL;
+    struct job *job = NULL;
+    uint8_t *bytes = NULL;
+    size_t count = 0;
+    struct site_id requester;
+    struct policy_decision decision;
+    const char *path = invocation->arguments[0];
+    if (policy_given.requester == NULL)
+        FAIL(ERROR_USAGE, "--requester is required: the fingerprint of who would ask, sha256:…");
+    TRY(site_id_parse(policy_given.requester, &requester));
+    TRY(home_open(invocation->home, &home));
+    TRY(policy_load(home->policy_path, &policy));
+    TRY(file_read(path, JOB_MAX_BYTES, &bytes, &count));
+    TRY(job_parse((const char *)bytes, count, path, &job));
+    policy_decide(policy, job, policy_given.requester, &decision);
+    (void)printf("The job %s.\n", policy_action_text(decision.action));
+    if (decision.rule != NULL)
+        (void)printf("Decided by the rule \"%s\".\n", decision.rule->name);
+    else
+        (void)printf("Decided by the default.\n");
+    (void)printf("%s\n", decision.reason);
+done:
+    free(bytes);
+    job_free(job);
+    policy_free(policy);
+    home_free(home);
+    return err;
+}
+
+const struct verb verb_policy = {
+    .name = "policy",
+    .summary = "Say in words what is approved without asking",
+    .arguments = "",
+    .detail = "The rules are in policy.yaml of the site's home; `datasite serve` reads them at its start and "
+              "on SIGHUP.\n\n"
+              "Example:\n"
+              "  datasite policy",
+    .run = policy_run,
+};
+
+const struct verb verb_policy_test = {
+    .name = "policy test",
+    .summary = "Say what the policy would do with a job, and why",
+    .arguments = "JOB.yaml",
+    .detail = "Nothing is stored.\n\n"
+              "Example:\n"
+              "  datasite policy test job.yaml --requester sha256:…",
+    .minimum_arguments = 1,
+    .maximum_arguments = 1,
+    .options = policy_test_options,
+    .run = policy_test_run,
+};

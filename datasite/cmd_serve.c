@@ -1,0 +1,44 @@
+#include "console/verbs.h"
+#include "datasite/serve.h"
+
+extern const struct verb verb_serve;
+
+static struct {
+    bool log_json;
+} serve_given;
+
+static const struct option *serve_options(void)
+{
+    static const struct option options[] = {
+        {.name = "log-json",
+         .kind = OPTION_FLAG,
+         .target = &serve_given.log_json,
+         .help = "one JSON object a line instead of text"},
+        {0},
+    };
+    return options;
+}
+
+static struct error *serve_run(const struct invocation *invocation)
+{
+    struct serve_options options = {
+        .home = invocation->home,
+        .log_format = serve_given.log_json ? LOG_JSON : LOG_TEXT,
+    };
+    return serve(&options);
+}
+
+const struct verb verb_serve = {
+    .name = "serve",
+    .summary = "Run the daemon: receive jobs, train what is approved",
+    .arguments = "",
+    .detail =
+        "Stays in the foreground and logs to stderr, one line an event. Decisions of other commands are "
+        "seen\n"
+        "within 200 ms. SIGTERM ends it within 5 s; SIGHUP reads site.yaml, policy.yaml, certificates and\n"
+        "trust lists again.\n\n"
+        "Example:\n"
+        "  datasite serve 2>> site.log",
+    .options = serve_options,
+    .run = serve_run,
+};

@@ -1,0 +1,198 @@
+/* Order matters here and is the same for both kinds: approval, dataset, run, round, numbers, encoding, size,
+ * and only then the write. The body is handed out after the commit has returned, never before. */
+#include "datasite/release.h"
+
+#include "datasite/release_check.h"
+#include "schemas/wire.h"
+
+#include <inttypes.h>
+
+/* An encoded answer on its way out. */
+struct release_body {
+    uint8_t *bytes;
+    size_t count;
+};
+
+static struct error *release_admit(struct release_check *check)
+{
+    struct error *err = NULL;
+    TRY(release_check_approval(check));
+    TRY(release_check_dataset(check));
+    TRY(release_check_run(check));
+    TRY(release_check_round(check));
+done:
+    return err;
+}
+
+static struct error *update_admit(struct release_check *check, const struct release_update *update)
+{
+    struct error *err = NULL;
+    TRY(release_admit(check));
+    TRY(release_check_shape(check, update->count));
+    TRY(release_check_finite(update->parameters, update->count));
+    TRY(release_check_rows(check->context->policy, update->train_rows, "training"));
+    TRY(release_check_figures(update));
+    if (update->confusion != NULL) {
+        TRY(release_check_metrics(check));
+        TRY(release_check_rows(check->context->policy, update->test_rows, "test"));
+        TRY(release_check_confusion(check, update->confusion, update->test_rows));
+    }
+done:
+    return err;
+}
+
+static uint64_t confusion_total(const uint64_t *confusion, size_t classes)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < classes * classes; i++)
+        total += confusion[i];
+    return total;
+}
+
+static struct error *evaluation_admit(struct release_check *check, const uint64_t *confusion)
+{
+    struct error *err = NULL;
+    TRY(release_admit(check));
+    TRY(release_check_metrics(check));
+    uint64_t test_rows = confusion_total(confusion, check->approval.dataset.classes);
+    TRY(release_check_rows(check->context->policy, test_rows, "test"));
+    TRY(release_check_confusion(check, confusion, test_rows));
+done:
+    return err;
+}
+
+static struct error *update_encode(const struct release_check *check, const struct release_update *update,
+                                   struct release_body *ret_body)
+{
+    struct error *err = NULL;
+    const struct release_context *context = check->context;
+    size_t classes = check->approval.dataset.classes;
+    uint8_t *parameters = malloc(update->count * sizeof(double));
+    uint64_t *confusion = NULL;
+    char stopped[32];
+    struct digest job_id = *context->job_id;
+    uint8_t run_id[STORE_RUN_ID_BYTES];
+    Fds__Update message = FDS__UPDATE__INIT;
+    Fds__Metrics metrics = FDS__METRICS__INIT;
+    if (parameters == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory to encode an update.");
+    wire_parameters_write(update->parameters, update->count, parameters);
+    memcpy(run_id, context->run_id, sizeof(run_id));
+    message.job_id = (ProtobufCBinaryData){DIGEST_BYTES, job_id.bytes};
+    message.run_id = (ProtobufCBinaryData){sizeof(run_id), run_id};
+    message.round = context->round;
+    message.parameters = (ProtobufCBinaryData){update->count * sizeof(double), parameters};
+    message.examples = update->train_rows;
+    message.seconds = update->seconds;
+    if (update->confusion != NULL) {
+        confusion = malloc(classes * classes * sizeof(*confusion));
+        if (confusion == NULL)
+            FAIL(ERROR_MEMORY, "There is not enough memory to encode an update.");
+        memcpy(confusion, update->confusion, classes * classes * sizeof(*confusion));
+        (void)snprintf(stopped, sizeof(stopped), "%s", update->stopped);
+        metrics.train_accuracy = update->train_accuracy;
+        metrics.n_confusion = classes * classes;
+        metrics.confusion = confusion;
+        metrics.stopped = stopped;
+        message.metrics = &metrics;
+    }
+    TRY(wire_encode(&message.base, &ret_body->bytes, &ret_body->count));
+done:
+    free(parameters);
+    free(confusion);
+    return err;
+}
+
+static struct error *evaluation_encode(const struct release_check *check, const uint64_t *counts,
+                                       struct release_body *ret_body)
+{
+    struct error *err = NULL;
+    const struct release_context *context = check->context;
+    size_t classes = check->approval.dataset.classes;
+    struct digest job_id = *context->job_id;
+    uint8_t run_id[STORE_RUN_ID_BYTES];
+    Fds__Evaluation message = FDS__EVALUATION__INIT;
+    uint64_t *confusion = malloc(classes * classes * sizeof(*confusion));
+    if (confusion == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory to encode an evaluation.");
+    memcpy(confusion, counts, classes * classes * sizeof(*confusion));
+    memcpy(run_id, context->run_id, sizeof(run_id));
+    message.job_id = (ProtobufCBinaryData){DIGEST_BYTES, job_id.bytes};
+    message.run_id = (ProtobufCBinaryData){sizeof(run_id), run_id};
+    message.round = context->round;
+    message.n_confusion = classes * classes;
+    message.confusion = confusion;
+    TRY(wire_encode(&message.base, &ret_body->bytes, &ret_body->count));
+done:
+    free(confusion);
+    return err;
+}
+
+/* The last checks and the write: event, body and round, then the commit. */
+static struct error *release_write(const struct release_check *check, const struct release_body *body,
+                                   const char *detail)
+{
+    struct error *err = NULL;
+    const struct release_context *context = check->context;
+    struct release_record record = {
+        .run_id = context->run_id,
+        .job_id = context->job_id,
+        .round = context->round,
+        .kind = check->kind,
+        .model_digest = context->model_digest,
+        .body = body->bytes,
+        .body_bytes = body->count,
+        .now = context->now,
+        .detail = detail,
+    };
+    TRY(release_check_size(check, body->count));
+    TRY(store_release_add(context->store, &record));
+    TRY(store_release_commit(context->store));
+done:
+    return err;
+}
+
+struct error *release_update(const struct release_context *context, const struct release_update *update,
+                             uint8_t **ret_body, size_t *ret_bytes)
+{
+    struct error *err = NULL;
+    struct release_check check = {.context = context, .kind = ANSWER_UPDATE};
+    struct release_body body = {NULL, 0};
+    char detail[128];
+    TRY(store_release_begin(context->store));
+    TRY(update_admit(&check, update));
+    TRY(update_encode(&check, update, &body));
+    (void)snprintf(detail, sizeof(detail), "%zu coefficients%s, %zu bytes", update->count,
+                   update->confusion == NULL ? "" : ", accuracy and confusion matrix", body.count);
+    TRY(release_write(&check, &body, detail));
+    *ret_body = body.bytes;
+    *ret_bytes = body.count;
+    body.bytes = NULL;
+done:
+    if (err != NULL)
+        store_release_rollback(context->store);
+    free(body.bytes);
+    release_check_clear(&check);
+    return err;
+}
+
+struct error *release_evaluation(const struct release_context *context, const uint64_t *confusion,
+                                 uint8_t **ret_body, size_t *ret_bytes)
+{
+    struct error *err = NULL;
+    struct release_check check = {.context = context, .kind = ANSWER_EVALUATION};
+    struct release_body body = {NULL, 0};
+    TRY(store_release_begin(context->store));
+    TRY(evaluation_admit(&check, confusion));
+    TRY(evaluation_encode(&check, confusion, &body));
+    TRY(release_write(&check, &body, "confusion matrix of the global model"));
+    *ret_body = body.bytes;
+    *ret_bytes = body.count;
+    body.bytes = NULL;
+done:
+    if (err != NULL)
+        store_release_rollback(context->store);
+    free(body.bytes);
+    release_check_clear(&check);
+    return err;
+}

@@ -1,0 +1,152 @@
+#include "datasite/release_check.h"
+
+#include "schemas/wire.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+#define RELEASE_WORD_BYTES 32
+
+struct error *release_check_approval(struct release_check *check)
+{
+    const struct release_context *context = check->context;
+    return approval_find(context->store, context->identity, context->job_id, NULL, context->now,
+                         &check->approval);
+}
+
+struct error *release_check_dataset(const struct release_check *check)
+{
+    if (!digest_equal(&check->context->dataset->digest, &check->approval.decision.dataset_digest))
+        return error_new(ERROR_REFUSED,
+                         "The rows that were worked on are not those of the approved dataset.");
+    return NULL;
+}
+
+struct error *release_check_run(struct release_check *check)
+{
+    struct error *err = NULL;
+    const struct release_context *context = check->context;
+    uint32_t used = 0;
+    uint32_t last_round = 0;
+    err = store_run_find(context->store, context->run_id, &check->run);
+    if (err != NULL && err->code == ERROR_NOT_FOUND) {
+        error_free(err);
+        FAIL(ERROR_REFUSED, "This run never began at this site: its first message must be a Train.");
+    }
+    if (err != NULL)
+        goto done;
+    if (!digest_equal(&check->run.job_id, context->job_id))
+        FAIL(ERROR_REFUSED, "The run id belongs to another job.");
+    if (strcmp(check->run.status, "running") != 0)
+        FAIL(ERROR_REFUSED, "The run has ended at this site: %s.", check->run.status);
+    TRY(store_runs_used(context->store, context->job_id, &used, &last_round));
+    if (used > check->approval.decision.runs)
+        FAIL(ERROR_REFUSED, "%" PRIu32 " runs of this job began here, but the approval allows %" PRIu32 ".",
+             used, check->approval.decision.runs);
+done:
+    return err;
+}
+
+struct error *release_check_round(const struct release_check *check)
+{
+    struct error *err = NULL;
+    const struct release_context *context = check->context;
+    uint8_t *body = NULL;
+    if (context->round < 1 || context->round > check->approval.decision.rounds)
+        FAIL(ERROR_REFUSED, "Round %" PRIu32 " is outside the %" PRIu32 " rounds that the owner approved.",
+             context->round, check->approval.decision.rounds);
+    if (check->kind == ANSWER_UPDATE && context->round <= check->run.last_round)
+        FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run is over: its last round here was %" PRIu32 ".",
+             context->round, check->run.last_round);
+    struct digest digest;
+    size_t bytes = 0;
+    TRY(store_answer(context->store, context->run_id, context->round, check->kind, &digest, &body, &bytes));
+    if (body != NULL)
+        FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run was answered already.", context->round);
+done:
+    free(body);
+    return err;
+}
+
+struct error *release_check_metrics(const struct release_check *check)
+{
+    switch (check->approval.job->metrics) {
+    case JOB_METRICS_PER_SITE:
+        return NULL;
+    case JOB_METRICS_NONE:
+        return error_new(ERROR_REFUSED, "The job says `metrics: none`, so no counts leave this site.");
+    }
+    return error_new(ERROR_INTERNAL, "The job has unknown metrics.");
+}
+
+struct error *release_check_shape(const struct release_check *check, size_t count)
+{
+    const struct dataset_info *dataset = &check->approval.dataset;
+    return wire_parameters_check(count * sizeof(double), dataset->features, dataset->classes);
+}
+
+struct error *release_check_finite(const double *parameters, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(parameters[i]))
+            return error_new(
+                ERROR_NUMERIC,
+                "Local training diverged: a coefficient is not finite. A smaller learning rate would do.");
+    }
+    return NULL;
+}
+
+struct error *release_check_rows(const struct policy *policy, uint64_t rows, const char *what)
+{
+    if (rows < policy->min_rows)
+        return error_new(ERROR_REFUSED,
+                         "This site has fewer than the %" PRIu64
+                         " %s rows that its policy wants behind a release.",
+                         policy->min_rows, what);
+    return NULL;
+}
+
+struct error *release_check_confusion(const struct release_check *check, const uint64_t *confusion,
+                                      uint64_t test_rows)
+{
+    size_t classes = check->approval.dataset.classes;
+    uint64_t total = 0;
+    for (size_t i = 0; i < classes * classes; i++) {
+        if (confusion[i] > test_rows - total)
+            return error_new(ERROR_INTERNAL, "The confusion matrix counts more rows than were tested.");
+        total += confusion[i];
+    }
+    if (total != test_rows)
+        return error_new(ERROR_INTERNAL, "The confusion matrix counts fewer rows than were tested.");
+    return NULL;
+}
+
+struct error *release_check_figures(const struct release_update *update)
+{
+    if (!isfinite(update->seconds) || update->seconds < 0)
+        return error_new(ERROR_INTERNAL, "The time of training is not a time.");
+    if (update->confusion == NULL)
+        return NULL;
+    if (!(update->train_accuracy >= 0 && update->train_accuracy <= 1))
+        return error_new(ERROR_INTERNAL, "The training accuracy is not within 0 and 1.");
+    size_t letters = strspn(update->stopped, "abcdefghijklmnopqrstuvwxyz-");
+    if (letters == 0 || letters >= RELEASE_WORD_BYTES || update->stopped[letters] != '\0')
+        return error_new(ERROR_INTERNAL, "How training ended is not one word.");
+    return NULL;
+}
+
+struct error *release_check_size(const struct release_check *check, size_t body_bytes)
+{
+    uint64_t cap = check->context->policy->max_update_bytes;
+    if (body_bytes > cap)
+        return error_new(ERROR_LIMIT,
+                         "The answer of %zu bytes is over the %" PRIu64
+                         " bytes that this site's policy lets out.",
+                         body_bytes, cap);
+    return NULL;
+}
+
+void release_check_clear(struct release_check *check)
+{
+    approval_clear(&check->approval);
+}

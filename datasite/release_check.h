@@ -1,0 +1,42 @@
+/* The airlock's checks, one function each with its own refusal sentence. Used by release.c, inside the
+ * transaction that store_release_begin opened; every fact is read from site.db there, nothing is remembered.
+ *
+ * Sentences are fit for the orchestrator: they name shapes, counts of rounds and the rule, never a value.
+ * Counts of rows are not named when they are too few. */
+#pragma once
+
+#include "datasite/approval.h"
+#include "datasite/release.h"
+#include "datasite/store_release.h"
+
+/* What the checks read and learn. Cleared with release_check_clear. */
+struct release_check {
+    const struct release_context *context;
+    enum answer_kind kind;
+    struct approval approval; /* filled by release_check_approval */
+    struct run_record run;    /* filled by release_check_run */
+};
+
+/* The approval holds now: state, signature, job bytes, time, dataset (approval_find). */
+MUST_USE struct error *release_check_approval(struct release_check *check);
+/* The rows that were worked on are those of the approved dataset. */
+MUST_USE struct error *release_check_dataset(const struct release_check *check);
+/* The run began here, for this job, has not ended, and is among the approved number of runs. */
+MUST_USE struct error *release_check_run(struct release_check *check);
+/* The round is within the approval, not behind the run, and nothing of this kind left in it yet. */
+MUST_USE struct error *release_check_round(const struct release_check *check);
+/* The job's metrics allow counts to leave. */
+MUST_USE struct error *release_check_metrics(const struct release_check *check);
+
+MUST_USE struct error *release_check_shape(const struct release_check *check, size_t count);
+MUST_USE struct error *release_check_finite(const double *parameters, size_t count);
+/* `what`: "training", "test". The trainer asks too, before it spends time. */
+MUST_USE struct error *release_check_rows(const struct policy *policy, uint64_t rows, const char *what);
+/* The counts add up to exactly the test rows. */
+MUST_USE struct error *release_check_confusion(const struct release_check *check, const uint64_t *confusion,
+                                               uint64_t test_rows);
+/* Accuracy in 0..1, time finite and not negative, `stopped` one word of a to z. */
+MUST_USE struct error *release_check_figures(const struct release_update *update);
+MUST_USE struct error *release_check_size(const struct release_check *check, size_t body_bytes);
+
+void release_check_clear(struct release_check *check);

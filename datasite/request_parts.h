@@ -1,0 +1,19 @@
+/* What the request_*.c files share: one handler a message. A handler fills the reply or fails; requests.c
+ * makes the Refusal. Nobody else includes this. */
+#pragma once
+
+#include "datasite/requests.h"
+#include "schemas/error.h"
+
+typedef struct error *request_handler(const struct requests *requests, const struct request *request,
+                                      struct reply *ret_reply);
+
+MUST_USE request_handler request_submit; /* request_submit.c */
+MUST_USE request_handler request_query;  /* request_status.c */
+MUST_USE request_handler request_train;  /* request_step.c */
+MUST_USE request_handler request_evaluate;
+MUST_USE request_handler request_end_run;
+
+/* Answers with the JobStatus of a job of this requester; JOB_UNKNOWN for any other. */
+MUST_USE struct error *request_status(const struct requests *requests, const struct request *request,
+                                      const struct digest *job_id, struct reply *ret_reply);

@@ -1,0 +1,161 @@
+#include "datasite/approval.h"
+#include "datasite/request_parts.h"
+#include "schemas/clock.h"
+#include "schemas/wire.h"
+
+#include <inttypes.h>
+
+/* Train and Evaluate carry the same fields. */
+struct step_message {
+    enum step_kind kind;
+    const ProtobufCBinaryData *job_id, *run_id, *parameters;
+    uint32_t round;
+};
+
+/* What is known without the rows is checked here, so that a message that cannot succeed costs nothing. The
+ * executor and the airlock check everything again when its turn comes. */
+static struct error *step_check(const struct approval *approval, const struct step_message *message)
+{
+    const struct dataset_info *dataset = &approval->dataset;
+    if (message->round > approval->decision.rounds)
+        return error_new(ERROR_REFUSED,
+                         "Round %" PRIu32 " is outside the %" PRIu32 " rounds that the owner approved.",
+                         message->round, approval->decision.rounds);
+    if (message->kind == STEP_EVALUATE && approval->job->metrics == JOB_METRICS_NONE)
+        return error_new(ERROR_REFUSED, "The job says `metrics: none`, so no counts leave this site.");
+    return wire_parameters_check(message->parameters->len, dataset->features, dataset->classes);
+}
+
+static struct error *step_new(const struct request *request, const struct step_message *message,
+                              const struct job *job, struct step **ret_step)
+{
+    struct error *err = NULL;
+    struct step *step = calloc(1, sizeof(*step));
+    if (step == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory for a step.");
+    step->kind = message->kind;
+    step->peer = request->peer;
+    step->number = request->number;
+    memcpy(step->job_id.bytes, message->job_id->data, DIGEST_BYTES);
+    memcpy(step->run_id, message->run_id->data, STORE_RUN_ID_BYTES);
+    step->round = message->round;
+    step->deadline = clock_monotonic_ms() + (int64_t)job->round_deadline_s * 1000;
+    TRY(step_take_parameters(step, message->parameters->data, message->parameters->len));
+    *ret_step = step;
+    step = NULL;
+done:
+    step_free(step);
+    return err;
+}
+
+/* What was released in answer to the same message before. */
+static struct error *step_answer_again(const struct requests *requests, const struct step *step,
+                                       struct reply *ret_reply)
+{
+    struct error *err = NULL;
+    TRY(step_repeat(requests->store, step, &ret_reply->body, &ret_reply->body_bytes));
+    if (ret_reply->body == NULL)
+        goto done;
+    switch (step->kind) {
+    case STEP_TRAIN:
+        ret_reply->type = FDS__MESSAGE_TYPE__MESSAGE_UPDATE;
+        break;
+    case STEP_EVALUATE:
+        ret_reply->type = FDS__MESSAGE_TYPE__MESSAGE_EVALUATION;
+        break;
+    }
+    LOG(requests->log, EVENT_ANSWER_REPEATED, log_job(&step->job_id), log_run(step->run_id),
+        log_round(step->round));
+done:
+    return err;
+}
+
+static struct error *step_request(const struct requests *requests, const struct request *request,
+                                  const struct step_message *message, struct reply *ret_reply)
+{
+    struct error *err = NULL;
+    struct approval approval = {.job = NULL};
+    struct step *step = NULL;
+    struct digest job_id;
+    memcpy(job_id.bytes, message->job_id->data, DIGEST_BYTES);
+    TRY(approval_find(requests->store, requests->identity, &job_id, &request->peer, requests->clock() / 1000,
+                      &approval));
+    TRY(step_check(&approval, message));
+    TRY(step_new(request, message, approval.job, &step));
+    TRY(step_answer_again(requests, step, ret_reply));
+    if (ret_reply->body == NULL) {
+        TRY(executor_submit(requests->executor, step));
+        step = NULL;
+        ret_reply->later = true;
+    }
+done:
+    step_free(step);
+    approval_clear(&approval);
+    return err;
+}
+
+struct error *request_train(const struct requests *requests, const struct request *request,
+                            struct reply *ret_reply)
+{
+    struct error *err = NULL;
+    Fds__Train *train = NULL;
+    TRY(wire_train_decode(request->body, request->body_bytes, &train));
+    struct step_message message = {STEP_TRAIN, &train->job_id, &train->run_id, &train->parameters,
+                                   train->round};
+    TRY(step_request(requests, request, &message, ret_reply));
+done:
+    wire_train_free(train);
+    return err;
+}
+
+struct error *request_evaluate(const struct requests *requests, const struct request *request,
+                               struct reply *ret_reply)
+{
+    struct error *err = NULL;
+    Fds__Evaluate *evaluate = NULL;
+    TRY(wire_evaluate_decode(request->body, request->body_bytes, &evaluate));
+    struct step_message message = {STEP_EVALUATE, &evaluate->job_id, &evaluate->run_id, &evaluate->parameters,
+                                   evaluate->round};
+    TRY(step_request(requests, request, &message, ret_reply));
+done:
+    wire_evaluate_free(evaluate);
+    return err;
+}
+
+/* A run that never began here has nothing to end, which is no failure. */
+static struct error *end_run(const struct requests *requests, const struct digest *job_id,
+                             const uint8_t *run_id, const char *status)
+{
+    struct error *err = store_run_end(requests->store, job_id, run_id, status, requests->clock() / 1000);
+    if (err != NULL && err->code == ERROR_NOT_FOUND)
+        error_clear(&err);
+    else if (err == NULL)
+        LOG(requests->log, EVENT_RUN_ENDED, log_job(job_id), log_run(run_id), log_name(status));
+    return err;
+}
+
+struct error *request_end_run(const struct requests *requests, const struct request *request,
+                              struct reply *ret_reply)
+{
+    struct error *err = NULL;
+    Fds__EndRun *message = NULL;
+    struct job_record record = {0};
+    struct digest job_id;
+    TRY(wire_end_run_decode(request->body, request->body_bytes, &message));
+    memcpy(job_id.bytes, message->job_id.data, DIGEST_BYTES);
+    err = store_job_find(requests->store, &job_id, &record);
+    if (err != NULL && err->code != ERROR_NOT_FOUND)
+        goto done;
+    bool own = err == NULL && site_id_equal(&record.requester, &request->peer);
+    error_clear(&err);
+    if (own) {
+        executor_cancel(requests->executor, &job_id, message->run_id.data, ERROR_REFUSED,
+                        "The orchestrator ended the run.");
+        TRY(end_run(requests, &job_id, message->run_id.data, message->status));
+    }
+    TRY(request_status(requests, request, &job_id, ret_reply));
+done:
+    job_record_clear(&record);
+    wire_end_run_free(message);
+    return err;
+}

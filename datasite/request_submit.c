@@ -1,0 +1,177 @@
+#include "datasite/approval.h"
+#include "datasite/request_parts.h"
+#include "schemas/clock.h"
+#include "schemas/wire.h"
+
+/* A job on its way into the store. */
+struct submission {
+    const struct requests *requests;
+    const struct request *request;
+    struct job *job;
+    struct digest id;
+    char fingerprint[FINGERPRINT_BYTES]; /* of the requester */
+    int64_t now;
+};
+
+/* Wrong addressing is found before anybody is asked: the job must name this very site. */
+static struct error *submission_check_site(const struct submission *submission)
+{
+    char own[FINGERPRINT_BYTES];
+    site_id_format(identity_id(submission->requests->identity), own);
+    for (size_t i = 0; i < submission->job->site_count; i++) {
+        if (strcmp(submission->job->sites[i].fingerprint, own) == 0)
+            return NULL;
+    }
+    return error_new(ERROR_REFUSED,
+                     "The job names other sites: none of its `sites` has this site's fingerprint, %s.", own);
+}
+
+/* Does not say which datasets there are. */
+static struct error *submission_check_dataset(const struct submission *submission)
+{
+    struct dataset_info dataset;
+    struct error *err = store_dataset_find(submission->requests->store, submission->job->dataset, &dataset);
+    if (err != NULL && err->code == ERROR_NOT_FOUND) {
+        error_free(err);
+        return error_new(ERROR_REFUSED, "This site has no dataset \"%s\": ask its owner for the name.",
+                         submission->job->dataset);
+    }
+    return err;
+}
+
+static struct error *submission_check_time(const struct submission *submission)
+{
+    char when[CLOCK_TEXT_BYTES];
+    if (submission->job->expires > submission->now)
+        return NULL;
+    clock_format(submission->job->expires, when);
+    return error_new(ERROR_EXPIRED, "The job expired at %s: give a later `expires`.", when);
+}
+
+static struct error *submission_store(const struct submission *submission, const Fds__Submit *message,
+                                      bool *ret_is_new)
+{
+    struct job_record record = {
+        .id = submission->id,
+        .bytes = message->job.data,
+        .byte_count = message->job.len,
+        .requester = submission->request->peer,
+        .received_at = submission->now,
+        .expires = submission->job->expires,
+        .state = JOB_STATE_PENDING,
+    };
+    (void)snprintf(record.requester_name, sizeof(record.requester_name), "%s",
+                   submission->request->peer_name);
+    return store_job_add(submission->requests->store, &record, REQUESTS_MAX_PENDING, ret_is_new);
+}
+
+static struct error *submission_approve(const struct submission *submission, const struct job_record *record,
+                                        const struct policy_rule *rule, const char *decided_by)
+{
+    int64_t end = submission->now + rule->expires_s;
+    struct approval_limits limits = {
+        .rounds = submission->job->rounds,
+        .runs = rule->max_runs,
+        .expires = end < submission->job->expires ? end : submission->job->expires,
+    };
+    return approval_give(submission->requests->store, submission->requests->identity, record, &limits,
+                         decided_by, "", submission->now);
+}
+
+/* A rule of the policy approves or denies in the owner's place; otherwise the job waits. */
+static struct error *submission_decide(const struct submission *submission)
+{
+    struct error *err = NULL;
+    const struct requests *requests = submission->requests;
+    struct policy_decision decision;
+    struct job_record record = {0};
+    char decided_by[80];
+    policy_decide(requests->policy, submission->job, submission->fingerprint, &decision);
+    (void)snprintf(decided_by, sizeof(decided_by), "policy:%s",
+                   decision.rule == NULL ? "default" : decision.rule->name);
+    TRY(store_job_find(requests->store, &submission->id, &record));
+    switch (decision.action) {
+    case POLICY_ASK:
+        break;
+    case POLICY_APPROVE:
+        TRY(submission_approve(submission, &record, decision.rule, decided_by));
+        LOG(requests->log, EVENT_JOB_APPROVED, log_job(&submission->id), log_name(decided_by));
+        break;
+    case POLICY_DENY:
+        TRY(approval_withhold(requests->store, requests->identity, &record, DECISION_DENY, decided_by, "",
+                              submission->now));
+        LOG(requests->log, EVENT_JOB_DENIED, log_job(&submission->id), log_name(decided_by));
+        break;
+    }
+done:
+    job_record_clear(&record);
+    return err;
+}
+
+/* The policy is asked once, when a job is new. What it could not do is left to the owner. */
+static void submission_ask_policy(const struct submission *submission)
+{
+    struct error *err = submission_decide(submission);
+    if (err != NULL)
+        LOG(submission->requests->log, EVENT_STORE_FAILED, log_job(&submission->id),
+            log_sentence(err->sentence));
+    error_free(err);
+}
+
+/* The same bytes again: whatever was decided stays decided. */
+static struct error *submission_known(const struct submission *submission, bool *ret_known)
+{
+    struct job_record record = {0};
+    struct error *err = store_job_find(submission->requests->store, &submission->id, &record);
+    if (err != NULL && err->code == ERROR_NOT_FOUND) {
+        error_clear(&err);
+        *ret_known = false;
+        return NULL;
+    }
+    if (err == NULL && !site_id_equal(&record.requester, &submission->request->peer))
+        err = error_new(ERROR_REFUSED,
+                        "Somebody else submitted exactly these bytes: give the job another name.");
+    if (err == NULL)
+        *ret_known = true;
+    job_record_clear(&record);
+    return err;
+}
+
+static struct error *submission_take(struct submission *submission, const Fds__Submit *message)
+{
+    struct error *err = NULL;
+    bool is_new = false;
+    TRY(job_parse((const char *)message->job.data, message->job.len, "the job", &submission->job));
+    TRY(submission_check_site(submission));
+    TRY(submission_check_time(submission));
+    TRY(submission_check_dataset(submission));
+    TRY(submission_store(submission, message, &is_new));
+    if (is_new) {
+        LOG(submission->requests->log, EVENT_JOB_RECEIVED, log_job(&submission->id),
+            log_peer(&submission->request->peer), log_name(submission->job->name));
+        submission_ask_policy(submission);
+    }
+done:
+    return err;
+}
+
+struct error *request_submit(const struct requests *requests, const struct request *request,
+                             struct reply *ret_reply)
+{
+    struct error *err = NULL;
+    Fds__Submit *message = NULL;
+    struct submission submission = {
+        .requests = requests, .request = request, .now = requests->clock() / 1000};
+    bool known = false;
+    TRY(wire_submit_decode(request->body, request->body_bytes, &message));
+    TRY(digest_of(message->job.data, message->job.len, &submission.id));
+    site_id_format(&request->peer, submission.fingerprint);
+    TRY(submission_known(&submission, &known));
+    if (!known)
+        TRY(submission_take(&submission, message));
+    TRY(request_status(requests, request, &submission.id, ret_reply));
+done:
+    job_free(submission.job);
+    wire_submit_free(message);
+    return err;
+}

@@ -1,0 +1,184 @@
+#include "datasite/requests.h"
+
+#include "datasite/approval.h"
+#include "datasite/request_parts.h"
+#include "schemas/wire.h"
+
+#include <inttypes.h>
+
+/* Who may ask what. */
+static const struct {
+    uint32_t type;
+    bool lobby; /* also for peers that no list names */
+    request_handler *handle;
+} request_kinds[] = {
+    {FDS__MESSAGE_TYPE__MESSAGE_SUBMIT, true, request_submit},
+    {FDS__MESSAGE_TYPE__MESSAGE_QUERY, true, request_query},
+    {FDS__MESSAGE_TYPE__MESSAGE_TRAIN, false, request_train},
+    {FDS__MESSAGE_TYPE__MESSAGE_EVALUATE, false, request_evaluate},
+    {FDS__MESSAGE_TYPE__MESSAGE_END_RUN, false, request_end_run},
+};
+#define REQUEST_KINDS (sizeof(request_kinds) / sizeof(request_kinds[0]))
+
+void requests_reply_clear(struct reply *reply)
+{
+    free(reply->body);
+    memset(reply, 0, sizeof(*reply));
+}
+
+/* Trouble of the site itself: paths and details are for the owner's log, not for a peer. */
+static bool refusal_is_internal(enum error_code code)
+{
+    switch (code) {
+    case ERROR_CORRUPT:
+    case ERROR_IO:
+    case ERROR_MEMORY:
+    case ERROR_CRYPTO:
+    case ERROR_INTERNAL:
+    case ERROR_CONFLICT:
+    case ERROR_USAGE:
+        return true;
+    case ERROR_INVALID:
+    case ERROR_REFUSED:
+    case ERROR_NOT_FOUND:
+    case ERROR_UNTRUSTED:
+    case ERROR_EXPIRED:
+    case ERROR_DEADLINE:
+    case ERROR_LIMIT:
+    case ERROR_UNAVAILABLE:
+    case ERROR_BUSY:
+    case ERROR_UNSUPPORTED:
+    case ERROR_NUMERIC:
+    case ERROR_INTERRUPTED:
+    case ERROR_CODES:
+        return false;
+    }
+    return true;
+}
+
+/* What the peer is told about `err`. */
+static struct error *refusal_public(const struct error *err)
+{
+    if (err->code == ERROR_BUSY)
+        return error_new(ERROR_BUSY, "This site is busy with another step: ask again later.");
+    if (refusal_is_internal(err->code))
+        return error_new(err->code,
+                         "The site had a problem of its own (%s); its owner's log has the details.",
+                         error_word(err->code));
+    return error_new(err->code, "%s", err->sentence);
+}
+
+static void refusal_reply(const struct error *err, struct reply *ret_reply)
+{
+    struct error *told = refusal_public(err);
+    struct reply reply = {.type = FDS__MESSAGE_TYPE__MESSAGE_REFUSAL};
+    struct error *failed = wire_refusal_encode(told, &reply.body, &reply.body_bytes);
+    if (failed != NULL)
+        reply = (struct reply){.type = 0};
+    error_free(failed);
+    error_free(told);
+    *ret_reply = reply;
+}
+
+static struct error *request_dispatch(const struct requests *requests, const struct request *request,
+                                      struct reply *ret_reply)
+{
+    for (size_t i = 0; i < REQUEST_KINDS; i++) {
+        if (request_kinds[i].type != request->type)
+            continue;
+        if (!request->listed && !request_kinds[i].lobby)
+            return error_new(
+                ERROR_REFUSED,
+                "This site knows you only through your consortium: until its owner has approved a job "
+                "of yours, or typed `datasite trust add`, you may submit jobs and ask about them.");
+        return request_kinds[i].handle(requests, request, ret_reply);
+    }
+    return error_new(ERROR_UNSUPPORTED, "This site does not know messages of type %" PRIu32 ".",
+                     request->type);
+}
+
+void requests_answer(const struct requests *requests, const struct request *request, struct reply *ret_reply)
+{
+    struct reply reply = {.type = 0};
+    struct error *err = request_dispatch(requests, request, &reply);
+    if (err != NULL) {
+        requests_reply_clear(&reply);
+        LOG(requests->log, refusal_is_internal(err->code) ? EVENT_STORE_FAILED : EVENT_REQUEST_REFUSED,
+            log_peer(&request->peer), log_count("type", request->type), log_sentence(err->sentence));
+        refusal_reply(err, &reply);
+        error_free(err);
+    }
+    *ret_reply = reply;
+}
+
+/* ---- what the executor reports ---- */
+
+static void finish_log(const struct requests *requests, const struct executor_report *report)
+{
+    enum event_kind kind = EVENT_UPDATE_RELEASED;
+    switch (report->step) {
+    case STEP_TRAIN:
+        kind = EVENT_UPDATE_RELEASED;
+        break;
+    case STEP_EVALUATE:
+        kind = EVENT_EVALUATION_RELEASED;
+        break;
+    }
+    if (report->repeated)
+        kind = EVENT_ANSWER_REPEATED;
+    LOG(requests->log, kind, log_job(&report->job_id), log_run(report->run_id), log_round(report->round),
+        log_seconds(report->seconds), log_count("bytes", report->bytes));
+}
+
+static void finish_log_error(const struct requests *requests, const struct executor_report *report)
+{
+    enum event_kind kind = report->step == STEP_TRAIN ? EVENT_TRAIN_ABANDONED : EVENT_REQUEST_REFUSED;
+    if (refusal_is_internal(report->error->code))
+        kind = EVENT_STORE_FAILED;
+    LOG(requests->log, kind, log_job(&report->job_id), log_run(report->run_id), log_round(report->round),
+        log_peer(&report->peer), log_sentence(report->error->sentence));
+}
+
+void requests_finish(const struct requests *requests, struct executor_report *report, struct reply *ret_reply)
+{
+    if (report->error != NULL) {
+        finish_log_error(requests, report);
+        refusal_reply(report->error, ret_reply);
+        return;
+    }
+    finish_log(requests, report);
+    struct reply reply = {.body = report->body, .body_bytes = report->bytes};
+    switch (report->step) {
+    case STEP_TRAIN:
+        reply.type = FDS__MESSAGE_TYPE__MESSAGE_UPDATE;
+        break;
+    case STEP_EVALUATE:
+        reply.type = FDS__MESSAGE_TYPE__MESSAGE_EVALUATION;
+        break;
+    }
+    report->body = NULL;
+    *ret_reply = reply;
+}
+
+/* ---- what has changed meanwhile ---- */
+
+void requests_recheck(const struct requests *requests,
+                      bool (*listed)(void *context, const struct site_id *peer), void *context)
+{
+    struct executor_item items[EXECUTOR_WAITING + 1];
+    size_t count = executor_items(requests->executor, items);
+    for (size_t i = 0; i < count; i++) {
+        struct approval approval;
+        struct error *err = approval_find(requests->store, requests->identity, &items[i].job_id,
+                                          &items[i].peer, requests->clock() / 1000, &approval);
+        if (err == NULL) {
+            approval_clear(&approval);
+            if (!listed(context, &items[i].peer))
+                err = error_new(ERROR_REFUSED, "This site's owner does not trust you any more.");
+        }
+        /* A store that cannot be read now is no decision: the release reads it again. */
+        if (err != NULL && err->code != ERROR_BUSY)
+            executor_cancel(requests->executor, &items[i].job_id, items[i].run_id, err->code, err->sentence);
+        error_free(err);
+    }
+}

@@ -1,0 +1,62 @@
+/* What peers may ask of a datasite, and what they get. The transport has verified signature and sender; here
+ * it is decided whether the sender may, and nothing is computed: steps go to the executor, whose reports
+ * become replies.
+ *
+ *     type       who may ask            answered with
+ *     Submit     listed peers, lobby    JobStatus; stores the job, then the policy decides or the owner is
+ * waited for JobQuery   listed peers, lobby    JobStatus; another's job is as unknown as one that is not here
+ *     Train      listed peers           later: Update       (the owner's approval is verified each time)
+ *     Evaluate   listed peers           later: Evaluation
+ *     EndRun     listed peers           JobStatus; abandons the run's step in hand
+ *
+ * Whatever fails becomes a Refusal with a sentence for the orchestrator. Failures of the site itself (its
+ * database, its memory) are told in general words; the log has the detail. Used by one thread. */
+#pragma once
+
+#include "crypto/identity.h"
+#include "datasite/executor.h"
+#include "datasite/log.h"
+#include "schemas/policy.h"
+
+#define REQUESTS_MAX_PENDING 16 /* jobs of one requester that wait for the owner */
+
+/* All borrowed. */
+struct requests {
+    struct store *store;
+    const struct identity *identity;
+    const struct policy *policy;
+    struct executor *executor;
+    const struct log *log;
+    int64_t (*clock)(void); /* Unix milliseconds */
+};
+
+struct request {
+    struct site_id peer;
+    const char *peer_name;
+    bool listed; /* false: known only through a CA (lobby) */
+    uint32_t type;
+    uint64_t number; /* comes back in the executor's report */
+    const uint8_t *body;
+    size_t body_bytes;
+};
+
+struct reply {
+    bool later;    /* the executor's report will bring it */
+    uint32_t type; /* 0: not even a refusal could be made; nothing can be answered */
+    uint8_t *body; /* owned; requests_reply_clear */
+    size_t body_bytes;
+};
+
+/* Decides, does, and answers; logs what happened. */
+void requests_answer(const struct requests *requests, const struct request *request, struct reply *ret_reply);
+
+/* The reply that a DONE report stands for; takes its body over. */
+void requests_finish(const struct requests *requests, struct executor_report *report,
+                     struct reply *ret_reply);
+
+/* Abandons steps whose approval does not hold any more or whose requester is not listed any more. `listed`
+ * says whether a peer is. To be called whenever the store has changed. */
+void requests_recheck(const struct requests *requests,
+                      bool (*listed)(void *context, const struct site_id *peer), void *context);
+
+void requests_reply_clear(struct reply *reply);

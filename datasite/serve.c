@@ -1,0 +1,222 @@
+#include "datasite/serve.h"
+
+#include "console/interrupt.h"
+#include "datasite/lock.h"
+#include "datasite/serve_parts.h"
+#include "schemas/clock.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#define SERVE_WAIT_MS 90      /* so that site.db is looked at every 100 ms */
+#define SERVE_ABANDON_MS 2500 /* for the step in hand; with the session's 2 s it stays below 5 s */
+#define SERVE_FLUSH_MS 50
+
+static void serve_answer(struct serve *serve, const struct site_id *peer, uint64_t number,
+                         struct reply *reply)
+{
+    struct error *err = NULL;
+    if (!reply->later && reply->type != 0)
+        err = session_answer(serve->session, peer, number, reply->type, reply->body, reply->body_bytes);
+    if (err != NULL)
+        LOG(&serve->log, EVENT_PEER_REFUSED, log_peer(peer), log_sentence(err->sentence));
+    error_free(err);
+    requests_reply_clear(reply);
+}
+
+static void serve_message(struct serve *serve, const struct session_event *event)
+{
+    struct reply reply;
+    struct request request = {
+        .peer = event->peer,
+        .peer_name = event->peer_name,
+        .listed = !event->lobby,
+        .type = event->type,
+        .number = event->number,
+        .body = event->body,
+        .body_bytes = event->body_bytes,
+    };
+    if (event->answers != 0)
+        return; /* a datasite asks nothing */
+    requests_answer(&serve->requests, &request, &reply);
+    serve_answer(serve, &event->peer, event->number, &reply);
+}
+
+static void serve_event(struct serve *serve, const struct session_event *event)
+{
+    switch (event->kind) {
+    case SESSION_NOTHING:
+        break;
+    case SESSION_UP:
+        serve->peers_up++;
+        LOG(&serve->log, EVENT_PEER_UP, log_peer(&event->peer), log_name(event->peer_name));
+        break;
+    case SESSION_DOWN:
+        if (serve->peers_up > 0)
+            serve->peers_up--;
+        LOG(&serve->log, EVENT_PEER_DOWN, log_peer(&event->peer), log_name(event->peer_name),
+            log_sentence(event->sentence));
+        break;
+    case SESSION_REFUSED:
+        LOG(&serve->log, EVENT_PEER_REFUSED, log_peer(&event->peer), log_name(event->peer_name),
+            log_sentence(event->sentence));
+        break;
+    case SESSION_MESSAGE:
+        serve_message(serve, event);
+        break;
+    case SESSION_WAKE:
+        executor_drain(serve->executor);
+        break;
+    }
+}
+
+static void serve_reports(struct serve *serve)
+{
+    struct executor_report report;
+    while (executor_next(serve->executor, &report)) {
+        struct reply reply = {.type = 0};
+        switch (report.kind) {
+        case EXECUTOR_STARTED:
+            if (report.step == STEP_TRAIN)
+                LOG(&serve->log, EVENT_TRAIN_STARTED, log_job(&report.job_id), log_run(report.run_id),
+                    log_round(report.round));
+            break;
+        case EXECUTOR_DONE:
+            requests_finish(&serve->requests, &report, &reply);
+            serve_answer(serve, &report.peer, report.number, &reply);
+            break;
+        }
+        executor_report_clear(&report);
+    }
+}
+
+static struct error *serve_loop(struct serve *serve)
+{
+    struct error *err = NULL;
+    while (interrupt_requested() == 0) {
+        struct session_event event;
+        TRY(session_next(serve->session, SERVE_WAIT_MS, &event));
+        serve_event(serve, &event);
+        session_event_clear(&event);
+        serve_reports(serve);
+        if (interrupt_reload())
+            serve_reload(serve);
+        serve_tick(serve);
+    }
+done:
+    return err;
+}
+
+/* ---- start and stop ---- */
+
+static struct error *serve_open_session(struct serve *serve)
+{
+    const struct node_config *config = serve->home->config;
+    struct session_options options = {
+        .identity = serve->certificate,
+        .name = config->name,
+        .directory = serve->home->path,
+        .listen = config->listen[0] == '\0' ? NULL : config->listen,
+        .trust = serve_peers_trust(serve),
+        .wake_fd = executor_fd(serve->executor),
+    };
+    return session_open(&options, &serve->session);
+}
+
+static struct error *serve_open_executor(struct serve *serve)
+{
+    struct executor_options options = {
+        .database_path = serve->home->database_path,
+        .identity = serve->identity,
+        .policy = serve->policy,
+        .threads = serve->home->config->threads,
+    };
+    return executor_open(&options, &serve->executor);
+}
+
+static void serve_announce(struct serve *serve)
+{
+    const struct node_config *config = serve->home->config;
+    serve->noted.pid = getpid();
+    serve->noted.started_at = clock_now_ms() / 1000;
+    (void)snprintf(serve->noted.listen, sizeof(serve->noted.listen), "%s", config->listen);
+    serve_note(serve, true);
+    LOG(&serve->log, EVENT_SERVE_STARTED, log_name(config->name), log_peer(identity_id(serve->identity)),
+        log_count("port", session_port(serve->session)), log_count("peers", serve->listed_count));
+}
+
+static struct error *serve_open(struct serve *serve, const char *home)
+{
+    struct error *err = NULL;
+    bool changed = false;
+    TRY(home_open(home, &serve->home));
+    TRY(lock_take(serve->home->lock_path, &serve->lock_fd));
+    TRY(identity_load(serve->home->keys_path, &serve->identity));
+    TRY(identity_load(serve->home->keys_path, &serve->certificate));
+    TRY(policy_load(serve->home->policy_path, &serve->policy));
+    TRY(store_open(serve->home->database_path, STORE_WRITE, &serve->store));
+    TRY(store_version(serve->store, &serve->store_version));
+    TRY(serve_peers_load(serve, &changed));
+    TRY(serve_open_executor(serve));
+    serve->requests = (struct requests){serve->store,    serve->identity, serve->policy,
+                                        serve->executor, &serve->log,     clock_now_ms};
+    TRY(serve_open_session(serve));
+    TRY(serve_peers_dial(serve, NULL));
+    TRY(store_event_add(serve->store, EVENT_SERVE_STARTED, NULL, NULL, 0, clock_now_ms() / 1000, "", NULL));
+    serve_announce(serve);
+done:
+    return err;
+}
+
+/* Abandons the step in hand and tells its requester. A step that does not end in time cannot lose anything
+ * either: what was not committed was not released. */
+static void serve_stop(struct serve *serve)
+{
+    bool stopped = executor_stop(serve->executor, SERVE_ABANDON_MS);
+    struct session_event event;
+    serve_reports(serve);
+    struct error *err = session_next(serve->session, SERVE_FLUSH_MS, &event);
+    if (err == NULL)
+        session_event_clear(&event);
+    error_clear(&err);
+    err = store_event_add(serve->store, EVENT_SERVE_STOPPED, NULL, NULL, 0, clock_now_ms() / 1000, "", NULL);
+    if (err == NULL)
+        err = store_daemon_clear(serve->store);
+    if (err != NULL)
+        LOG(&serve->log, EVENT_STORE_FAILED, log_sentence(err->sentence));
+    error_free(err);
+    LOG(&serve->log, EVENT_SERVE_STOPPED, log_name(serve->home->config->name));
+    if (!stopped) {
+        session_close(serve->session);
+        _exit(interrupt_requested() == SIGINT ? 130 : 0);
+    }
+}
+
+static void serve_close(struct serve *serve)
+{
+    session_close(serve->session);
+    executor_close(serve->executor);
+    store_close(serve->store);
+    policy_free(serve->policy);
+    identity_free(serve->certificate);
+    identity_free(serve->identity);
+    home_free(serve->home);
+    free(serve->listed);
+    if (serve->lock_fd >= 0)
+        (void)close(serve->lock_fd);
+}
+
+struct error *serve(const struct serve_options *options)
+{
+    struct error *err = NULL;
+    struct serve state = {.log = {stderr, options->log_format}, .lock_fd = -1};
+    TRY(interrupt_install());
+    TRY(serve_open(&state, options->home));
+    err = serve_loop(&state);
+    serve_stop(&state);
+    if (err == NULL && interrupt_requested() == SIGINT)
+        err = error_new(ERROR_INTERRUPTED, "Stopped by Ctrl-C.");
+done:
+    serve_close(&state);
+    return err;
+}

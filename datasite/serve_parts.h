@@ -1,0 +1,58 @@
+/* The state of the daemon, shared by serve*.c; all of it belongs to the socket thread. */
+#pragma once
+
+#include "datasite/home.h"
+#include "datasite/requests.h"
+#include "datasite/serve.h"
+#include "datasite/store_daemon.h"
+#include "transport/session.h"
+
+struct serve {
+    struct log log;
+    int lock_fd;
+    struct home *home;
+    struct identity *identity;    /* as at the start: signs and verifies */
+    struct identity *certificate; /* the same key with the certificate last loaded: for the session */
+    struct store *store;
+    struct policy *policy;
+    struct executor *executor;
+    struct session *session;
+    /* Who may do more than submit: trusted peers and whom we dial. */
+    struct site_id *listed;
+    size_t listed_count;
+    uint64_t store_version;
+    struct requests requests; /* borrows the above */
+    uint32_t peers_up;
+    struct daemon_record noted; /* the row as last written */
+    /* Monotonic milliseconds of what is due next: */
+    int64_t version_due, second_due, certificate_due;
+    /* Progress of the training in hand that was logged last: */
+    struct digest shown_job;
+    uint32_t shown_round;
+    double shown_progress;
+    int64_t shown_at;
+};
+
+/* ---- serve_peers.c ---- */
+
+/* Reads the trusted peers; *ret_changed says whether they differ from those in force, which they replace. */
+MUST_USE struct error *serve_peers_load(struct serve *serve, bool *ret_changed);
+/* What the session needs to know of them; borrowed from `serve`. */
+struct session_trust serve_peers_trust(const struct serve *serve);
+/* Tells the session about new lists or a new certificate. */
+MUST_USE struct error *serve_peers_apply(struct serve *serve);
+/* Dials the orchestrators of site.yaml; with `before`, drops those that are not in it any more. */
+MUST_USE struct error *serve_peers_dial(struct serve *serve, const struct node_config *before);
+bool serve_peers_is_listed(void *context, const struct site_id *peer);
+
+/* ---- serve_reload.c ---- */
+
+/* SIGHUP. Failures are logged. */
+void serve_reload(struct serve *serve);
+
+/* ---- serve_tick.c ---- */
+
+/* Whatever is due now. */
+void serve_tick(struct serve *serve);
+/* Writes the row of `datasite status`, if it changed. */
+void serve_note(struct serve *serve, bool now);

@@ -1,0 +1,32 @@
+/* One thing that a peer asks this site to compute: local training of a round, or counts of a global model. It
+ * is made by a request's handler, waits in the executor's queue, and is worked on by the trainer. */
+#pragma once
+
+#include "datasite/store.h"
+
+enum step_kind { STEP_TRAIN, STEP_EVALUATE };
+
+struct step {
+    enum step_kind kind;
+    struct site_id peer; /* who asked, and gets the answer */
+    uint64_t number;     /* of its request */
+    struct digest job_id;
+    uint8_t run_id[STORE_RUN_ID_BYTES];
+    uint32_t round;
+    double *parameters; /* [count], finite; owned */
+    size_t count;
+    struct digest model_digest; /* SHA-256 of the parameters as they came in */
+    int64_t deadline;           /* clock_monotonic_ms by which it is abandoned */
+};
+
+/* Takes the parameters (little-endian float64, a multiple of 8 bytes) of a message; digest included. */
+MUST_USE struct error *step_take_parameters(struct step *step, const uint8_t *bytes, size_t byte_count);
+void step_free(struct step *step); /* accepts NULL */
+
+/* The stored answer, when this step was answered before: *ret_body is NULL when it was not. The same round
+ * with another model is ERROR_REFUSED, so that a round releases once. The run must be of the step's job. */
+MUST_USE struct error *step_repeat(struct store *store, const struct step *step, uint8_t **ret_body,
+                                   size_t *ret_bytes);
+
+/* "train", "evaluate". */
+const char *step_word(enum step_kind kind);

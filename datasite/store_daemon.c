@@ -1,0 +1,60 @@
+#include "datasite/store_daemon.h"
+
+#include "datasite/store_internal.h"
+
+struct error *store_daemon_set(struct store *store, const struct daemon_record *record)
+{
+    struct query query;
+    query_start(
+        &query, store->database,
+        "INSERT OR REPLACE INTO daemon (one, pid, started_at, listen, peers_up, job_id, round, progress, "
+        "updated_at) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)");
+    query_bind_int(&query, record->pid);
+    query_bind_int(&query, record->started_at);
+    query_bind_text(&query, record->listen);
+    query_bind_int(&query, record->peers_up);
+    if (record->busy) {
+        query_bind_blob(&query, record->job_id.bytes, DIGEST_BYTES);
+        query_bind_int(&query, record->round);
+        query_bind_real(&query, record->progress);
+    } else {
+        query_bind_null(&query);
+        query_bind_null(&query);
+        query_bind_null(&query);
+    }
+    query_bind_int(&query, record->updated_at);
+    return query_finish(&query);
+}
+
+struct error *store_daemon_clear(struct store *store)
+{
+    return database_run(store->database, "DELETE FROM daemon");
+}
+
+struct error *store_daemon_find(struct store *store, struct daemon_record *ret_record)
+{
+    struct error *err = NULL;
+    struct daemon_record record = {0};
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT pid, started_at, listen, peers_up, job_id, round, progress, updated_at FROM daemon");
+    bool found = query_step(&query);
+    if (found) {
+        record.pid = query_int(&query, 0);
+        record.started_at = query_int(&query, 1);
+        (void)snprintf(record.listen, sizeof(record.listen), "%s", query_text(&query, 2));
+        record.peers_up = (uint32_t)query_int(&query, 3);
+        record.busy = !query_is_null(&query, 4);
+        if (record.busy)
+            query_blob_exact(&query, 4, record.job_id.bytes, DIGEST_BYTES);
+        record.round = (uint32_t)query_int(&query, 5);
+        record.progress = query_real(&query, 6);
+        record.updated_at = query_int(&query, 7);
+    }
+    TRY(query_end(&query));
+    if (!found)
+        FAIL(ERROR_NOT_FOUND, "No daemon has noted itself in the site's database.");
+    *ret_record = record;
+done:
+    return err;
+}

@@ -1,0 +1,21 @@
+/* The one row about the running daemon, for `datasite status`. The row may be stale after a crash; whether a
+ * daemon runs is what the lock file says. */
+#pragma once
+
+#include "datasite/store.h"
+
+struct daemon_record {
+    int64_t pid, started_at, updated_at;
+    char listen[262];
+    uint32_t peers_up;
+    bool busy; /* a step is in hand: */
+    struct digest job_id;
+    uint32_t round;
+    double progress; /* 0 to 1 */
+};
+
+/* Writes the row anew. */
+MUST_USE struct error *store_daemon_set(struct store *store, const struct daemon_record *record);
+MUST_USE struct error *store_daemon_clear(struct store *store);
+/* ERROR_NOT_FOUND when there is none. */
+MUST_USE struct error *store_daemon_find(struct store *store, struct daemon_record *ret_record);

@@ -1,0 +1,328 @@
+#include "datasite/trainer.h"
+
+#include "datasite/approval.h"
+#include "datasite/dataset.h"
+#include "datasite/pool.h"
+#include "datasite/release.h"
+#include "datasite/release_check.h"
+#include "learning/lbfgs_solver.h"
+#include "learning/metrics.h"
+#include "learning/sgd.h"
+#include "learning/softmax.h"
+#include "schemas/clock.h"
+#include "schemas/wire.h"
+
+#include <inttypes.h>
+
+struct trainer {
+    struct store *store;
+    const struct identity *identity;
+    int64_t (*clock)(void);
+    struct pool *pool;
+    /* Kept between rounds, as long as the approved digest stays the same: */
+    struct dataset *dataset;
+    double test_fraction; /* of the split below */
+    uint32_t *train, *test;
+    size_t train_rows, test_rows;
+};
+
+/* One step in hand. */
+struct work {
+    struct trainer *trainer;
+    const struct step *step;
+    const struct policy *policy;
+    const struct trainer_watch *watch;
+    struct approval approval;
+    struct error *abandoned; /* what the watch said */
+};
+
+struct error *trainer_open(const struct trainer_options *options, struct trainer **ret_trainer)
+{
+    struct error *err = NULL;
+    struct trainer *trainer = calloc(1, sizeof(*trainer));
+    if (trainer == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory to start.");
+    trainer->identity = options->identity;
+    trainer->clock = options->clock;
+    TRY(store_open(options->database_path, STORE_WRITE, &trainer->store));
+    TRY(pool_open(options->threads, &trainer->pool));
+    *ret_trainer = trainer;
+    trainer = NULL;
+done:
+    trainer_close(trainer);
+    return err;
+}
+
+static void trainer_forget_split(struct trainer *trainer)
+{
+    free(trainer->train);
+    free(trainer->test);
+    trainer->train = NULL;
+    trainer->test = NULL;
+    trainer->train_rows = 0;
+    trainer->test_rows = 0;
+}
+
+void trainer_forget(struct trainer *trainer)
+{
+    trainer_forget_split(trainer);
+    dataset_free(trainer->dataset);
+    trainer->dataset = NULL;
+}
+
+void trainer_close(struct trainer *trainer)
+{
+    if (trainer == NULL)
+        return;
+    trainer_forget(trainer);
+    pool_close(trainer->pool);
+    store_close(trainer->store);
+    free(trainer);
+}
+
+/* ---- rows ---- */
+
+static struct error *work_load(struct work *work)
+{
+    struct error *err = NULL;
+    struct trainer *trainer = work->trainer;
+    const struct dataset_info *approved = &work->approval.dataset;
+    if (trainer->dataset == NULL || !digest_equal(&trainer->dataset->info.digest, &approved->digest)) {
+        trainer_forget(trainer);
+        TRY(dataset_load(trainer->store, approved->name, &trainer->dataset));
+    }
+    double fraction = work->approval.job->test_fraction;
+    if (trainer->train == NULL || trainer->test_fraction != fraction) {
+        trainer_forget_split(trainer);
+        TRY(dataset_split(trainer->dataset, fraction, &trainer->train, &trainer->train_rows, &trainer->test,
+                          &trainer->test_rows));
+        trainer->test_fraction = fraction;
+    }
+done:
+    return err;
+}
+
+/* Refuses what the airlock would refuse, before a run is begun and time is spent. */
+static struct error *work_foresee(const struct work *work)
+{
+    struct error *err = NULL;
+    const struct trainer *trainer = work->trainer;
+    const struct dataset_info *dataset = &trainer->dataset->info;
+    bool counts = work->approval.job->metrics == JOB_METRICS_PER_SITE;
+    TRY(wire_parameters_check(work->step->count * sizeof(double), dataset->features, dataset->classes));
+    if (work->step->kind == STEP_EVALUATE && !counts)
+        FAIL(ERROR_REFUSED, "The job says `metrics: none`, so no counts leave this site.");
+    if (work->step->kind == STEP_TRAIN)
+        TRY(release_check_rows(work->policy, trainer->train_rows, "training"));
+    if (counts)
+        TRY(release_check_rows(work->policy, trainer->test_rows, "test"));
+done:
+    return err;
+}
+
+static struct softmax_problem work_problem(const struct work *work, bool test)
+{
+    const struct trainer *trainer = work->trainer;
+    const struct dataset *dataset = trainer->dataset;
+    size_t rows = (size_t)dataset->info.rows;
+    size_t features = (size_t)dataset->info.features;
+    struct matrix_view all = dataset->bytes != NULL ? matrix_of_bytes(dataset->bytes, rows, features)
+                                                    : matrix_of_floats(dataset->numbers, rows, features);
+    return (struct softmax_problem){
+        .rows = test ? matrix_select(&all, trainer->test, trainer->test_rows)
+                     : matrix_select(&all, trainer->train, trainer->train_rows),
+        .labels = dataset->labels,
+        .classes = dataset->info.classes,
+        .l2 = work->approval.job->l2,
+        .parallel = pool_parallel(trainer->pool),
+    };
+}
+
+/* ---- training ---- */
+
+static bool work_keep_going(void *context, uint32_t done, uint32_t total, double loss)
+{
+    struct work *work = context;
+    (void)loss; /* of private rows: goes nowhere */
+    if (work->abandoned == NULL)
+        work->abandoned =
+            work->watch->check(work->watch->context, total == 0 ? 0 : (double)done / (double)total);
+    return work->abandoned == NULL;
+}
+
+/* Fails with what the watch says. */
+static struct error *work_watch(struct work *work, double fraction)
+{
+    struct error *err = work->abandoned;
+    work->abandoned = NULL;
+    return err != NULL ? err : work->watch->check(work->watch->context, fraction);
+}
+
+static struct error *work_sgd(struct work *work, const struct softmax_problem *problem,
+                              double *ret_parameters, struct training_result *ret_result)
+{
+    const struct job *job = work->approval.job;
+    struct training_progress progress = {work_keep_going, work};
+    if (job->batch_size > SGD_MAX_BATCH && work->trainer->train_rows > SGD_MAX_BATCH)
+        return error_new(ERROR_UNSUPPORTED,
+                         "This site trains with batches of at most %d rows; the job asks for %" PRIu32 ".",
+                         SGD_MAX_BATCH, job->batch_size);
+    struct sgd_options options = {
+        .learning_rate = job->learning_rate,
+        .momentum = job->momentum,
+        .batch_size = job->batch_size > SGD_MAX_BATCH ? SGD_MAX_BATCH : job->batch_size,
+        .local_epochs = job->local_epochs,
+        .seed = job->seed,
+        .round = work->step->round,
+    };
+    return sgd_train(problem, &options, &progress, work->step->parameters, ret_parameters, ret_result);
+}
+
+static struct error *work_lbfgs(struct work *work, const struct softmax_problem *problem,
+                                double *ret_parameters, struct training_result *ret_result)
+{
+    struct training_progress progress = {work_keep_going, work};
+    struct lbfgs_solver_options options = {.local_iterations = work->approval.job->local_iterations};
+    return lbfgs_solver_train(problem, &options, &progress, work->step->parameters, ret_parameters,
+                              ret_result);
+}
+
+static struct error *work_optimise(struct work *work, const struct softmax_problem *problem,
+                                   double *ret_parameters, struct training_result *ret_result)
+{
+    switch (work->approval.job->optimizer) {
+    case JOB_LBFGS:
+        return work_lbfgs(work, problem, ret_parameters, ret_result);
+    case JOB_SGD:
+        return work_sgd(work, problem, ret_parameters, ret_result);
+    }
+    return error_new(ERROR_INTERNAL, "The job has an unknown optimizer.");
+}
+
+/* ---- the airlock ---- */
+
+static struct release_context work_release_context(const struct work *work)
+{
+    return (struct release_context){
+        .store = work->trainer->store,
+        .identity = work->trainer->identity,
+        .policy = work->policy,
+        .job_id = &work->step->job_id,
+        .job = work->approval.job,
+        .dataset = &work->trainer->dataset->info,
+        .run_id = work->step->run_id,
+        .round = work->step->round,
+        .model_digest = &work->step->model_digest,
+        .now = work->trainer->clock() / 1000,
+    };
+}
+
+/* Accuracy on the training rows and counts on the test rows, of the site's own model. */
+static struct error *work_measure(struct work *work, const struct softmax_problem *training,
+                                  const double *parameters, uint64_t *ret_counts, double *ret_train_accuracy)
+{
+    struct error *err = NULL;
+    struct softmax_problem test = work_problem(work, true);
+    TRY(softmax_confusion(training, parameters, ret_counts));
+    *ret_train_accuracy = metrics_accuracy(ret_counts, training->classes);
+    TRY(softmax_confusion(&test, parameters, ret_counts));
+done:
+    return err;
+}
+
+/* The run begins with its first Train; a round that is over is not trained again. */
+static struct error *work_begin(struct work *work)
+{
+    struct error *err = NULL;
+    struct run_record run;
+    TRY(store_run_begin(work->trainer->store, &work->step->job_id, work->step->run_id,
+                        work->trainer->clock() / 1000, &run));
+    if (work->step->round <= run.last_round)
+        FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run is over: its last round here was %" PRIu32 ".",
+             work->step->round, run.last_round);
+done:
+    return err;
+}
+
+static struct error *work_train(struct work *work, struct trainer_answer *ret_answer)
+{
+    struct error *err = NULL;
+    struct softmax_problem problem = work_problem(work, false);
+    bool metrics = work->approval.job->metrics == JOB_METRICS_PER_SITE;
+    double *parameters = calloc(work->step->count, sizeof(*parameters));
+    uint64_t *counts = calloc(problem.classes * problem.classes, sizeof(*counts));
+    struct release_update update = {.parameters = parameters, .count = work->step->count};
+    if (parameters == NULL || counts == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory to train.");
+    TRY(work_begin(work));
+    int64_t start = clock_monotonic_ms();
+    struct training_result result;
+    TRY(work_optimise(work, &problem, parameters, &result));
+    TRY(work_watch(work, 1.0));
+    update.seconds = (double)(clock_monotonic_ms() - start) / 1000.0;
+    update.train_rows = work->trainer->train_rows;
+    update.test_rows = work->trainer->test_rows;
+    update.stopped = training_end_word(result.end);
+    if (metrics) {
+        TRY(work_measure(work, &problem, parameters, counts, &update.train_accuracy));
+        update.confusion = counts;
+        TRY(work_watch(work, 1.0));
+    }
+    struct release_context context = work_release_context(work);
+    TRY(release_update(&context, &update, &ret_answer->body, &ret_answer->bytes));
+done:
+    free(parameters);
+    free(counts);
+    return err;
+}
+
+static struct error *work_evaluate(struct work *work, struct trainer_answer *ret_answer)
+{
+    struct error *err = NULL;
+    struct softmax_problem problem = work_problem(work, true);
+    uint64_t *counts = calloc(problem.classes * problem.classes, sizeof(*counts));
+    if (counts == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory to evaluate.");
+    TRY(softmax_confusion(&problem, work->step->parameters, counts));
+    TRY(work_watch(work, 1.0));
+    struct release_context context = work_release_context(work);
+    TRY(release_evaluation(&context, counts, &ret_answer->body, &ret_answer->bytes));
+done:
+    free(counts);
+    return err;
+}
+
+static struct error *work_compute(struct work *work, struct trainer_answer *ret_answer)
+{
+    switch (work->step->kind) {
+    case STEP_TRAIN:
+        return work_train(work, ret_answer);
+    case STEP_EVALUATE:
+        return work_evaluate(work, ret_answer);
+    }
+    return error_new(ERROR_INTERNAL, "A step of an unknown kind was queued.");
+}
+
+struct error *trainer_run(struct trainer *trainer, const struct step *step, const struct policy *policy,
+                          const struct trainer_watch *watch, struct trainer_answer *ret_answer)
+{
+    struct error *err = NULL;
+    struct work work = {.trainer = trainer, .step = step, .policy = policy, .watch = watch};
+    struct trainer_answer answer = {NULL, 0, false};
+    TRY(work_watch(&work, 0.0));
+    TRY(approval_find(trainer->store, trainer->identity, &step->job_id, &step->peer, trainer->clock() / 1000,
+                      &work.approval));
+    TRY(step_repeat(trainer->store, step, &answer.body, &answer.bytes));
+    answer.repeated = answer.body != NULL;
+    if (!answer.repeated) {
+        TRY(work_load(&work));
+        TRY(work_foresee(&work));
+        TRY(work_watch(&work, 0.0));
+        TRY(work_compute(&work, &answer));
+    }
+    *ret_answer = answer;
+done:
+    error_free(work.abandoned);
+    approval_clear(&work.approval);
+    return err;
+}

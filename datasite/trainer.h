@@ -1,0 +1,42 @@
+/* Computes one step: from the model that came in to the bytes that the airlock lets out.
+ *
+ *     approval_find -> step_repeat -> dataset (kept between rounds) -> split -> rows -> store_run_begin
+ *       -> learning/ -> release_update | release_evaluation
+ *
+ * Owns its store, the threads of training and the dataset in memory; used by one thread, the executor's.
+ * Nothing that it computes leaves except through release.h. */
+#pragma once
+
+#include "crypto/identity.h"
+#include "datasite/step.h"
+#include "schemas/policy.h"
+
+struct trainer;
+
+struct trainer_options {
+    const char *database_path;
+    const struct identity *identity; /* borrowed: verifies the owner's statements */
+    uint32_t threads;
+    int64_t (*clock)(void); /* Unix milliseconds */
+};
+
+/* Watches a step. `check` is called between the steps of training with the share that is done, 0 to 1; an
+ * error that it returns abandons the step and is what trainer_run returns. */
+struct trainer_watch {
+    struct error *(*check)(void *context, double fraction);
+    void *context;
+};
+
+struct trainer_answer {
+    uint8_t *body; /* of an Update or an Evaluation; owned */
+    size_t bytes;
+    bool repeated; /* was released before */
+};
+
+MUST_USE struct error *trainer_open(const struct trainer_options *options, struct trainer **ret_trainer);
+MUST_USE struct error *trainer_run(struct trainer *trainer, const struct step *step,
+                                   const struct policy *policy, const struct trainer_watch *watch,
+                                   struct trainer_answer *ret_answer);
+/* Gives the dataset's memory back. */
+void trainer_forget(struct trainer *trainer);
+void trainer_close(struct trainer *trainer); /* accepts NULL */
