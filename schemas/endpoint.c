@@ -3,7 +3,7 @@
 #include "schemas/number.h"
 
 #define ENDPOINT_HOST_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._"
-#define ENDPOINT_IPV6_CHARACTERS "0123456789abcdefABCDEF:.%"
+#define ENDPOINT_IPV6_CHARACTERS "0123456789abcdefABCDEF:."
 
 static bool endpoint_port(const char *text, bool listening)
 {
@@ -21,8 +21,10 @@ static size_t endpoint_host(const char *text, bool listening)
         return text[0] == '-' || text[0] == '.' ? 0 : length;
     }
     size_t inside = strspn(text + 1, ENDPOINT_IPV6_CHARACTERS);
-    bool address = memchr(text + 1, ':', inside) != NULL && text[1 + inside] == ']';
-    return address ? inside + 2 : 0;
+    bool address = memchr(text + 1, ':', inside) != NULL;
+    if (text[1 + inside] == '%') /* the zone of a link-local address, such as %eth0 */
+        inside += 1 + strspn(text + 2 + inside, ENDPOINT_HOST_CHARACTERS);
+    return address && text[1 + inside] == ']' ? inside + 2 : 0;
 }
 
 struct error *endpoint_check(const char *endpoint, bool listening)
