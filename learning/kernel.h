@@ -30,7 +30,7 @@
 #if defined(__clang__)
 #define KERNEL_UNROLL _Pragma("unroll")
 #else
-#define KERNEL_UNROLL _Pragma("GCC unroll 16")
+#define KERNEL_UNROLL _Pragma("GCC unroll 32")
 #endif
 #define KERNEL_INLINE static inline __attribute__((always_inline))
 
