@@ -1,10 +1,10 @@
 /* Reports of a run, all made from a run_record and nothing else:
  *
  *     report.json        version 1, as ARCHITECTURE.md specifies
- *     report.html        one self-contained file: accuracy curves, a heat map per round to step through, print, no network
- *     rounds.csv         one line per round and site
- *     confusion.csv      one line per round, scope (site or pooled or global), true class: counts by predicted class
- *     model.safetensors  coef [classes][features] and intercept [classes], F64, with metadata
+ *     report.html        one self-contained file: accuracy curves, a heat map per round to step through,
+ * print, no network rounds.csv         one line per round and site confusion.csv      one line per round,
+ * scope (site or pooled or global), true class: counts by predicted class model.safetensors  coef
+ * [classes][features] and intercept [classes], F64, with metadata
  */
 #pragma once
 

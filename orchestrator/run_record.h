@@ -1,6 +1,8 @@
-/* A run as it is known: kept in memory while it goes on, written to run.db round by round, and read back by reports.
+/* A run as it is known: kept in memory while it goes on, written to run.db round by round, and read back by
+ * reports.
  *
- * A value that was not released is absent: NAN for accuracies, NULL for matrices, has_examples false. Never 0. */
+ * A value that was not released is absent: NAN for accuracies, NULL for matrices, has_examples false. Never
+ * 0. */
 #pragma once
 
 #include "crypto/digest.h"
@@ -55,7 +57,10 @@ struct run_record {
     size_t round_count;
 };
 
-void run_record_free(struct run_record *record);          /* accepts NULL */
+void run_record_free(struct run_record *record); /* accepts NULL */
 void round_record_clear(struct round_record *round, size_t site_count);
 double confusion_accuracy(const uint64_t *confusion, uint32_t classes); /* NAN for NULL or no rows */
+uint64_t confusion_rows(const uint64_t *confusion, uint32_t classes);   /* sum of all counts; 0 for NULL */
+/* The last round that made a model, or NULL. */
+const struct round_record *run_record_last_model(const struct run_record *record);
 void run_id_format(const uint8_t run_id[static RUN_ID_BYTES], char ret_hex[static RUN_ID_HEX_BYTES]);

@@ -16,5 +16,11 @@ MUST_USE struct error *run_store_round(struct run_store *store, const struct run
 MUST_USE struct error *run_store_end(struct run_store *store, const struct run_record *record);
 void run_store_close(struct run_store *store); /* accepts NULL */
 
-/* Reads a whole run back; a run whose process is gone without an end reads as RUN_STOPPED ("was interrupted"). */
+/* Reads a whole run back; a run whose process is gone without an end reads as RUN_STOPPED ("was
+ * interrupted"). */
 MUST_USE struct error *run_store_load(const char *directory, struct run_record **ret_record);
+
+/* The same without rounds, for lists; how many rounds made a model, and the accuracy of the last one (pooled,
+ * else of the global test; NAN when neither was released). */
+MUST_USE struct error *run_store_load_outline(const char *directory, struct run_record **ret_record,
+                                              uint32_t *ret_rounds, double *ret_accuracy);

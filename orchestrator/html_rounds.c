@@ -1,0 +1,123 @@
+#include "orchestrator/html.h"
+
+#include <math.h>
+
+static void put_status(FILE *stream, enum site_status status)
+{
+    const char *style = "";
+    const char *sign = "";
+    switch (status) {
+    case SITE_OK:
+        style = "good", sign = "✓";
+        break;
+    case SITE_LATE:
+        style = "warn", sign = "!";
+        break;
+    case SITE_REFUSED:
+        style = "warn", sign = "✕";
+        break;
+    case SITE_FAILED:
+        style = "bad", sign = "✕";
+        break;
+    case SITE_DROPPED:
+        style = "bad", sign = "–";
+        break;
+    }
+    (void)fprintf(stream, "<span class=\"badge %s\"><span aria-hidden=\"true\">%s</span> %s</span>", style,
+                  sign, site_status_word(status));
+}
+
+/* The cells that one round has in common, in front of its first site. */
+static void put_round_cells(FILE *stream, const struct run_record *record, const struct round_record *round,
+                            size_t lines)
+{
+    char sha256[DIGEST_HEX_BYTES] = "";
+    (void)fprintf(
+        stream,
+        "<th scope=\"rowgroup\" rowspan=\"%zu\">%u</th><td rowspan=\"%zu\">%.2f</td><td rowspan=\"%zu\">",
+        lines, (unsigned)round->round, lines, round->seconds, lines);
+    html_accuracy(stream, confusion_accuracy(round->pooled_confusion, record->classes));
+    if (record->job->global_test != JOB_GLOBAL_TEST_NONE) {
+        (void)fprintf(stream, "</td><td rowspan=\"%zu\">", lines);
+        html_accuracy(stream, confusion_accuracy(round->global_confusion, record->classes));
+    }
+    (void)fprintf(stream, "</td><td rowspan=\"%zu\" class=\"t\">", lines);
+    if (round->model == NULL) {
+        (void)fputs("no new model</td>", stream);
+        return;
+    }
+    digest_hex(&round->model_sha256, sha256);
+    (void)fprintf(stream, "<span class=\"hex\" title=\"%s\">%.12s…</span></td>", sha256, sha256);
+}
+
+static void put_site_cells(FILE *stream, const struct run_record *record, size_t position,
+                           const struct site_round *site)
+{
+    (void)fputs("<td class=\"t\">", stream);
+    html_escape(stream, record->job->sites[position].name);
+    (void)fputs("</td><td class=\"t\">", stream);
+    put_status(stream, site->status);
+    (void)fputs("</td><td>", stream);
+    if (site->has_examples)
+        html_count(stream, site->examples);
+    else
+        (void)fputs("<span class=\"muted\">not released</span>", stream);
+    (void)fputs("</td><td>", stream);
+    html_accuracy(stream, site->train_accuracy);
+    (void)fputs("</td><td>", stream);
+    html_accuracy(stream, confusion_accuracy(site->confusion, record->classes));
+    (void)fprintf(stream, "</td><td>%.2f</td>", site->seconds);
+}
+
+/* A site that did not answer has a second line: why. */
+static size_t round_lines(const struct run_record *record, const struct round_record *round)
+{
+    size_t lines = record->job->site_count;
+    for (size_t i = 0; i < record->job->site_count; i++)
+        lines += round->sites[i].reason[0] != '\0';
+    return lines;
+}
+
+static void put_round(FILE *stream, const struct run_record *record, const struct round_record *round)
+{
+    (void)fputs("<tbody>\n", stream);
+    for (size_t i = 0; i < record->job->site_count; i++) {
+        (void)fputs("<tr>", stream);
+        if (i == 0)
+            put_round_cells(stream, record, round, round_lines(record, round));
+        put_site_cells(stream, record, i, &round->sites[i]);
+        (void)fputs("</tr>\n", stream);
+        if (round->sites[i].reason[0] == '\0')
+            continue;
+        (void)fputs("<tr><td class=\"t reason\" colspan=\"6\">", stream);
+        html_escape(stream, round->sites[i].reason);
+        (void)fputs("</td></tr>\n", stream);
+    }
+    (void)fputs("</tbody>\n", stream);
+}
+
+void html_rounds(FILE *stream, const struct run_record *record)
+{
+    if (record->round_count == 0) {
+        (void)fputs("<p>No round was run.</p>\n", stream);
+        return;
+    }
+    (void)fputs(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table of rounds\">\n<table "
+        "class=\"rounds\">\n"
+        "<caption>On the left the shared model of each round; on the right each site’s own model after local "
+        "training.</caption>\n<thead><tr><th scope=\"col\">Round</th><th scope=\"col\">Seconds</th><th "
+        "scope=\"col\">Pooled<br>accuracy</th>",
+        stream);
+    if (record->job->global_test != JOB_GLOBAL_TEST_NONE)
+        (void)fputs("<th scope=\"col\">Global<br>test</th>", stream);
+    (void)fputs(
+        "<th scope=\"col\" class=\"t\">Model<br>SHA-256</th><th scope=\"col\" class=\"t\">Site</th><th "
+        "scope=\"col\" class=\"t\">Status</th><th scope=\"col\">Training<br>rows</th><th "
+        "scope=\"col\">Training<br>accuracy</th><th scope=\"col\">Test<br>accuracy</th><th "
+        "scope=\"col\">Answer<br>after s</th></tr></thead>\n",
+        stream);
+    for (size_t i = 0; i < record->round_count; i++)
+        put_round(stream, record, &record->rounds[i]);
+    (void)fputs("</table>\n</div>\n", stream);
+}

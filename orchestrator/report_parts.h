@@ -1,0 +1,29 @@
+/* What the files of the report share: text that grows in memory and becomes a file at once, and values as
+ * text. */
+#pragma once
+
+#include "orchestrator/report.h"
+
+#include <jansson.h>
+
+/* A text in memory: written through `stream`, then saved or taken. report_text_clear accepts a zeroed one. */
+struct report_text {
+    FILE *stream;
+    char *bytes;
+    size_t count;
+};
+MUST_USE struct error *report_text_open(struct report_text *text);
+MUST_USE struct error *
+report_text_finish(struct report_text *text); /* bytes and count are there afterwards */
+MUST_USE struct error *report_text_save(struct report_text *text, const char *path);
+void report_text_clear(struct report_text *text);
+
+/* Shortest decimal number that reads back as `value`; "" for NAN. */
+#define REPORT_NUMBER_BYTES 32
+void report_number(double value, char ret_text[static REPORT_NUMBER_BYTES]);
+
+/* The whole of report.json. */
+MUST_USE struct error *report_json_text(const struct run_record *record, struct report_text *ret_text);
+
+/* Test accuracy of a site in a round, NAN when it was not released. */
+double report_site_test(const struct run_record *record, const struct site_round *site);

@@ -1,0 +1,187 @@
+#include "orchestrator/report_parts.h"
+
+#include "console/terminal.h"
+
+#include <math.h>
+
+/* More classes than this do not fit a terminal; more sites do not fit the table of all epochs. */
+#define PRINT_CLASSES 20
+#define PRINT_SITES 4
+#define NAME_CHARACTERS 16
+#define CELL_BYTES 96
+
+static void cell_accuracy(double accuracy, char ret_cell[static CELL_BYTES])
+{
+    if (isnan(accuracy))
+        (void)snprintf(ret_cell, CELL_BYTES, "not released");
+    else
+        (void)snprintf(ret_cell, CELL_BYTES, "%.4f", accuracy);
+}
+
+static void print_site(FILE *stream, const struct run_record *record, size_t position,
+                       const struct site_round *site)
+{
+    char name[JOB_SITE_NAME_BYTES * 2];
+    char reason[sizeof site->reason];
+    char train[CELL_BYTES];
+    char test[CELL_BYTES];
+    double tested = report_site_test(record, site);
+    terminal_clean(record->job->sites[position].name, name, sizeof name);
+    terminal_clean(site->reason, reason, sizeof reason);
+    cell_accuracy(site->train_accuracy, train);
+    cell_accuracy(tested, test);
+    if (site->status != SITE_OK)
+        (void)fprintf(stream, "  %s -> %s%s%s: %s\n", name, terminal_style(stream, STYLE_WARN),
+                      site_status_word(site->status), terminal_style(stream, STYLE_PLAIN),
+                      reason[0] == '\0' ? "no reason was given" : reason);
+    else if (isnan(site->train_accuracy) && isnan(tested))
+        (void)fprintf(stream, "  %s -> not released\n", name);
+    else
+        (void)fprintf(stream, "  %s -> train=%s, test=%s\n", name, train, test);
+}
+
+static size_t sites_ok(const struct run_record *record, const struct round_record *round)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < record->job->site_count; i++)
+        count += round->sites[i].status == SITE_OK;
+    return count;
+}
+
+static void print_model(FILE *stream, const struct run_record *record, const struct round_record *round)
+{
+    if (round->model == NULL)
+        (void)fprintf(stream, "  FedAvg epoch %u: no new model (%zu of %zu sites answered)\n",
+                      (unsigned)round->round, sites_ok(record, round), record->job->site_count);
+    else
+        (void)fprintf(stream, "  FedAvg epoch %u: intercept shape=(%u,), coef shape=(%u, %llu)\n",
+                      (unsigned)round->round, (unsigned)record->classes, (unsigned)record->classes,
+                      (unsigned long long)record->features);
+}
+
+static void print_matrix(FILE *stream, const struct run_record *record, const uint64_t *counts,
+                         const char *title)
+{
+    if (counts == NULL)
+        (void)fprintf(stream, "  %s: not released\n", title);
+    else if (record->classes > PRINT_CLASSES)
+        (void)fprintf(stream, "  %s: accuracy=%.4f (%u classes: the matrix is in confusion.csv)\n", title,
+                      confusion_accuracy(counts, record->classes), (unsigned)record->classes);
+    else
+        terminal_confusion(stream, title, counts, record->classes);
+}
+
+void report_print_round(FILE *stream, const struct run_record *record, const struct round_record *round)
+{
+    char title[128];
+    (void)fprintf(stream, "%s=== FL epoch %u/%u ===%s\n", terminal_style(stream, STYLE_BOLD),
+                  (unsigned)round->round, (unsigned)record->job->rounds, terminal_style(stream, STYLE_PLAIN));
+    for (size_t i = 0; i < record->job->site_count; i++)
+        print_site(stream, record, i, &round->sites[i]);
+    print_model(stream, record, round);
+    if (round->global_confusion != NULL)
+        (void)fprintf(stream, "  Global test: accuracy=%.4f on %llu rows of the orchestrator\n",
+                      confusion_accuracy(round->global_confusion, record->classes),
+                      (unsigned long long)confusion_rows(round->global_confusion, record->classes));
+    (void)snprintf(title, sizeof title, "Pooled confusion matrix after epoch %u", (unsigned)round->round);
+    if (round->model != NULL)
+        print_matrix(stream, record, round->pooled_confusion, title);
+    (void)fflush(stream);
+}
+
+/* A heading has room for the start of a long name, cut between characters. */
+static void summary_name(const char *name, char ret_cell[static CELL_BYTES])
+{
+    size_t bytes = 0;
+    for (size_t characters = 0; name[bytes] != '\0' && characters < NAME_CHARACTERS; characters++) {
+        bytes++;
+        while (((unsigned char)name[bytes] & 0xc0) == 0x80)
+            bytes++;
+    }
+    (void)snprintf(ret_cell, CELL_BYTES, "%.*s%s train/test", (int)bytes, name,
+                   name[bytes] == '\0' ? "" : "…");
+}
+
+/* The columns of the table of all epochs: epoch, seconds, one a site or how many answered, pooled, global. */
+static size_t summary_headers(const struct run_record *record, char cells[PRINT_SITES + 4][CELL_BYTES])
+{
+    size_t columns = 0;
+    (void)snprintf(cells[columns++], CELL_BYTES, "epoch");
+    (void)snprintf(cells[columns++], CELL_BYTES, "seconds");
+    if (record->job->site_count > PRINT_SITES)
+        (void)snprintf(cells[columns++], CELL_BYTES, "sites ok");
+    for (size_t i = 0; record->job->site_count <= PRINT_SITES && i < record->job->site_count; i++)
+        summary_name(record->job->sites[i].name, cells[columns++]);
+    (void)snprintf(cells[columns++], CELL_BYTES, "pooled");
+    if (record->job->global_test != JOB_GLOBAL_TEST_NONE)
+        (void)snprintf(cells[columns++], CELL_BYTES, "global");
+    return columns;
+}
+
+static void summary_site(const struct run_record *record, const struct site_round *site,
+                         char ret_cell[CELL_BYTES])
+{
+    double test = report_site_test(record, site);
+    if (site->status != SITE_OK)
+        (void)snprintf(ret_cell, CELL_BYTES, "%s", site_status_word(site->status));
+    else if (isnan(site->train_accuracy) || isnan(test))
+        cell_accuracy(isnan(test) ? site->train_accuracy : test, ret_cell);
+    else
+        (void)snprintf(ret_cell, CELL_BYTES, "%.4f/%.4f", site->train_accuracy, test);
+}
+
+static void summary_cells(const struct run_record *record, const struct round_record *round,
+                          char cells[PRINT_SITES + 4][CELL_BYTES])
+{
+    size_t columns = 0;
+    (void)snprintf(cells[columns++], CELL_BYTES, "%u", (unsigned)round->round);
+    (void)snprintf(cells[columns++], CELL_BYTES, "%.2f", round->seconds);
+    if (record->job->site_count > PRINT_SITES)
+        (void)snprintf(cells[columns++], CELL_BYTES, "%zu of %zu", sites_ok(record, round),
+                       record->job->site_count);
+    for (size_t i = 0; record->job->site_count <= PRINT_SITES && i < record->job->site_count; i++)
+        summary_site(record, &round->sites[i], cells[columns++]);
+    cell_accuracy(confusion_accuracy(round->pooled_confusion, record->classes), cells[columns++]);
+    if (record->job->global_test != JOB_GLOBAL_TEST_NONE)
+        cell_accuracy(confusion_accuracy(round->global_confusion, record->classes), cells[columns++]);
+}
+
+static struct error *print_table(FILE *stream, const struct run_record *record)
+{
+    struct error *err = NULL;
+    struct table *table = NULL;
+    char cells[PRINT_SITES + 4][CELL_BYTES];
+    const char *texts[PRINT_SITES + 4];
+    for (size_t i = 0; i < PRINT_SITES + 4; i++)
+        texts[i] = cells[i];
+    size_t columns = summary_headers(record, cells);
+    TRY(table_new(texts, columns, &table));
+    table_align(table, ~(uint64_t)0);
+    for (size_t i = 0; i < record->round_count; i++) {
+        summary_cells(record, &record->rounds[i], cells);
+        TRY(table_row(table, texts));
+    }
+    table_print(table, stream);
+done:
+    table_free(table);
+    return err;
+}
+
+void report_print_summary(FILE *stream, const struct run_record *record, const char *directory)
+{
+    char run_id[RUN_ID_HEX_BYTES];
+    char reason[sizeof record->reason];
+    run_id_format(record->run_id, run_id);
+    terminal_clean(record->reason, reason, sizeof reason);
+    (void)fprintf(stream, "\n%sAll epochs%s\n", terminal_style(stream, STYLE_BOLD),
+                  terminal_style(stream, STYLE_PLAIN));
+    /* Only memory can be missing for the table, and the reports below hold the same figures. */
+    struct error *err = print_table(stream, record);
+    error_clear(&err);
+    (void)fprintf(stream, "\nRun %s: %s, %zu of %u rounds%s%s\n", run_id, run_status_word(record->status),
+                  record->round_count, (unsigned)record->job->rounds, reason[0] == '\0' ? "" : ": ", reason);
+    (void)fprintf(stream, "Reports: %s/report.html\n", directory);
+    (void)fprintf(stream, "         report.json, rounds.csv, confusion.csv%s beside it\n",
+                  run_record_last_model(record) == NULL ? "" : ", model.safetensors");
+    (void)fflush(stream);
+}

@@ -1,0 +1,95 @@
+#include "orchestrator/run_record.h"
+
+#include <math.h>
+
+const char *run_status_word(enum run_status status)
+{
+    switch (status) {
+    case RUN_RUNNING:
+        return "running";
+    case RUN_FINISHED:
+        return "finished";
+    case RUN_STOPPED:
+        return "stopped";
+    case RUN_FAILED:
+        return "failed";
+    case RUN_CANCELLED:
+        return "cancelled";
+    }
+    return "";
+}
+
+const char *site_status_word(enum site_status status)
+{
+    switch (status) {
+    case SITE_OK:
+        return "ok";
+    case SITE_LATE:
+        return "late";
+    case SITE_FAILED:
+        return "failed";
+    case SITE_REFUSED:
+        return "refused";
+    case SITE_DROPPED:
+        return "dropped";
+    }
+    return "";
+}
+
+void round_record_clear(struct round_record *round, size_t site_count)
+{
+    for (size_t i = 0; round->sites != NULL && i < site_count; i++)
+        free(round->sites[i].confusion);
+    free(round->sites);
+    free(round->model);
+    free(round->pooled_confusion);
+    free(round->global_confusion);
+    *round = (struct round_record){0};
+}
+
+void run_record_free(struct run_record *record)
+{
+    if (record == NULL)
+        return;
+    size_t site_count = record->job == NULL ? 0 : record->job->site_count;
+    for (size_t i = 0; i < record->round_count; i++)
+        round_record_clear(&record->rounds[i], site_count);
+    free(record->rounds);
+    free(record->job_bytes);
+    job_free(record->job);
+    free(record);
+}
+
+double confusion_accuracy(const uint64_t *confusion, uint32_t classes)
+{
+    uint64_t right = 0;
+    uint64_t total = confusion_rows(confusion, classes);
+    if (total == 0)
+        return NAN;
+    for (size_t i = 0; i < classes; i++)
+        right += confusion[i * classes + i];
+    return (double)right / (double)total;
+}
+
+uint64_t confusion_rows(const uint64_t *confusion, uint32_t classes)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; confusion != NULL && i < (size_t)classes * classes; i++)
+        total += confusion[i];
+    return total;
+}
+
+const struct round_record *run_record_last_model(const struct run_record *record)
+{
+    for (size_t i = record->round_count; i > 0; i--) {
+        if (record->rounds[i - 1].model != NULL)
+            return &record->rounds[i - 1];
+    }
+    return NULL;
+}
+
+void run_id_format(const uint8_t run_id[static RUN_ID_BYTES], char ret_hex[static RUN_ID_HEX_BYTES])
+{
+    for (size_t i = 0; i < RUN_ID_BYTES; i++)
+        (void)snprintf(ret_hex + 2 * i, 3, "%02x", (unsigned)run_id[i]);
+}

@@ -1,0 +1,244 @@
+#include "orchestrator/store_run.h"
+
+#include "embedded/run_001_sql.h"
+#include "schemas/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define RUN_APPLICATION_ID 0x4644534fu /* "FDSO" */
+
+/* The lock on the directory lasts as long as the process that makes the run: by it a reader tells a run that
+ * goes on from one whose process is gone. */
+struct run_store {
+    struct database *database;
+    int lock;
+};
+
+static const struct migration run_migrations[] = {{.sql = (const char *)run_001_sql}};
+
+const struct database_kind run_database = {
+    .what = "the record of a run",
+    .application_id = RUN_APPLICATION_ID,
+    .migrations = run_migrations,
+    .migration_count = 1,
+};
+
+static struct error *run_store_lock(const char *directory, int *ret_lock)
+{
+    int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock < 0)
+        return error_errno(ERROR_IO, errno, "The directory %s cannot be opened", directory);
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        int saved = errno;
+        (void)close(lock);
+        return error_errno(ERROR_CONFLICT, saved, "The directory %s is in use by another run", directory);
+    }
+    *ret_lock = lock;
+    return NULL;
+}
+
+static void query_bind_time(struct query *query, int64_t unix_ms)
+{
+    if (unix_ms == 0)
+        query_bind_null(query);
+    else
+        query_bind_int(query, unix_ms);
+}
+
+static struct error *run_store_begin(struct database *database, const struct run_record *record)
+{
+    struct query query;
+    query_start(&query, database,
+                "INSERT INTO run (one, run_id, job_id, job, status, reason, features, classes, started_at)"
+                " VALUES (1, ?, ?, ?, 'running', '', ?, ?, ?)");
+    query_bind_blob(&query, record->run_id, RUN_ID_BYTES);
+    query_bind_blob(&query, record->job_id.bytes, DIGEST_BYTES);
+    query_bind_blob(&query, record->job_bytes, record->job_byte_count);
+    query_bind_int(&query, (int64_t)record->features);
+    query_bind_int(&query, record->classes);
+    query_bind_int(&query, record->started_at);
+    return query_finish(&query);
+}
+
+struct error *run_store_create(const char *directory, const struct run_record *record,
+                               struct run_store **ret_store)
+{
+    struct error *err = NULL;
+    char *job_path = NULL;
+    char *database_file = NULL;
+    struct run_store *store = calloc(1, sizeof *store);
+    if (store == NULL)
+        return error_new(ERROR_MEMORY, "There is not enough memory to record the run.");
+    store->lock = -1;
+    TRY(path_join(directory, "job.yaml", &job_path));
+    TRY(path_join(directory, "run.db", &database_file));
+    TRY(directory_make(directory, 0700));
+    TRY(run_store_lock(directory, &store->lock));
+    if (access(database_file, F_OK) == 0)
+        FAIL(ERROR_CONFLICT, "%s exists already; every run needs a directory of its own.", database_file);
+    TRY(file_write(job_path, record->job_bytes, record->job_byte_count, 0600));
+    TRY(database_open(database_file, &run_database, DATABASE_CREATE, &store->database));
+    TRY(run_store_begin(store->database, record));
+    *ret_store = store;
+    store = NULL;
+done:
+    free(job_path);
+    free(database_file);
+    run_store_close(store);
+    return err;
+}
+
+void run_store_close(struct run_store *store)
+{
+    if (store == NULL)
+        return;
+    database_close(store->database);
+    if (store->lock >= 0)
+        (void)close(store->lock);
+    free(store);
+}
+
+struct error *run_store_approved(struct run_store *store, const struct run_record *record)
+{
+    struct query query;
+    query_start(&query, store->database,
+                "UPDATE run SET features = ?, classes = ?, approved_at = ? WHERE one = 1");
+    query_bind_int(&query, (int64_t)record->features);
+    query_bind_int(&query, record->classes);
+    query_bind_time(&query, record->approved_at);
+    return query_finish(&query);
+}
+
+struct error *run_store_end(struct run_store *store, const struct run_record *record)
+{
+    struct query query;
+    query_start(
+        &query, store->database,
+        "UPDATE run SET status = ?, reason = ?, features = ?, classes = ?, approved_at = ?, ended_at = ?"
+        " WHERE one = 1");
+    query_bind_text(&query, run_status_word(record->status));
+    query_bind_text(&query, record->reason);
+    query_bind_int(&query, (int64_t)record->features);
+    query_bind_int(&query, record->classes);
+    query_bind_time(&query, record->approved_at);
+    query_bind_time(&query, record->ended_at);
+    return query_finish(&query);
+}
+
+/* Words in the file are little-endian on every machine; NULL stays NULL. */
+static struct error *words_pack(const uint64_t *words, size_t count, uint8_t **ret_bytes)
+{
+    uint8_t *bytes = NULL;
+    if (words != NULL) {
+        bytes = malloc(count * 8 + 1);
+        if (bytes == NULL)
+            return error_new(ERROR_MEMORY, "There is not enough memory to record the round.");
+        for (size_t i = 0; i < count; i++) {
+            for (size_t b = 0; b < 8; b++)
+                bytes[8 * i + b] = (uint8_t)(words[i] >> (8 * b));
+        }
+    }
+    *ret_bytes = bytes;
+    return NULL;
+}
+
+static struct error *doubles_pack(const double *values, size_t count, uint8_t **ret_bytes)
+{
+    _Static_assert(sizeof(double) == sizeof(uint64_t), "float64");
+    return words_pack((const uint64_t *)(const void *)values, count, ret_bytes);
+}
+
+static void query_bind_words(struct query *query, const uint8_t *bytes, size_t count)
+{
+    if (bytes == NULL)
+        query_bind_null(query);
+    else
+        query_bind_blob(query, bytes, count * 8);
+}
+
+static void query_bind_known(struct query *query, double value)
+{
+    if (isnan(value))
+        query_bind_null(query);
+    else
+        query_bind_real(query, value);
+}
+
+static struct error *run_store_round_row(struct database *database, const struct run_record *record,
+                                         const struct round_record *round)
+{
+    struct error *err = NULL;
+    uint8_t *model = NULL;
+    uint8_t *pooled = NULL;
+    uint8_t *global = NULL;
+    struct query query;
+    TRY(doubles_pack(round->model, store_run_parameters(record), &model));
+    TRY(words_pack(round->pooled_confusion, store_run_cells(record), &pooled));
+    TRY(words_pack(round->global_confusion, store_run_cells(record), &global));
+    query_start(&query, database,
+                "INSERT INTO round (round, seconds, model, model_sha256, pooled_confusion, global_confusion)"
+                " VALUES (?, ?, ?, ?, ?, ?)");
+    query_bind_int(&query, round->round);
+    query_bind_real(&query, round->seconds);
+    query_bind_words(&query, model, store_run_parameters(record));
+    if (model == NULL)
+        query_bind_null(&query);
+    else
+        query_bind_blob(&query, round->model_sha256.bytes, DIGEST_BYTES);
+    query_bind_words(&query, pooled, store_run_cells(record));
+    query_bind_words(&query, global, store_run_cells(record));
+    err = query_finish(&query);
+done:
+    free(model);
+    free(pooled);
+    free(global);
+    return err;
+}
+
+static struct error *run_store_site_row(struct database *database, const struct run_record *record,
+                                        uint32_t round, size_t position, const struct site_round *site)
+{
+    struct error *err = NULL;
+    uint8_t *confusion = NULL;
+    struct query query;
+    TRY(words_pack(site->confusion, store_run_cells(record), &confusion));
+    query_start(
+        &query, database,
+        "INSERT INTO site_round (round, position, status, reason, examples, train_accuracy, confusion,"
+        " train_seconds, seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    query_bind_int(&query, round);
+    query_bind_int(&query, (int64_t)position);
+    query_bind_text(&query, site_status_word(site->status));
+    query_bind_text(&query, site->reason);
+    if (site->has_examples)
+        query_bind_int(&query, (int64_t)site->examples);
+    else
+        query_bind_null(&query);
+    query_bind_known(&query, site->train_accuracy);
+    query_bind_words(&query, confusion, store_run_cells(record));
+    query_bind_known(&query, site->train_seconds);
+    query_bind_real(&query, site->seconds);
+    err = query_finish(&query);
+done:
+    free(confusion);
+    return err;
+}
+
+struct error *run_store_round(struct run_store *store, const struct run_record *record,
+                              const struct round_record *round)
+{
+    struct error *err = NULL;
+    TRY(database_begin(store->database));
+    TRY(run_store_round_row(store->database, record, round));
+    for (size_t i = 0; i < record->job->site_count; i++)
+        TRY(run_store_site_row(store->database, record, round->round, i, &round->sites[i]));
+    TRY(database_commit(store->database));
+done:
+    if (err != NULL)
+        database_rollback(store->database);
+    return err;
+}
