@@ -1,14 +1,14 @@
-/* A dataset in memory, as `learning/` wants it: one block of row-major values, labels, and which rows are test rows.
- * Bytes stay bytes (784 B a digit); numbers become float32. Loaded chunk by chunk; every chunk's size is checked, and
- * the digest when asked for. */
+/* A dataset in memory, as `learning/` wants it: one block of row-major values, labels, and which rows are
+ * test rows. Bytes stay bytes (784 B a digit); numbers become float32. Loaded chunk by chunk; every chunk's
+ * size is checked, and the digest when asked for. */
 #pragma once
 
 #include "datasite/store.h"
 
 struct dataset {
     struct dataset_info info;
-    uint8_t *bytes;  /* [rows][features], or NULL */
-    float *numbers;  /* [rows][features], or NULL */
+    uint8_t *bytes;   /* [rows][features], or NULL */
+    float *numbers;   /* [rows][features], or NULL */
     uint16_t *labels; /* [rows] */
     uint64_t *split;  /* [rows] */
 };
@@ -16,7 +16,8 @@ struct dataset {
 MUST_USE struct error *dataset_load(struct store *store, const char *name, struct dataset **ret_dataset);
 void dataset_free(struct dataset *dataset);
 
-/* Row numbers, ascending, of the training rows and the test rows: a row is a test row iff its keyed hash is below
- * test_fraction * 2^64, so the split is stable across rounds and jobs. Both malloc'ed. */
-MUST_USE struct error *dataset_split(const struct dataset *dataset, double test_fraction, uint32_t **ret_train,
-                                     size_t *ret_train_rows, uint32_t **ret_test, size_t *ret_test_rows);
+/* Row numbers, ascending, of the training rows and the test rows: a row is a test row iff its keyed hash is
+ * below test_fraction * 2^64, so the split is stable across rounds and jobs. Both malloc'ed. */
+MUST_USE struct error *dataset_split(const struct dataset *dataset, double test_fraction,
+                                     uint32_t **ret_train, size_t *ret_train_rows, uint32_t **ret_test,
+                                     size_t *ret_test_rows);

@@ -18,10 +18,10 @@ struct home {
     struct node_config *config;
 };
 
-/* Makes the directory, keys, site.yaml, policy.yaml (asks for everything) and site.db. ERROR_CONFLICT if there is a
- * site already. Leaves nothing behind when it fails half-way. */
-MUST_USE struct error *home_create(const char *path, const char *name, const char *listen, const char *advertise,
-                                   struct home **ret_home);
+/* Makes the directory, keys, site.yaml, policy.yaml (asks for everything) and site.db. ERROR_CONFLICT if
+ * there is a site already. Leaves nothing behind when it fails half-way. */
+MUST_USE struct error *home_create(const char *path, const char *name, const char *listen,
+                                   const char *advertise, struct home **ret_home);
 
 /* Opens what home_create made; ERROR_NOT_FOUND says to run `datasite init`. */
 MUST_USE struct error *home_open(const char *path, struct home **ret_home);
@@ -30,14 +30,15 @@ void home_free(struct home *home); /* accepts NULL */
 /* The key of the train/test split, made at init; the caller wipes it. */
 MUST_USE struct error *home_split_key(const struct home *home, uint8_t ret_key[static SPLIT_KEY_BYTES]);
 
-/* True, with one sentence, when the certificate is over or will be within 30 days (IDENTITY_WARN_SECONDS): shown by
- * invite, status and serve. */
+/* True, with one sentence, when the certificate is over or will be within 30 days (IDENTITY_WARN_SECONDS):
+ * shown by invite, status and serve. */
 MUST_USE bool home_certificate_warning(const struct identity *identity, int64_t now, char *ret_sentence,
                                        size_t sentence_bytes);
 
-/* A file with certificates in PEM form (an authority's, or a chain that it issued), as text; ERROR_INVALID for anything
- * else, and above all for a private key. *ret_pem is malloc'ed. */
+/* A file with certificates in PEM form (an authority's, or a chain that it issued), as text; ERROR_INVALID
+ * for anything else, and above all for a private key. *ret_pem is malloc'ed. */
 MUST_USE struct error *home_ca_read(const char *path, char **ret_pem);
-/* Copies the authority's certificate to keys/ca.crt and rewrites the one line trust.ca of site.yaml. *ret_edited is
- * false when site.yaml is laid out in another way than init does; a person then writes the line. */
+/* Copies the authority's certificate to keys/ca.crt and rewrites the one line trust.ca of site.yaml.
+ * *ret_edited is false when site.yaml is laid out in another way than init does; a person then writes the
+ * line. */
 MUST_USE struct error *home_ca_install(const struct home *home, const char *pem, bool *ret_edited);

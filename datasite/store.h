@@ -1,15 +1,16 @@
-/* site.db as functions: the only files of this room that speak SQL are store*.c. A store belongs to one thread; the
- * socket thread, the executor and every owner command open their own.
+/* site.db as functions: the only files of this room that speak SQL are store*.c. A store belongs to one
+ * thread; the socket thread, the executor and every owner command open their own.
  *
  * Jobs, as in the design:
  *
- *     pending --approve--> approved --first Train of a run--> running --last round or EndRun--> approved (runs left)
- *        |                    |                                  |                         \--> finished
+ *     pending --approve--> approved --first Train of a run--> running --last round or EndRun--> approved
+ * (runs left) |                    |                                  |                         \--> finished
  *        +--deny--> denied    +------------- revoke -----------> revoked
  *        any live state --time--> expired
  *
- * The function that makes each step: store_job_add, store_decide, store_run_begin, store_run_end, store_job_expire;
- * each checks the present state inside its own transaction, so that two terminals cannot disagree.
+ * The function that makes each step: store_job_add, store_decide, store_run_begin, store_run_end,
+ * store_job_expire; each checks the present state inside its own transaction, so that two terminals cannot
+ * disagree.
  */
 #pragma once
 
@@ -29,7 +30,8 @@ void store_close(struct store *store); /* accepts NULL */
 /* Changes whenever another connection has committed. */
 MUST_USE struct error *store_version(struct store *store, uint64_t *ret_version);
 
-/* What is read between the two is of one moment, whatever other commands change meanwhile. Not inside a transaction. */
+/* What is read between the two is of one moment, whatever other commands change meanwhile. Not inside a
+ * transaction. */
 MUST_USE struct error *store_snapshot(struct store *store);
 void store_snapshot_end(struct store *store); /* harmless without one */
 
@@ -49,32 +51,36 @@ struct dataset_info {
     int64_t imported_at;
 };
 
-/* One dataset being imported: everything happens in one transaction, so that an interrupted import leaves nothing. */
+/* One dataset being imported: everything happens in one transaction, so that an interrupted import leaves
+ * nothing. */
 struct dataset_writer;
 MUST_USE struct error *dataset_writer_start(struct store *store, const struct dataset_info *info,
                                             const char *const *class_names, const char *const *column_names,
-                                            const uint8_t split_key[static 32], struct dataset_writer **ret_writer);
+                                            const uint8_t split_key[static 32],
+                                            struct dataset_writer **ret_writer);
 /* `rows` rows: u8 [rows][features] or double [rows][features]. */
-MUST_USE struct error *dataset_writer_add(struct dataset_writer *writer, const void *data, const uint32_t *labels,
-                                          size_t rows);
+MUST_USE struct error *dataset_writer_add(struct dataset_writer *writer, const void *data,
+                                          const uint32_t *labels, size_t rows);
 /* Raises the number of classes when it was not declared: for rows of the file that are not taken. */
 void dataset_writer_classes(struct dataset_writer *writer, uint32_t classes);
-/* Commits; fails if fewer or more rows came than `info` said (0 in info: not known before; classes 0: one more than the
- * highest label), or if `expected` is given and is not the digest. */
+/* Commits; fails if fewer or more rows came than `info` said (0 in info: not known before; classes 0: one
+ * more than the highest label), or if `expected` is given and is not the digest. */
 MUST_USE struct error *dataset_writer_finish(struct dataset_writer *writer, const struct digest *expected,
                                              struct dataset_info *ret_info);
 void dataset_writer_free(struct dataset_writer *writer); /* rolls back unless finished; accepts NULL */
 
 /* ERROR_NOT_FOUND names the datasets that there are (for the owner; not to be sent to a peer). */
-MUST_USE struct error *store_dataset_find(struct store *store, const char *name, struct dataset_info *ret_info);
-MUST_USE struct error *store_dataset_list(struct store *store, struct dataset_info **ret_infos, size_t *ret_count);
+MUST_USE struct error *store_dataset_find(struct store *store, const char *name,
+                                          struct dataset_info *ret_info);
+MUST_USE struct error *store_dataset_list(struct store *store, struct dataset_info **ret_infos,
+                                          size_t *ret_count);
 MUST_USE struct error *store_dataset_class(struct store *store, int64_t dataset_id, uint32_t class_number,
                                            char *ret_name, size_t name_bytes, uint64_t *ret_rows);
 MUST_USE struct error *store_dataset_remove(struct store *store, const char *name);
 
-/* What a dataset's digest is, computed anew from what is stored: SHA-256 over kind (0 bytes, 1 numbers), rows, features,
- * classes as u64 little-endian, then per row its stored bytes and its label as u16 little-endian. Independent of
- * chunks, names and the split. */
+/* What a dataset's digest is, computed anew from what is stored: SHA-256 over kind (0 bytes, 1 numbers),
+ * rows, features, classes as u64 little-endian, then per row its stored bytes and its label as u16
+ * little-endian. Independent of chunks, names and the split. */
 MUST_USE struct error *store_dataset_digest(struct store *store, const struct dataset_info *info,
                                             struct digest *ret_digest);
 
@@ -86,9 +92,9 @@ struct chunk_view {
     const uint8_t *labels; /* u16 little-endian each */
     const uint8_t *split;  /* u64 little-endian each */
 };
-MUST_USE struct error *store_dataset_read(struct store *store, const struct dataset_info *info,
-                                          struct error *(*visit)(void *context, const struct chunk_view *chunk),
-                                          void *context);
+MUST_USE struct error *
+store_dataset_read(struct store *store, const struct dataset_info *info,
+                   struct error *(*visit)(void *context, const struct chunk_view *chunk), void *context);
 
 /* ---- trusted orchestrators (store_peer.c) ---- */
 
@@ -106,8 +112,13 @@ MUST_USE struct error *store_peer_list(struct store *store, struct peer **ret_pe
 /* ---- jobs and decisions (store_job.c) ---- */
 
 enum job_state {
-    JOB_STATE_PENDING, JOB_STATE_APPROVED, JOB_STATE_RUNNING, JOB_STATE_FINISHED,
-    JOB_STATE_DENIED, JOB_STATE_REVOKED, JOB_STATE_EXPIRED
+    JOB_STATE_PENDING,
+    JOB_STATE_APPROVED,
+    JOB_STATE_RUNNING,
+    JOB_STATE_FINISHED,
+    JOB_STATE_DENIED,
+    JOB_STATE_REVOKED,
+    JOB_STATE_EXPIRED
 };
 const char *job_state_word(enum job_state state);
 
@@ -139,15 +150,18 @@ struct decision {
     uint8_t signature[SIGNATURE_BYTES];
 };
 
-/* A job that is there already keeps its state (a denial stays a denial). Over `max_pending` pending jobs of one requester:
- * ERROR_LIMIT. */
-MUST_USE struct error *store_job_add(struct store *store, const struct job_record *record, uint32_t max_pending,
-                                     bool *ret_is_new);
-MUST_USE struct error *store_job_find(struct store *store, const struct digest *id, struct job_record *ret_record);
-/* The one job whose hex id starts with `prefix` (at least 4 digits); ERROR_NOT_FOUND, or ERROR_CONFLICT if several. */
+/* A job that is there already keeps its state (a denial stays a denial). Over `max_pending` pending jobs of
+ * one requester: ERROR_LIMIT. */
+MUST_USE struct error *store_job_add(struct store *store, const struct job_record *record,
+                                     uint32_t max_pending, bool *ret_is_new);
+MUST_USE struct error *store_job_find(struct store *store, const struct digest *id,
+                                      struct job_record *ret_record);
+/* The one job whose hex id starts with `prefix` (at least 4 digits); ERROR_NOT_FOUND, or ERROR_CONFLICT if
+ * several. */
 MUST_USE struct error *store_job_find_prefix(struct store *store, const char *prefix,
                                              struct job_record *ret_record);
-MUST_USE struct error *store_job_list(struct store *store, struct job_record **ret_records, size_t *ret_count);
+MUST_USE struct error *store_job_list(struct store *store, struct job_record **ret_records,
+                                      size_t *ret_count);
 /* Makes the transition and records the event; ERROR_CONFLICT says the present state. */
 MUST_USE struct error *store_decide(struct store *store, const struct decision *decision);
 /* The approval in force; ERROR_NOT_FOUND without one. */
@@ -167,12 +181,14 @@ struct run_record {
     uint32_t last_round;
     char status[16];
 };
-/* Begins the run, or finds it: ERROR_REFUSED when no run is left, another run is in progress, or the job is not live. */
+/* Begins the run, or finds it: ERROR_REFUSED when no run is left, another run is in progress, or the job is
+ * not live. */
 MUST_USE struct error *store_run_begin(struct store *store, const struct digest *job_id,
                                        const uint8_t run_id[static STORE_RUN_ID_BYTES], int64_t now,
                                        struct run_record *ret_run);
 MUST_USE struct error *store_run_end(struct store *store, const struct digest *job_id,
-                                     const uint8_t run_id[static STORE_RUN_ID_BYTES], const char *status, int64_t now);
+                                     const uint8_t run_id[static STORE_RUN_ID_BYTES], const char *status,
+                                     int64_t now);
 MUST_USE struct error *store_runs_used(struct store *store, const struct digest *job_id, uint32_t *ret_used,
                                        uint32_t *ret_last_round);
 
@@ -190,7 +206,8 @@ enum event_kind {
 #undef EVENT
     EVENT_KINDS
 };
-/* Adds one event in the transaction that is open, or in one of its own. job_id, run_id may be NULL, round 0. */
+/* Adds one event in the transaction that is open, or in one of its own. job_id, run_id may be NULL, round 0.
+ */
 MUST_USE struct error *store_event_add(struct store *store, enum event_kind kind, const struct digest *job_id,
                                        const uint8_t *run_id, uint32_t round, int64_t at, const char *detail,
                                        int64_t *ret_event_id);

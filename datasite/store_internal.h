@@ -8,8 +8,8 @@ struct store {
     struct database *database;
 };
 
-/* Largest values that a dataset may have; what a database says beyond them is ERROR_CORRUPT. Their product with 8
- * bytes a value fits into 64 bits. */
+/* Largest values that a dataset may have; what a database says beyond them is ERROR_CORRUPT. Their product
+ * with 8 bytes a value fits into 64 bits. */
 #define STORE_MAX_ROWS ((uint64_t)1 << 31)
 #define STORE_MAX_FEATURES ((uint64_t)1 << 20)
 #define STORE_MAX_CLASSES 1024
