@@ -1,0 +1,43 @@
+/* Any bytes as a policy: refused with a sentence, or a policy that approves only for a listed requester, with
+ * a bound on the rounds. */
+#include "schemas/policy.h"
+
+#define FUZZ_REQUESTER "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void expect(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void expect_decision(const struct policy *policy, const char *requester)
+{
+    struct job job = {
+        .dataset = "mnist", .rounds = 5, .local_iterations = 60, .min_sites = 2, .site_count = 2};
+    struct policy_decision decision;
+    policy_decide(policy, &job, requester, &decision);
+    expect(decision.reason[0] != '\0');
+    if (decision.action != POLICY_APPROVE)
+        return;
+    expect(decision.rule != NULL && !decision.rule->any_requester && decision.rule->requester_count > 0);
+    expect(decision.rule->max_rounds >= job.rounds && decision.rule->max_runs >= 1);
+    expect(strcmp(requester, FUZZ_REQUESTER) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct policy *policy = NULL;
+    struct error *err = policy_parse((const char *)data, size, "policy.yaml", &policy);
+    if (err != NULL) {
+        expect(policy == NULL && err->sentence[0] != '\0');
+        error_free(err);
+        return 0;
+    }
+    expect(policy->fallback != POLICY_APPROVE && policy->min_rows >= 1);
+    expect_decision(policy, FUZZ_REQUESTER);
+    expect_decision(policy, "nobody");
+    policy_free(policy);
+    return 0;
+}
