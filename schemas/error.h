@@ -24,7 +24,7 @@
 #include <stddef.h>
 
 #define MUST_USE __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 
 enum error_code {
 #define ERROR(name, word, exit_status) ERROR_##name,
@@ -42,11 +42,12 @@ struct error {
 };
 
 /* A new error with a formatted sentence. Never NULL: without memory a static "no memory" error is returned. */
-MUST_USE struct error *error_new(enum error_code code, const char *format, ...) PRINTF_LIKE(2, 3);
+MUST_USE struct error *error_new(enum error_code code, const char *format, ...) PRINTF_LIKE(2, 3)
+    __attribute__((returns_nonnull));
 
 /* As error_new, with ": " and the text of `saved_errno` added. */
 MUST_USE struct error *error_errno(enum error_code code, int saved_errno, const char *format, ...)
-    PRINTF_LIKE(3, 4);
+    PRINTF_LIKE(3, 4) __attribute__((returns_nonnull));
 
 /* Puts "<text>: " in front of the sentence of `error` and returns it; NULL stays NULL. */
 MUST_USE struct error *error_prefix(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
