@@ -239,6 +239,23 @@ static void test_home_ca_install_other_layout_is_left_alone(void **state)
     home_free(home);
 }
 
+static void test_home_ca_install_unreadable_settings_are_left_alone(void **state)
+{
+    struct home *home = made(*state);
+    static const char text[] = "name: Site\nlisten: null\nlisen: null\ntrust:\n  ca: null\n";
+    char now[sizeof(text)] = "";
+    bool edited = true;
+    workspace_write(home->config_path, text, strlen(text));
+    must(home_ca_install(home, "-----BEGIN CERTIFICATE-----\n", &edited));
+    assert_false(edited);
+    FILE *file = fopen(home->config_path, "rb");
+    assert_non_null(file);
+    assert_int_equal(fread(now, 1, sizeof(now), file), strlen(text));
+    (void)fclose(file);
+    assert_memory_equal(now, text, strlen(text));
+    home_free(home);
+}
+
 static void test_home_ca_read_private_key_refuses(void **state)
 {
     struct home *home = made(*state);
@@ -267,6 +284,7 @@ int main(void)
         CASE(test_home_certificate_is_warned_about_30_days_ahead),
         CASE(test_home_ca_install_edits_one_line),
         CASE(test_home_ca_install_other_layout_is_left_alone),
+        CASE(test_home_ca_install_unreadable_settings_are_left_alone),
         CASE(test_home_ca_read_private_key_refuses),
     };
     return cmocka_run_group_tests_name("home", tests, NULL, NULL);
