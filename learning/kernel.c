@@ -32,6 +32,24 @@ const struct kernel *kernel_best(void)
     return kernel == NULL ? &kernel_plain : kernel;
 }
 
+void kernel_descend_in_two(const struct kernel *kernel, const struct kernel_batch *batch, const float *delta,
+                           const struct kernel_descent *descent)
+{
+    kernel->backward(batch, delta, descent->gradient);
+    kernel_step_model(kernel, batch->classes, batch->feature_stride, descent);
+}
+
+void kernel_step_model(const struct kernel *kernel, size_t classes, size_t feature_stride,
+                       const struct kernel_descent *descent)
+{
+    size_t coefficients = classes * feature_stride;
+    kernel->step(descent->model, descent->velocity, descent->gradient, coefficients, descent->rate,
+                 descent->momentum, descent->l2);
+    kernel->step(descent->model + coefficients, descent->velocity + coefficients,
+                 descent->gradient + coefficients, kernel_pad(classes), descent->rate, descent->momentum,
+                 0.0F);
+}
+
 const struct kernel *kernel_for_classes(size_t classes)
 {
     return classes >= KERNEL_BLAS_CLASSES ? &kernel_blas : kernel_best();

@@ -7,7 +7,7 @@
  *     coef       [k × D]     coef[c * D + j]
  *     intercept  [K]
  *     logits     [b × K]     logits[i * K + c]; becomes delta in place
- *     gradient   [k × D], gradient_intercept [K]
+ *     gradient   [k × D + K]: of coef, then of intercept
  *
  * Lanes run along the features, so that a batch costs b·d·k multiply-adds each way and no lane is spent on
  * padding of the classes; two rows by ten classes (AVX-512) keep their sums in registers. Bytes become floats
@@ -54,6 +54,14 @@ struct kernel_batch {
     float *tile;           /* [count × D], scratch of KERNEL_BLAS, which alone reads it */
 };
 
+/* What descend works on. */
+struct kernel_descent {
+    float *model;    /* [k × D + K]: coef, then intercept */
+    float *velocity; /* the same layout */
+    float *gradient; /* the same layout, scratch */
+    float rate, momentum, l2;
+};
+
 struct kernel {
     enum kernel_isa isa;
     const char *name;
@@ -67,12 +75,17 @@ struct kernel {
      * labels[i] < k. */
     double (*softmax)(const struct kernel_batch *batch, const uint16_t *labels, float weight, float *logits);
 
-    /* gradient = deltaᵀ · rows and gradient_intercept = column sums of delta; overwrites them. */
-    void (*backward)(const struct kernel_batch *batch, const float *delta, float *gradient,
-                     float *gradient_intercept);
+    /* gradient = deltaᵀ · rows, then the column sums of delta; overwrites it, padding of features apart. */
+    void (*backward)(const struct kernel_batch *batch, const float *delta, float *gradient);
 
-    /* One step of gradient descent with momentum over n values (a multiple of KERNEL_LANES):
-     *     velocity = momentum · velocity + gradient + l2 · value;  value -= rate · velocity */
+    /* One step of gradient descent with the gradient that delta gives, in place, without writing the gradient
+     * down where that is faster (small batches are bound by memory): velocity = momentum · velocity +
+     * gradient + l2 · coef (no l2 on the intercept);  model -= rate · velocity With momentum 0 the velocity
+     * is neither read nor written. Spoils descent->gradient. */
+    void (*descend)(const struct kernel_batch *batch, const float *delta,
+                    const struct kernel_descent *descent);
+
+    /* The same step from a gradient that is written down, over n values (a multiple of KERNEL_LANES). */
     void (*step)(float *value, float *velocity, const float *gradient, size_t n, float rate, float momentum,
                  float l2);
 };
@@ -89,6 +102,14 @@ const struct kernel *kernel_for_classes(size_t classes);
 /* Holds OpenBLAS, in the whole process, to one thread, without which its sums could depend on the number of
  * processors. Comes before the first use of KERNEL_BLAS; may be repeated. */
 void kernel_blas_prepare(void);
+
+/* kernel->step over a whole model, from descent->gradient. */
+void kernel_step_model(const struct kernel *kernel, size_t classes, size_t feature_stride,
+                       const struct kernel_descent *descent);
+
+/* descend as backward and then step, for kernels that have nothing faster. */
+void kernel_descend_in_two(const struct kernel *kernel, const struct kernel_batch *batch, const float *delta,
+                           const struct kernel_descent *descent);
 
 /* "plain", "avx2", "avx512", "blas". */
 const char *kernel_isa_name(enum kernel_isa isa);

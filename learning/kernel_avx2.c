@@ -117,11 +117,32 @@ static void avx2_forward(const struct kernel_batch *batch, const float *coef, co
         forward_type(batch, MATRIX_FLOAT32, coef, intercept, logits);
 }
 
+/* What becomes of a finished sum. */
+enum finish { FINISH_STORE, FINISH_DESCEND, FINISH_DESCEND_MOMENTUM };
+
+/* One vector of the gradient, at offset `at` of the model: stored, or used for a step at once. */
+KERNEL_INLINE void finish_vector(enum finish finish, const struct kernel_descent *descent, size_t at,
+                                 __m256 gradient, __m256 l2)
+{
+    if (finish == FINISH_STORE) {
+        _mm256_store_ps(descent->gradient + at, gradient);
+        return;
+    }
+    __m256 value = _mm256_load_ps(descent->model + at);
+    __m256 slope = _mm256_fmadd_ps(l2, value, gradient);
+    if (finish == FINISH_DESCEND_MOMENTUM) {
+        slope =
+            _mm256_fmadd_ps(_mm256_set1_ps(descent->momentum), _mm256_load_ps(descent->velocity + at), slope);
+        _mm256_store_ps(descent->velocity + at, slope);
+    }
+    _mm256_store_ps(descent->model + at, _mm256_fnmadd_ps(_mm256_set1_ps(descent->rate), slope, value));
+}
+
 /* Gradient of `tile` classes for one vector of features (`count` of them: all, or the tail of a row), summed
  * over the rows in registers. */
 KERNEL_INLINE void backward_tile(const struct kernel_batch *batch, enum matrix_type type, size_t tile,
                                  size_t feature, size_t count, size_t class, const float *delta,
-                                 float *gradient)
+                                 enum finish finish, const struct kernel_descent *descent)
 {
     __m256 sum[TILE];
     KERNEL_UNROLL
@@ -136,47 +157,66 @@ KERNEL_INLINE void backward_tile(const struct kernel_batch *batch, enum matrix_t
             sum[c] = _mm256_fmadd_ps(value, _mm256_broadcast_ss(row_delta + c), sum[c]);
     }
     __m256 scale = _mm256_set1_ps(kernel_scale(type));
+    __m256 l2 = _mm256_set1_ps(finish == FINISH_STORE ? 0.0F : descent->l2);
     KERNEL_UNROLL
     for (size_t c = 0; c < tile; c++)
-        _mm256_store_ps(gradient + (class + c) * batch->feature_stride + feature,
-                        _mm256_mul_ps(sum[c], scale));
+        finish_vector(finish, descent, (class + c) * batch->feature_stride + feature,
+                      _mm256_mul_ps(sum[c], scale), l2);
 }
 
 KERNEL_INLINE void backward_classes(const struct kernel_batch *batch, enum matrix_type type, size_t tile,
-                                    size_t class, const float *delta, float *gradient)
+                                    size_t class, const float *delta, enum finish finish,
+                                    const struct kernel_descent *descent)
 {
     size_t feature = 0;
     for (; feature + LANES <= batch->features; feature += LANES)
-        backward_tile(batch, type, tile, feature, LANES, class, delta, gradient);
+        backward_tile(batch, type, tile, feature, LANES, class, delta, finish, descent);
     if (feature < batch->features)
-        backward_tile(batch, type, tile, feature, batch->features - feature, class, delta, gradient);
+        backward_tile(batch, type, tile, feature, batch->features - feature, class, delta, finish, descent);
 }
 
 KERNEL_INLINE void backward_type(const struct kernel_batch *batch, enum matrix_type type, const float *delta,
-                                 float *gradient)
+                                 enum finish finish, const struct kernel_descent *descent)
 {
     size_t class = 0;
     for (; class + TILE <= batch->classes; class += TILE)
-        backward_classes(batch, type, TILE, class, delta, gradient);
+        backward_classes(batch, type, TILE, class, delta, finish, descent);
     for (; class + 4 <= batch->classes; class += 4)
-        backward_classes(batch, type, 4, class, delta, gradient);
+        backward_classes(batch, type, 4, class, delta, finish, descent);
     for (; class < batch->classes; class ++)
-        backward_classes(batch, type, 1, class, delta, gradient);
+        backward_classes(batch, type, 1, class, delta, finish, descent);
 }
 
-static void avx2_backward(const struct kernel_batch *batch, const float *delta, float *gradient,
-                          float *gradient_intercept)
+KERNEL_INLINE void backward_finish(const struct kernel_batch *batch, const float *delta, enum finish finish,
+                                   const struct kernel_descent *descent)
 {
     if (batch->type == MATRIX_BYTES)
-        backward_type(batch, MATRIX_BYTES, delta, gradient);
+        backward_type(batch, MATRIX_BYTES, delta, finish, descent);
     else
-        backward_type(batch, MATRIX_FLOAT32, delta, gradient);
+        backward_type(batch, MATRIX_FLOAT32, delta, finish, descent);
     for (size_t class = 0; class < batch->class_stride; class += LANES) {
         __m256 sum = _mm256_setzero_ps();
         for (size_t i = 0; i < batch->count; i++)
             sum = _mm256_add_ps(sum, _mm256_load_ps(delta + i * batch->class_stride + class));
-        _mm256_store_ps(gradient_intercept + class, sum);
+        finish_vector(finish, descent, batch->classes * batch->feature_stride + class, sum,
+                      _mm256_setzero_ps());
     }
+}
+
+static void avx2_backward(const struct kernel_batch *batch, const float *delta, float *gradient)
+{
+    const struct kernel_descent descent = {.gradient = gradient};
+    backward_finish(batch, delta, FINISH_STORE, &descent);
+}
+
+static void avx2_descend(const struct kernel_batch *batch, const float *delta,
+                         const struct kernel_descent *descent)
+{
+    const struct kernel_descent mine = *descent; /* a copy that no store can change */
+    if (mine.momentum > 0.0F)
+        backward_finish(batch, delta, FINISH_DESCEND_MOMENTUM, &mine);
+    else
+        backward_finish(batch, delta, FINISH_DESCEND, &mine);
 }
 
 /* e^x for x <= 0, to about one unit in the last place: x = n·ln 2 + r and a polynomial in r (Cephes, expf).
@@ -272,5 +312,6 @@ const struct kernel kernel_avx2 = {
     .forward = avx2_forward,
     .softmax = avx2_softmax,
     .backward = avx2_backward,
+    .descend = avx2_descend,
     .step = avx2_step,
 };

@@ -31,9 +31,9 @@ static void blas_forward(const struct kernel_batch *batch, const float *coef, co
 }
 
 /* Uses the tile that forward filled for the same batch. */
-static void blas_backward(const struct kernel_batch *batch, const float *delta, float *gradient,
-                          float *gradient_intercept)
+static void blas_backward(const struct kernel_batch *batch, const float *delta, float *gradient)
 {
+    float *gradient_intercept = gradient + batch->classes * batch->feature_stride;
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)batch->classes, (blasint)batch->features,
                 (blasint)batch->count, kernel_scale(batch->type), delta, (blasint)batch->class_stride,
                 batch->tile, (blasint)batch->feature_stride, 0.0F, gradient, (blasint)batch->feature_stride);
@@ -61,11 +61,18 @@ void kernel_blas_prepare(void)
         openblas_set_num_threads(1);
 }
 
+static void blas_descend(const struct kernel_batch *batch, const float *delta,
+                         const struct kernel_descent *descent)
+{
+    kernel_descend_in_two(&kernel_blas, batch, delta, descent);
+}
+
 const struct kernel kernel_blas = {
     .isa = KERNEL_BLAS,
     .name = "blas",
     .forward = blas_forward,
     .softmax = blas_softmax,
     .backward = blas_backward,
+    .descend = blas_descend,
     .step = blas_step,
 };

@@ -59,9 +59,9 @@ KERNEL_INLINE void backward_type(const struct kernel_batch *batch, enum matrix_t
         gradient[j] *= kernel_scale(type);
 }
 
-static void plain_backward(const struct kernel_batch *batch, const float *delta, float *gradient,
-                           float *gradient_intercept)
+static void plain_backward(const struct kernel_batch *batch, const float *delta, float *gradient)
 {
+    float *gradient_intercept = gradient + batch->classes * batch->feature_stride;
     memset(gradient, 0, batch->classes * batch->feature_stride * sizeof(*gradient));
     memset(gradient_intercept, 0, batch->class_stride * sizeof(*gradient_intercept));
     if (batch->type == MATRIX_BYTES)
@@ -116,11 +116,18 @@ static void plain_step(float *restrict value, float *restrict velocity, const fl
     }
 }
 
+static void plain_descend(const struct kernel_batch *batch, const float *delta,
+                          const struct kernel_descent *descent)
+{
+    kernel_descend_in_two(&kernel_plain, batch, delta, descent);
+}
+
 const struct kernel kernel_plain = {
     .isa = KERNEL_PLAIN,
     .name = "plain",
     .forward = plain_forward,
     .softmax = plain_softmax,
     .backward = plain_backward,
+    .descend = plain_descend,
     .step = plain_step,
 };

@@ -67,29 +67,17 @@ done:
     return err;
 }
 
-static void sgd_step(struct sgd *sgd)
-{
-    struct softmax_pass *pass = sgd->pass;
-    const float *gradient = softmax_pass_padded_gradient(pass);
-    size_t coefficients = pass->classes * pass->feature_stride;
-    float rate = (float)sgd->options->learning_rate;
-    float momentum = (float)sgd->options->momentum;
-    pass->kernel->step(pass->model, sgd->velocity, gradient, coefficients, rate, momentum,
-                       (float)sgd->problem->l2);
-    pass->kernel->step(pass->model + coefficients, sgd->velocity + coefficients, gradient + coefficients,
-                       pass->class_stride, rate, momentum, 0.0F);
-}
-
 static struct error *sgd_batch(struct sgd *sgd, size_t first)
 {
     struct error *err = NULL;
     size_t left = sgd->rows - first;
     size_t count = left < sgd->batch ? left : sgd->batch;
-    softmax_pass_gradient(sgd->pass, sgd->order + first, count, left - count, 1.0F / (float)count);
+    const struct softmax_descent descent = {sgd->velocity, (float)sgd->options->learning_rate,
+                                            (float)sgd->options->momentum};
+    softmax_pass_descend(sgd->pass, sgd->order + first, count, left - count, &descent);
     if (!isfinite(sgd->pass->loss))
         FAIL(ERROR_NUMERIC,
              "Training diverged after %u batches; a smaller learning_rate or momentum would do.", sgd->done);
-    sgd_step(sgd);
     sgd->done++;
     sgd->epoch_loss += sgd->pass->loss;
     sgd->epoch_rows += count;

@@ -156,8 +156,10 @@ static void pass_block_gradient(const struct softmax_pass *pass, struct softmax_
     for (size_t i = 0; i < batch.count; i++)
         slot->labels[i] = pass->problem->labels[pass->order == NULL ? first + i : pass->order[first + i]];
     slot->loss += pass->kernel->softmax(&batch, slot->labels, pass->weight, slot->logits);
-    pass->kernel->backward(&batch, slot->logits, slot->gradient,
-                           slot->gradient + pass->classes * pass->feature_stride);
+    if (pass->descent == NULL)
+        pass->kernel->backward(&batch, slot->logits, slot->gradient);
+    else
+        pass->kernel->descend(&batch, slot->logits, pass->descent);
 }
 
 static void pass_slot_gradient(void *argument, size_t index)
@@ -203,13 +205,27 @@ void softmax_pass_gradient(struct softmax_pass *pass, const uint32_t *order, siz
     }
 }
 
-const float *softmax_pass_padded_gradient(struct softmax_pass *pass)
+void softmax_pass_descend(struct softmax_pass *pass, const uint32_t *order, size_t count, size_t ahead,
+                          const struct softmax_descent *descent)
 {
     struct softmax_slot *slot = &pass->slot[0];
-    if (pass->count > KERNEL_BLOCK_ROWS)
-        for (size_t i = 0; i < pass->values; i++)
-            slot->gradient[i] = (float)slot->sum[i];
-    return slot->gradient;
+    struct kernel_descent step = {
+        .model = pass->model,
+        .velocity = descent->velocity,
+        .gradient = slot->gradient,
+        .rate = descent->rate,
+        .momentum = descent->momentum,
+        .l2 = (float)pass->problem->l2,
+    };
+    bool single = count <= KERNEL_BLOCK_ROWS;
+    pass->descent = single ? &step : NULL;
+    softmax_pass_gradient(pass, order, count, ahead, 1.0F / (float)count);
+    pass->descent = NULL;
+    if (single)
+        return;
+    for (size_t i = 0; i < pass->values; i++)
+        slot->gradient[i] = (float)slot->sum[i];
+    kernel_step_model(pass->kernel, pass->classes, pass->feature_stride, &step);
 }
 
 static double pass_gradient_value(const struct softmax_pass *pass, size_t i)

@@ -29,8 +29,9 @@ struct softmax_pass {
     size_t ahead; /* rows known to follow order[count - 1] */
     size_t used;  /* slots */
     float weight;
-    uint16_t *classes_out; /* prediction */
-    double loss;           /* sum of cross-entropies over the rows */
+    const struct kernel_descent *descent; /* a step instead of a gradient; NULL: the gradient */
+    uint16_t *classes_out;                /* prediction */
+    double loss;                          /* sum of cross-entropies over the rows */
 };
 
 /* Room for runs of at most max_rows rows. The problem has been checked and outlives the pass. */
@@ -47,8 +48,17 @@ void softmax_pass_store(const struct softmax_pass *pass, double *ret_parameters)
 void softmax_pass_gradient(struct softmax_pass *pass, const uint32_t *order, size_t count, size_t ahead,
                            float weight);
 
-/* The gradient of the last run: padded float32, or in the layout and precision of the caller. */
-const float *softmax_pass_padded_gradient(struct softmax_pass *pass);
+/* A step of gradient descent with momentum, with the mean gradient of these rows and the l2 of the problem,
+ * on pass->model; sets pass->loss to the sum of cross-entropies before it. When that is not finite the model
+ * is spoiled. */
+struct softmax_descent {
+    float *velocity; /* [pass->values], aligned to KERNEL_ALIGNMENT, padding 0 */
+    float rate, momentum;
+};
+void softmax_pass_descend(struct softmax_pass *pass, const uint32_t *order, size_t count, size_t ahead,
+                          const struct softmax_descent *descent);
+
+/* The gradient of the last run, in the layout of the caller. */
 void softmax_pass_export_gradient(const struct softmax_pass *pass, double *ret_gradient);
 
 /* Objective of the problem over its own selection, and its gradient unless NULL; may be not finite. */

@@ -21,7 +21,7 @@ struct bench {
     double *parameters;
     const void **rows;
     struct kernel_batch batch;
-    float *coef, *intercept, *logits, *gradient, *gradient_intercept, *tile;
+    float *coef, *intercept, *logits, *gradient, *tile;
 };
 
 static float *floats(size_t count)
@@ -54,8 +54,7 @@ static struct bench bench_new(enum matrix_type type, size_t rows, size_t feature
     bench.coef = floats(classes * stride);
     bench.intercept = floats(classes);
     bench.logits = floats(rows * kernel_pad(classes));
-    bench.gradient = floats(classes * stride);
-    bench.gradient_intercept = floats(classes);
+    bench.gradient = floats(classes * stride + kernel_pad(classes));
     bench.tile = floats(rows * stride);
     bench.batch.tile = bench.tile;
     for (size_t c = 0; c < classes; c++) {
@@ -75,7 +74,6 @@ static void bench_free(struct bench *bench)
     free(bench->intercept);
     free(bench->logits);
     free(bench->gradient);
-    free(bench->gradient_intercept);
     free(bench->tile);
 }
 
@@ -111,12 +109,13 @@ static void check_batch(const struct kernel *kernel, struct bench *bench)
         for (size_t c = 0; c < batch->class_stride; c++)
             near((double)bench->logits[i * batch->class_stride + c],
                  c < batch->classes ? deltas[i * batch->classes + c] : 0.0, bench, "a delta");
-    kernel->backward(batch, bench->logits, bench->gradient, bench->gradient_intercept);
+    kernel->backward(batch, bench->logits, bench->gradient);
     for (size_t c = 0; c < batch->classes; c++) {
         double intercept = 0.0;
         for (size_t i = 0; i < batch->count; i++)
             intercept += deltas[i * batch->classes + c];
-        near((double)bench->gradient_intercept[c], intercept, bench, "a gradient of an intercept");
+        near((double)bench->gradient[batch->classes * batch->feature_stride + c], intercept, bench,
+             "a gradient of an intercept");
         for (size_t j = 0; j < batch->feature_stride; j++) {
             double slope = 0.0;
             for (size_t i = 0; i < batch->count && j < batch->features; i++)
@@ -210,7 +209,7 @@ static void test_kernel_instruction_sets_agree_with_each_other(void **state)
         struct bench other = bench_new(MATRIX_BYTES, KERNEL_BLOCK_ROWS, 784, 10);
         kernel->forward(&other.batch, other.coef, other.intercept, other.logits);
         (void)kernel->softmax(&other.batch, other.made.labels, 0.5F, other.logits);
-        kernel->backward(&other.batch, other.logits, other.gradient, other.gradient_intercept);
+        kernel->backward(&other.batch, other.logits, other.gradient);
         for (size_t i = 0; i < 10 * plain.batch.feature_stride; i++)
             near((double)other.gradient[i], (double)plain.gradient[i], &other, "a gradient");
         bench_free(&other);
@@ -282,6 +281,60 @@ static void test_kernel_step_follows_its_formula(void **state)
     }
 }
 
+/* descend and backward with step differ in rounding at most. */
+static void descend_matches(enum kernel_isa isa, enum matrix_type type, size_t rows, size_t features,
+                            size_t classes, float momentum)
+{
+    const struct kernel *kernel = kernel_select(isa);
+    struct bench bench = bench_new(type, rows, features, classes);
+    size_t coefficients = classes * bench.batch.feature_stride;
+    size_t values = coefficients + bench.batch.class_stride;
+    float *model[2] = {floats(values), floats(values)};
+    float *velocity[2] = {floats(values), floats(values)};
+    for (size_t way = 0; way < 2; way++) {
+        memcpy(model[way], bench.coef, coefficients * sizeof(float));
+        memcpy(model[way] + coefficients, bench.intercept, classes * sizeof(float));
+        for (size_t i = 0; i < coefficients; i++)
+            velocity[way][i] = i % bench.batch.feature_stride < features ? 0.25F : 0.0F;
+        struct kernel_descent descent = {model[way], velocity[way], bench.gradient, 0.5F, momentum, 0.125F};
+        kernel->forward(&bench.batch, bench.coef, bench.intercept, bench.logits);
+        (void)kernel->softmax(&bench.batch, bench.made.labels, 0.5F, bench.logits);
+        if (way == 0)
+            kernel->descend(&bench.batch, bench.logits, &descent);
+        else
+            kernel_descend_in_two(kernel, &bench.batch, bench.logits, &descent);
+    }
+    for (size_t i = 0; i < values; i++) {
+        near((double)model[0][i], (double)model[1][i], &bench, "a parameter after a step");
+        if (momentum > 0.0F)
+            near((double)velocity[0][i], (double)velocity[1][i], &bench, "a velocity after a step");
+    }
+    for (size_t way = 0; way < 2; way++) {
+        free(model[way]);
+        free(velocity[way]);
+    }
+    bench_free(&bench);
+}
+
+static void test_kernel_descend_is_backward_and_step(void **state)
+{
+    (void)state;
+    kernel_blas_prepare();
+    for (int isa = KERNEL_PLAIN; isa <= KERNEL_BLAS; isa++) {
+        if (kernel_select((enum kernel_isa)isa) == NULL)
+            continue;
+        for (size_t f = 0; f < sizeof(feature_counts) / sizeof(*feature_counts); f++)
+            for (size_t r = 0; r < sizeof(row_counts) / sizeof(*row_counts); r++) {
+                descend_matches((enum kernel_isa)isa, MATRIX_BYTES, row_counts[r], feature_counts[f], 10,
+                                0.5F);
+                descend_matches((enum kernel_isa)isa, MATRIX_BYTES, row_counts[r], feature_counts[f], 17,
+                                0.0F);
+                descend_matches((enum kernel_isa)isa, MATRIX_FLOAT32, row_counts[r], feature_counts[f], 5,
+                                0.5F);
+            }
+    }
+}
+
 /* A product with one row is the same bits alone and in any batch. */
 static void test_kernel_row_result_is_independent_of_its_batch(void **state)
 {
@@ -337,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_kernel_large_logits_give_exact_probabilities),
         cmocka_unit_test(test_kernel_not_finite_logit_gives_not_finite_loss),
         cmocka_unit_test(test_kernel_step_follows_its_formula),
+        cmocka_unit_test(test_kernel_descend_is_backward_and_step),
         cmocka_unit_test(test_kernel_row_result_is_independent_of_its_batch),
         cmocka_unit_test(test_kernel_for_many_classes_is_blas),
         cmocka_unit_test(test_kernel_best_is_available),
