@@ -36,8 +36,7 @@ struct csv {
     size_t class_count;
 };
 
-/* --- Bytes
- * ------------------------------------------------------------------------------------------------------- */
+/* --- Bytes --- */
 
 static bool csv_fill(struct csv *csv)
 {
@@ -65,8 +64,7 @@ static void csv_take(struct csv *csv)
     csv->consumed++;
 }
 
-/* --- Records
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Records --- */
 
 static struct error *csv_refuse(const struct csv *csv, const char *what)
 {
@@ -234,8 +232,7 @@ static const char *csv_cell(const struct csv *csv, size_t column)
     return csv->record + csv->cells[column];
 }
 
-/* --- The header
- * -------------------------------------------------------------------------------------------------- */
+/* --- The header --- */
 
 static int csv_compare_names(const void *a, const void *b)
 {
@@ -314,8 +311,7 @@ done:
     return err;
 }
 
-/* --- Opening and closing
- * ----------------------------------------------------------------------------------------- */
+/* --- Opening and closing --- */
 
 static struct error *csv_open_file(struct csv *csv)
 {
@@ -412,8 +408,7 @@ double csv_progress(const struct csv *csv)
     return share > 1 ? 1 : share;
 }
 
-/* --- Values
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Values --- */
 
 static struct error *csv_read_value(const struct csv *csv, size_t column, double *ret_value)
 {

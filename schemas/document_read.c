@@ -6,8 +6,7 @@
 #define DOCUMENT_LIST_BYTES 512
 #define DOCUMENT_KEY_BYTES 64 /* longer keys are not repeated in sentences */
 
-/* --- Sentences
- * --------------------------------------------------------------------------------------------------- */
+/* --- Sentences --- */
 
 /* Adds to a list of words in a sentence; a list too long for it ends early. */
 static void document_append(char list[static DOCUMENT_LIST_BYTES], const char *between, const char *word)
@@ -136,8 +135,7 @@ static struct error *document_refuse(const struct document_value *value, const s
     return document_error(value, ERROR_INVALID, "must be %s%s.", expected, row->nullable ? ", or null" : "");
 }
 
-/* --- Values
- * ------------------------------------------------------------------------------------------------------ */
+/* --- Values --- */
 
 /* Stores a number whose range the table keeps within the field's width. */
 static void document_store(const struct document_key *row, uint64_t number, void *ret_field)
@@ -320,8 +318,7 @@ static struct error *document_read_value(const struct document_value *value, con
     return error_new(ERROR_INTERNAL, "A table of keys holds an unknown type; this is a bug.");
 }
 
-/* --- Mappings
- * ---------------------------------------------------------------------------------------------------- */
+/* --- Mappings --- */
 
 static const struct document_key *document_row(const struct document_key *keys, const char *name)
 {

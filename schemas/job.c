@@ -4,8 +4,7 @@
 #include "schemas/roster.h"
 #include "schemas/text.h"
 
-/* --- Words: the place in a table is the value of the enum
- * -------------------------------------------------------- */
+/* --- Words: the place in a table is the value of the enum --- */
 
 static const char *const job_model_words[] = {[JOB_SOFTMAX_REGRESSION] = "softmax-regression", NULL};
 static const char *const job_init_words[] = {
@@ -42,8 +41,7 @@ const char *job_weighting_word(enum job_weighting weighting)
     return job_weighting_words[weighting];
 }
 
-/* --- Values with a form of their own
- * ----------------------------------------------------------------------------- */
+/* --- Values with a form of their own --- */
 
 /* zeros, seeded, or sha256:<64 hex>: fills `init` and `init_sha256` of a struct job. */
 static struct error *job_read_init(const struct document_value *value, void *ret_job)
@@ -148,8 +146,7 @@ static struct error *job_read_sites(const struct document_value *value, void *re
     return roster_read(value, 1, JOB_MAX_SITES, false, &job->sites, &job->site_count);
 }
 
-/* --- The tables
- * -------------------------------------------------------------------------------------------------- */
+/* --- The tables --- */
 
 /* Readers that fill several members get the whole structure. */
 #define JOB_WHOLE .offset = 0, .bytes = sizeof(struct job)
@@ -268,8 +265,7 @@ static const struct document_key job_keys[] = {
     {0},
 };
 
-/* --- Combinations
- * ------------------------------------------------------------------------------------------------ */
+/* --- Combinations --- */
 
 static const struct {
     const char *path;

@@ -21,8 +21,7 @@ static const char *const policy_metrics_words[] = {
 /* Bits POLICY_REQUIRE_SECURE_AGGREGATION and POLICY_REQUIRE_PRIVACY, in this order. */
 static const char *const policy_require_words[] = {"secure-aggregation", "privacy", NULL};
 
-/* --- Reading
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Reading --- */
 
 static struct error *policy_read_fallback(const struct document_value *value, void *ret_field)
 {
@@ -268,8 +267,7 @@ void policy_free(struct policy *policy)
     free(policy);
 }
 
-/* --- Deciding
- * ---------------------------------------------------------------------------------------------------- */
+/* --- Deciding --- */
 
 static bool policy_lists_requester(const struct policy_rule *rule, const char *requester)
 {

@@ -10,8 +10,7 @@
 #define NODE_CONFIG_MAX_BYTES (256 * 1024)
 #define NODE_CONFIG_MAX_DIAL 100
 
-/* --- Reading
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Reading --- */
 
 static struct error *node_config_read_endpoint(const struct document_value *value, bool listening,
                                                void *ret_field)
@@ -176,8 +175,7 @@ void node_config_free(struct node_config *config)
     free(config);
 }
 
-/* --- Writing
- * ----------------------------------------------------------------------------------------------------- */
+/* --- Writing --- */
 
 /* A double-quoted scalar; the text is printable, so only the quote and the backslash need an escape. */
 static void node_config_quote(const char *text, char ret_quoted[static 2 * JOB_ENDPOINT_BYTES])

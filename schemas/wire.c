@@ -3,8 +3,6 @@
 #include "schemas/job.h"
 #include "schemas/text.h"
 
-#include <math.h>
-
 #define WIRE_NAME_BYTES 64
 #define WIRE_SENTENCE_BYTES (ERROR_SENTENCE_BYTES - 1)
 #define WIRE_COMMAND_BYTES 255
@@ -19,8 +17,7 @@
  * gigabytes. */
 #define WIRE_ALLOWANCE ((size_t)WIRE_MAX_CLASSES * WIRE_MAX_CLASSES * 8 + 64 * 1024)
 
-/* --- Decoding within a budget
- * ------------------------------------------------------------------------------------ */
+/* --- Decoding within a budget --- */
 
 struct wire_budget {
     size_t left;
@@ -44,6 +41,27 @@ static void wire_release(void *context, void *pointer)
     free(pointer);
 }
 
+/* Forgets the fields that this version does not know. Kept, they would be encoded again by whoever passes the
+ * message on, and the library writes some (of field number 0) that it refuses to read. No message of ours
+ * repeats another. */
+static void wire_forget_unknown(ProtobufCMessage *message)
+{
+    const ProtobufCMessageDescriptor *descriptor = message->descriptor;
+    for (unsigned i = 0; i < message->n_unknown_fields; i++)
+        free(message->unknown_fields[i].data);
+    free(message->unknown_fields);
+    message->unknown_fields = NULL;
+    message->n_unknown_fields = 0;
+    for (unsigned i = 0; i < descriptor->n_fields; i++) {
+        ProtobufCMessage *inner = NULL;
+        if (descriptor->fields[i].type != PROTOBUF_C_TYPE_MESSAGE)
+            continue;
+        memcpy(&inner, (const char *)message + descriptor->fields[i].offset, sizeof(inner));
+        if (inner != NULL)
+            wire_forget_unknown(inner);
+    }
+}
+
 /* Memory comes from malloc, so that wire_*_free may use the library's own allocator. */
 static struct error *wire_unpack(const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes,
                                  size_t count, void *ret_message)
@@ -58,6 +76,7 @@ static struct error *wire_unpack(const ProtobufCMessageDescriptor *descriptor, c
         return error_new(ERROR_INVALID, "%s: %zu bytes do not hold a whole message of this kind.",
                          descriptor->short_name, count);
     }
+    wire_forget_unknown(message);
     memcpy(ret_message, &message, sizeof(message));
     return NULL;
 }
@@ -80,8 +99,7 @@ struct error *wire_encode(const ProtobufCMessage *message, uint8_t **ret_bytes, 
     return NULL;
 }
 
-/* --- Checks of single fields
- * ------------------------------------------------------------------------------------- */
+/* --- Checks of single fields --- */
 
 static struct error *wire_check_bytes(const char *message, const char *field, const ProtobufCBinaryData *data,
                                       size_t wanted)
@@ -128,14 +146,10 @@ done:
     return err;
 }
 
-static double wire_parameter(const uint8_t *bytes)
+/* All bits of the exponent set: a NaN or an infinity. */
+static bool wire_finite(const uint8_t bytes[static 8])
 {
-    uint64_t bits = 0;
-    for (int i = 7; i >= 0; i--)
-        bits = bits << 8 | bytes[i];
-    double value;
-    memcpy(&value, &bits, sizeof(value));
-    return value;
+    return (bytes[7] & 0x7f) != 0x7f || (bytes[6] & 0xf0) != 0xf0;
 }
 
 static struct error *wire_check_parameters(const char *message, const ProtobufCBinaryData *data)
@@ -145,7 +159,7 @@ static struct error *wire_check_parameters(const char *message, const ProtobufCB
                          "%s: parameters must be float64 values of 8 bytes each; %zu bytes are not.", message,
                          data->len);
     for (size_t i = 0; i < data->len / 8; i++) {
-        if (!isfinite(wire_parameter(data->data + 8 * i)))
+        if (!wire_finite(data->data + 8 * i))
             return error_new(ERROR_INVALID, "%s: parameters must be finite; element %zu of %zu is not.",
                              message, i + 1, data->len / 8);
     }
@@ -169,8 +183,7 @@ static struct error *wire_check_confusion(const char *message, const uint64_t *c
     return NULL;
 }
 
-/* --- Messages
- * ---------------------------------------------------------------------------------------------------- */
+/* --- Messages --- */
 
 struct error *wire_greeting_decode(const uint8_t *bytes, size_t count, Fds__Greeting **ret_greeting)
 {
@@ -435,41 +448,7 @@ void wire_end_run_free(Fds__EndRun *end_run)
     wire_free((ProtobufCMessage *)end_run);
 }
 
-/* --- Parameters and refusals
- * ------------------------------------------------------------------------------------- */
-
-struct error *wire_parameters_check(size_t count, uint64_t features, uint32_t classes)
-{
-    struct error *err = NULL;
-    TRY(wire_check_number("The model", "features", features, 1, WIRE_MAX_FEATURES));
-    TRY(wire_check_number("The model", "classes", classes, 1, WIRE_MAX_CLASSES));
-    uint64_t values = (features + 1) * classes;
-    if (count != values * 8)
-        FAIL(ERROR_INVALID,
-             "The model has %zu bytes of parameters; coef shape=(%u, %llu) and intercept shape=(%u,) need "
-             "%llu bytes: "
-             "%llu float64 values.",
-             count, (unsigned)classes, (unsigned long long)features, (unsigned)classes,
-             (unsigned long long)(values * 8), (unsigned long long)values);
-done:
-    return err;
-}
-
-void wire_parameters_read(const uint8_t *bytes, size_t count, double *ret_values)
-{
-    for (size_t i = 0; i < count; i++)
-        ret_values[i] = wire_parameter(bytes + 8 * i);
-}
-
-void wire_parameters_write(const double *values, size_t count, uint8_t *ret_bytes)
-{
-    for (size_t i = 0; i < count; i++) {
-        uint64_t bits;
-        memcpy(&bits, &values[i], sizeof(bits));
-        for (int k = 0; k < 8; k++)
-            ret_bytes[8 * i + (size_t)k] = (uint8_t)(bits >> (8 * k));
-    }
-}
+/* --- Refusals --- */
 
 struct error *wire_refusal_error(const Fds__Refusal *refusal)
 {

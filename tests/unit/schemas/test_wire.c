@@ -533,6 +533,29 @@ static void test_wire_message_that_would_grow_without_bound_is_refused(void **st
     free(data);
 }
 
+static void test_wire_unknown_fields_are_ignored_and_forgotten(void **state)
+{
+    (void)state;
+    struct wire_messages m;
+    uint8_t *bytes = NULL;
+    uint8_t *again = NULL;
+    size_t count = 0;
+    size_t again_count = 0;
+    uint8_t longer[64];
+    Fds__JobQuery *read = NULL;
+    wire_make(&m);
+    assert_done(wire_encode(&m.query.base, &bytes, &count));
+    memcpy(longer, bytes, count);
+    memcpy(longer + count, "\x78\x07\x80\x00\x00", 5); /* field 15, and field 0 in two bytes */
+    assert_done(wire_job_query_decode(longer, count + 5, &read));
+    assert_done(wire_encode(&read->base, &again, &again_count));
+    assert_int_equal(again_count, count);
+    assert_memory_equal(again, bytes, count);
+    wire_job_query_free(read);
+    free(again);
+    free(bytes);
+}
+
 static void test_wire_metrics_may_be_absent(void **state)
 {
     (void)state;
@@ -602,6 +625,7 @@ int main(void)
         cmocka_unit_test(test_wire_confusion_out_of_range_is_refused),
         cmocka_unit_test(test_wire_confusion_of_too_many_classes_is_refused),
         cmocka_unit_test(test_wire_message_that_would_grow_without_bound_is_refused),
+        cmocka_unit_test(test_wire_unknown_fields_are_ignored_and_forgotten),
         cmocka_unit_test(test_wire_metrics_may_be_absent),
         cmocka_unit_test(test_wire_end_run_of_unknown_status_is_refused),
         cmocka_unit_test(test_wire_free_accepts_null),
