@@ -274,7 +274,7 @@ static void avx512_descend(const struct kernel_batch *batch, const float *delta,
 KERNEL_INLINE __m512 exponential(__m512 x)
 {
     x = _mm512_max_ps(_mm512_set1_ps(-87.0F), x); /* in this order a NaN stays */
-    __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504F)), _MM_FROUND_TO_NEAREST_INT);
+    __m512 n = _mm512_cvtepi32_ps(_mm512_cvtps_epi32(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504F))));
     __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375F), x);
     r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4F), r);
     __m512 p = _mm512_set1_ps(1.9875691500e-4F);
