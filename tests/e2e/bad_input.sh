@@ -49,16 +49,19 @@ refuse_import cut.idx3 truncated
 import idx "$work/long.idx3" "$data/subset-train-labels.idx1"
 refuse_import long.idx3
 import idx "$data/subset-train-labels.idx1" "$data/subset-train-labels.idx1"
-refuse_import magic
+refuse_import subset-train-labels.idx1 "file of labels"
+{ printf '\0\0\11\3'; tail -c +5 "$data/subset-train-images.idx3"; } >"$work/magic.idx3"
+import idx "$work/magic.idx3" "$data/subset-train-labels.idx1"
+refuse_import magic.idx3 magic
 printf 'a,b,label\n1,2,0\n3,,1\n' >"$work/missing.csv"
 import csv "$work/missing.csv" --label label
-refuse_import missing.csv:3 b
+refuse_import missing.csv "row 3" "column b"
 printf 'a,b,label\n1,2,0\n3,x,1\n' >"$work/word.csv"
 import csv "$work/word.csv" --label label
-refuse_import word.csv:3 b
+refuse_import word.csv "row 3" "column b"
 printf 'a,b,label\n1,inf,0\n3,4,1\n' >"$work/inf.csv"
 import csv "$work/inf.csv" --label label
-refuse_import inf.csv:2 b
+refuse_import inf.csv "row 2" "column b"
 
 # A key that others can read; a damaged database.
 kill -TERM "$served"
@@ -74,5 +77,5 @@ cp "$work/garbage" "$work/site-1/site.db"
 expect_status 1 "$datasite" --home "$work/site-1" serve
 expect_text "$work/err.log" "damaged"
 expect_status 1 "$datasite" --home "$work/nowhere" status
-expect_text "$work/err.log" "datasite init"
+expect_text "$work/err.log" " init --name"
 [ ! -e "$work/nowhere" ] || fail "a refused command made a home"

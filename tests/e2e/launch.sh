@@ -17,7 +17,8 @@ expect_text "$work/err.log" "process $occupier"
 kill "$occupier"
 wait "$occupier" 2>/dev/null || true
 
-launch --ready-file "$work/ready" >"$work/launch.log" 2>&1 &
+"$scripts/launch_datasites" --dataset subset --port "$port" --dir "$work/launch" --ready-file "$work/ready" \
+  >"$work/launch.log" 2>&1 &
 first=$!
 started+=("$first")
 await 30 test -s "$work/ready"

@@ -131,5 +131,5 @@ YAML
 # pending_job N: the id of the job that waits at site N.
 pending_job() {
   "$datasite" --home "$work/site-$1" requests --json |
-    /usr/bin/python3 -c 'import json,sys; print(next(j["job_id"] for j in json.load(sys.stdin) if j["state"] == "pending"))'
+    /usr/bin/python3 -c 'import json,sys; print(next(j["job_id"] for j in json.load(sys.stdin)["requests"] if j["state"] == "pending"))'
 }

@@ -10,7 +10,7 @@ for cell in json.load(open(sys.argv[1]))["cells"]:
     assert cell.get("execution_count") is None
 PY
 port=$(free_ports 2)
-export DATASITE_NOTEBOOK_DATASET=subset DATASITE_NOTEBOOK_PORT=$port TMPDIR=$work MPLBACKEND=Agg
+export DATASITE_NOTEBOOK_DATASET=subset DATASITE_NOTEBOOK_PORT=$port TMPDIR=$work
 export JUPYTER_CONFIG_DIR=$work/jupyter JUPYTER_DATA_DIR=$work/jupyter IPYTHONDIR=$work/ipython JUPYTER_RUNTIME_DIR=$work/jupyter
 cd "$DATASITE_SOURCE_DIR/notebooks"
 /usr/bin/python3 -m nbconvert --to notebook --execute --ExecutePreprocessor.timeout=120 \
