@@ -2,6 +2,8 @@
 
 #include "schemas/text.h"
 
+#include <math.h>
+
 /* One cell as RFC 4180 has it. Text that a spreadsheet would run as a formula gets an apostrophe in front,
  * which spreadsheets show as plain text: reasons come from other machines. */
 static void csv_put_text(FILE *stream, const char *text)
@@ -33,6 +35,14 @@ static void csv_put_real(FILE *stream, double value)
     (void)fprintf(stream, ",%s", text);
 }
 
+static void csv_put_seconds(FILE *stream, double seconds)
+{
+    if (isnan(seconds))
+        (void)fputc(',', stream);
+    else
+        (void)fprintf(stream, ",%.3f", seconds);
+}
+
 /* An empty cell is a value that was not released. */
 static void csv_put_site(FILE *stream, const struct run_record *record, const struct round_record *round,
                          size_t position)
@@ -51,9 +61,9 @@ static void csv_put_site(FILE *stream, const struct run_record *record, const st
         (void)fputc(',', stream);
     csv_put_real(stream, site->train_accuracy);
     csv_put_real(stream, report_site_test(record, site));
-    csv_put_real(stream, site->train_seconds);
-    csv_put_real(stream, site->seconds);
-    csv_put_real(stream, round->seconds);
+    csv_put_seconds(stream, site->train_seconds);
+    csv_put_seconds(stream, site->seconds);
+    csv_put_seconds(stream, round->seconds);
     csv_put_real(stream, confusion_accuracy(round->pooled_confusion, record->classes));
     csv_put_real(stream, confusion_accuracy(round->global_confusion, record->classes));
     (void)fprintf(stream, ",%s\n", sha256);

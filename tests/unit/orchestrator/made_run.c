@@ -1,0 +1,154 @@
+#include "made_run.h"
+
+#include "../cmocka_all.h"
+
+#include "schemas/files.h"
+
+#include <ftw.h>
+#include <unistd.h>
+
+#define MADE_STARTED 1798859045000 /* 2027-01-02T03:04:05Z */
+
+static char *made_job(uint32_t rounds, const char *const *names, size_t name_count, const char *evaluation)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *stream = open_memstream(&text, &bytes);
+    assert_non_null(stream);
+    fprintf(
+        stream,
+        "job: made-up\ndataset: toy\nmodel: {kind: softmax-regression}\ntraining: {optimizer: lbfgs}\n"
+        "evaluation: {%s}\nfederation: {rounds: %u, min_sites: 1}\nexpires: 2027-12-31T00:00:00Z\nsites:\n",
+        evaluation, (unsigned)rounds);
+    for (size_t i = 0; i < name_count; i++)
+        fprintf(stream, "  - {name: %s, endpoint: \"tcp://127.0.0.1:%zu\", fingerprint: \"sha256:%064zx\"}\n",
+                names[i], 4000 + i, i + 1);
+    assert_int_equal(fclose(stream), 0);
+    return text;
+}
+
+static uint64_t *made_counts(const struct run_record *record, uint64_t base, uint64_t round, uint64_t more)
+{
+    uint32_t classes = record->classes;
+    uint64_t *counts = calloc((size_t)classes * classes, sizeof *counts);
+    assert_non_null(counts);
+    for (size_t i = 0; i < classes; i++) {
+        for (size_t j = 0; j < classes; j++)
+            counts[i * classes + j] =
+                i == j ? (i == 0 ? 5 : 2) * base + round : (i < j ? 1 : 2) * base - round;
+    }
+    counts[(size_t)classes * classes - 1] += more;
+    return counts;
+}
+
+static void made_round(const struct run_record *record, uint32_t number, struct round_record *round)
+{
+    size_t parameters = ((size_t)record->features + 1) * record->classes;
+    *round = (struct round_record){.round = number, .seconds = 0.25 * number};
+    round->sites = calloc(record->job->site_count, sizeof *round->sites);
+    round->model = calloc(parameters, sizeof *round->model);
+    assert_non_null(round->sites);
+    assert_non_null(round->model);
+    for (size_t i = 0; i < parameters; i++)
+        round->model[i] = number + (double)i / 8;
+    memset(round->model_sha256.bytes, (int)number, DIGEST_BYTES);
+    round->pooled_confusion = made_counts(record, 20, number, 0);
+    for (size_t s = 0; s < record->job->site_count; s++) {
+        round->sites[s] = (struct site_round){.status = SITE_OK,
+                                              .has_examples = true,
+                                              .examples = 100 * (s + 1),
+                                              .train_accuracy = 0.5 + number / 100.0 + (double)s / 1000,
+                                              .train_seconds = 0.125,
+                                              .seconds = 0.25};
+        round->sites[s].confusion = made_counts(record, 10, number, s);
+    }
+}
+
+struct run_record *made_run_of(uint32_t rounds, const char *const *names, size_t name_count,
+                               const char *evaluation, uint64_t features, uint32_t classes)
+{
+    struct run_record *record = calloc(1, sizeof *record);
+    assert_non_null(record);
+    record->job_bytes = (uint8_t *)made_job(rounds, names, name_count, evaluation);
+    record->job_byte_count = strlen((char *)record->job_bytes);
+    struct error *err =
+        job_parse((char *)record->job_bytes, record->job_byte_count, "job.yaml", &record->job);
+    if (err != NULL)
+        fail_msg("%s", err->sentence);
+    assert_null(digest_of(record->job_bytes, record->job_byte_count, &record->job_id));
+    for (size_t i = 0; i < RUN_ID_BYTES; i++)
+        record->run_id[i] = (uint8_t)(0xa0 + i);
+    record->status = RUN_FINISHED;
+    record->features = features;
+    record->classes = classes;
+    record->started_at = MADE_STARTED;
+    record->approved_at = MADE_STARTED + 10000;
+    record->ended_at = MADE_STARTED + 20000;
+    record->rounds = calloc(rounds, sizeof *record->rounds);
+    assert_non_null(record->rounds);
+    for (uint32_t r = 1; r <= rounds; r++)
+        made_round(record, r, &record->rounds[record->round_count++]);
+    return record;
+}
+
+struct run_record *made_run(uint32_t rounds)
+{
+    static const char *const names[] = {"North", "South"};
+    return made_run_of(rounds, names, 2, "metrics: per-site", MADE_FEATURES, MADE_CLASSES);
+}
+
+char *made_text(const char *path)
+{
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    struct error *err = file_read(path, 64 * 1024 * 1024, &data, &bytes);
+    if (err != NULL)
+        fail_msg("%s", err->sentence);
+    return (char *)data;
+}
+
+int made_directory(void **state)
+{
+    char *path = strdup("scratch-XXXXXX");
+    if (path == NULL || mkdtemp(path) == NULL)
+        return -1;
+    *state = path;
+    return 0;
+}
+
+static int made_remove(const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+    (void)status;
+    (void)kind;
+    (void)walk;
+    return remove(path);
+}
+
+int made_directory_remove(void **state)
+{
+    int failed = nftw(*state, made_remove, 8, FTW_DEPTH | FTW_PHYS);
+    free(*state);
+    return failed;
+}
+
+char *made_path(const char *directory, const char *name)
+{
+    char *path = NULL;
+    made_fine(path_join(directory, name, &path));
+    return path;
+}
+
+void made_fine(struct error *err)
+{
+    if (err != NULL)
+        fail_msg("%s", err->sentence);
+}
+
+void made_refusal(struct error *err, enum error_code code, const char *text)
+{
+    assert_non_null(err);
+    if (err->code != code || strstr(err->sentence, text) == NULL)
+        fail_msg("wanted %s with \"%s\", got %s: %s", error_word(code), text, error_word(err->code),
+                 err->sentence);
+    error_free(err);
+}

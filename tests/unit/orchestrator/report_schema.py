@@ -1,0 +1,38 @@
+"""Holds reports that the tests wrote against schemas/report.schema.json: report_schema.py SCHEMA REPORT...
+
+Exit status 77: python3-jsonschema is not installed (the test is skipped)."""
+import copy
+import json
+import sys
+
+try:
+    import jsonschema
+except ImportError:
+    print("python3-jsonschema is not installed")
+    sys.exit(77)
+
+with open(sys.argv[1], encoding="utf-8") as file:
+    schema = json.load(file)
+jsonschema.Draft202012Validator.check_schema(schema)
+validator = jsonschema.Draft202012Validator(schema)
+
+SPOILED = [
+    lambda report: report.update(version=2),
+    lambda report: report.update(status="done"),
+    lambda report: report.pop("timing"),
+    lambda report: report["rounds"][0]["sites"][0].update(test_accuracy=1.5),
+    lambda report: report["rounds"][0]["sites"][0].pop("epsilon_spent"),
+    lambda report: report["rounds"][0].update(model_sha256="x"),
+    lambda report: report["rounds"][0]["pooled"].update(confusion=[[-1]]),
+]
+
+assert len(sys.argv) > 2
+for path in sys.argv[2:]:
+    with open(path, encoding="utf-8") as file:
+        whole = json.load(file)
+    validator.validate(whole)
+    for number, spoil in enumerate(SPOILED):
+        spoiled = copy.deepcopy(whole)
+        spoil(spoiled)
+        assert not validator.is_valid(spoiled), f"spoiled report {number} passes"
+print(len(sys.argv) - 2, "reports agree with the schema")

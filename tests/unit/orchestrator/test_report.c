@@ -1,0 +1,82 @@
+#include "made_run.h"
+
+#include "orchestrator/report.h"
+#include "orchestrator/safetensors.h"
+
+#include <unistd.h>
+
+static bool exists(const char *directory, const char *name)
+{
+    char *path = made_path(directory, name);
+    bool there = access(path, F_OK) == 0;
+    free(path);
+    return there;
+}
+
+static void test_report_write_makes_all_files_in_a_new_directory(void **state)
+{
+    static const char *const files[] = {"report.json", "report.html", "rounds.csv", "confusion.csv",
+                                        "model.safetensors"};
+    struct run_record *record = made_run(2);
+    char *out = made_path(*state, "a/b");
+    made_fine(report_write(record, out));
+    made_fine(report_write(record, out)); /* and again over them */
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        assert_true(exists(out, files[i]));
+    free(out);
+    run_record_free(record);
+}
+
+static void test_report_write_without_a_model_leaves_it_out(void **state)
+{
+    struct run_record *record = made_run(1);
+    free(record->rounds[0].model);
+    record->rounds[0].model = NULL;
+    made_fine(report_write(record, *state));
+    assert_true(exists(*state, "report.html"));
+    assert_false(exists(*state, "model.safetensors"));
+    made_refusal(report_model_write(record, "model"), ERROR_NOT_FOUND, "no model");
+    run_record_free(record);
+}
+
+static void test_report_model_is_that_of_the_last_round_that_made_one(void **state)
+{
+    struct run_record *record = made_run(3);
+    struct safetensors model = {0};
+    char *path = made_path(*state, "model.safetensors");
+    free(record->rounds[2].model);
+    record->rounds[2].model = NULL;
+    made_fine(report_model_write(record, path));
+    made_fine(safetensors_read(path, &model));
+    assert_int_equal(model.features, MADE_FEATURES);
+    assert_int_equal(model.classes, MADE_CLASSES);
+    assert_true(model.parameters[0] == 2);
+    assert_true(model.parameters[7] == 2 + 7.0 / 8);
+    safetensors_clear(&model);
+    free(path);
+    run_record_free(record);
+}
+
+static void test_report_accuracy_of_nothing_is_not_a_number(void **state)
+{
+    const uint64_t none[4] = {0};
+    const uint64_t some[4] = {3, 1, 0, 4};
+    double nothing = confusion_accuracy(none, 2);
+    double absent = confusion_accuracy(NULL, 2);
+    (void)state;
+    assert_true(nothing != nothing);
+    assert_true(absent != absent);
+    assert_true(confusion_accuracy(some, 2) == 7.0 / 8);
+    assert_int_equal(confusion_rows(some, 2), 8);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MADE_TEST(test_report_write_makes_all_files_in_a_new_directory),
+        MADE_TEST(test_report_write_without_a_model_leaves_it_out),
+        MADE_TEST(test_report_model_is_that_of_the_last_round_that_made_one),
+        cmocka_unit_test(test_report_accuracy_of_nothing_is_not_a_number),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
