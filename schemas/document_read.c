@@ -74,8 +74,9 @@ static struct error *document_unknown_key(const struct document_value *key, cons
 
 static void document_real_range(const struct document_key *row, char ret_range[static DOCUMENT_LIST_BYTES])
 {
-    (void)snprintf(ret_range, DOCUMENT_LIST_BYTES, "%s %.10g and %s %.10g", row->least_open ? "above" : "at least",
-                   row->least, row->most_open ? "below" : "at most", row->most);
+    (void)snprintf(ret_range, DOCUMENT_LIST_BYTES, "%s %.10g and %s %.10g",
+                   row->least_open ? "above" : "at least", row->least, row->most_open ? "below" : "at most",
+                   row->most);
 }
 
 /* What would do, after "must be ". */

@@ -1,8 +1,9 @@
 /* Decimal numbers as files have them, read the same under every locale.
  *
  * A real number is [+-] digits [. digits] [e [+-] digits] with a digit on at least one side of the point; no
- * hexadecimal, no "nan", no "inf", no "0.1x", and a result beyond the range of a double ("1e999") is refused. One
- * too small for a double becomes 0 or the nearest subnormal. A count is digits alone, without a leading zero. */
+ * hexadecimal, no "nan", no "inf", no "0.1x", and a result beyond the range of a double ("1e999") is refused.
+ * One too small for a double becomes 0 or the nearest subnormal. A count is digits alone, without a leading
+ * zero. */
 #pragma once
 
 #include <stdbool.h>

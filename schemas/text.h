@@ -1,16 +1,17 @@
 /* Text that people will read: valid UTF-8 without characters that move a cursor or reorder a line.
  *
- * A name or a sentence from another machine ends up on a terminal and on the screen by which an owner decides.
- * So control characters (C0, DEL, C1), line and paragraph separators and the bidirectional controls (by which a
- * line can be made to read as another one) are not printable here. Tabs and line ends are not printable either. */
+ * A name or a sentence from another machine ends up on a terminal and on the screen by which an owner
+ * decides. So control characters (C0, DEL, C1), line and paragraph separators and the bidirectional controls
+ * (by which a line can be made to read as another one) are not printable here. Tabs and line ends are not
+ * printable either. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Length of the UTF-8 character at `text` (of `bytes` bytes, at least one): 1 to 4, with its code point; 0 when the
- * bytes are not UTF-8 (cut off, overlong, a surrogate, beyond U+10FFFF). */
+/* Length of the UTF-8 character at `text` (of `bytes` bytes, at least one): 1 to 4, with its code point; 0
+ * when the bytes are not UTF-8 (cut off, overlong, a surrogate, beyond U+10FFFF). */
 size_t text_character(const char *text, size_t bytes, uint32_t *ret_code_point);
 
 /* Whether one character may be shown. */

@@ -106,6 +106,7 @@ static void test_idx_of_impossible_dimensions_is_refused(void **state)
         {0x80, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1},
         {0, 0, 0, 2, 0, 1, 0, 0, 0, 1, 0, 0},
         {0, 0, 0, 2, 0x80, 0, 0, 0, 0, 0, 0, 2},
+        {0, 0, 0, 6, 0x80, 0, 0, 1, 0, 0, 0, 2}, /* 2 bytes an item in 32 bits, and then of the right size */
         {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
         {0, 0, 0, 1, 0, 0x10, 0, 1, 0, 0, 0, 1},
     };

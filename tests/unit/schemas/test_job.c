@@ -619,6 +619,47 @@ static void test_job_of_deep_or_many_values_is_refused(void **state)
     free(text);
 }
 
+static void test_job_of_too_many_values_is_refused(void **state)
+{
+    (void)state;
+    char *text = malloc(JOB_MAX_BYTES);
+    struct job *job = NULL;
+    assert_non_null(text);
+    memset(text, ',', JOB_MAX_BYTES);
+    for (size_t i = 0; i < JOB_MAX_BYTES; i += 2)
+        text[i] = '1';
+    memcpy(text, "a: [", 4);
+    text[4] = '1';
+    text[5] = ',';
+    struct error *err = job_parse(text, JOB_MAX_BYTES, "job.yaml", &job);
+    free(text);
+    assert_refused(err, ERROR_INVALID, "the file holds too many values; at most 20000 are read.");
+}
+
+static void test_job_of_too_many_keys_is_refused(void **state)
+{
+    (void)state;
+    char text[1024] = "";
+    size_t at = 0;
+    struct job *job = NULL;
+    for (int i = 0; i < 65; i++)
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "key%d: 1\n", i);
+    assert_refused(job_parse(text, at, "job.yaml", &job), ERROR_INVALID,
+                   "job.yaml:1:1: the file has 65 keys here; at most 64 are read.");
+}
+
+static void test_job_with_directives_is_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"%YAML 1.1\n---\njob: a\n",
+                                        "%TAG !e! tag:example.org,2000:\n---\njob: a\n"};
+    for (size_t i = 0; i < 2; i++) {
+        struct job *job = NULL;
+        assert_refused(job_parse(texts[i], strlen(texts[i]), "job.yaml", &job), ERROR_INVALID,
+                       "job.yaml:1:1: directives (%) are not read here");
+    }
+}
+
 static char *job_with_sites(size_t count, size_t *ret_bytes)
 {
     size_t room = 1024 + count * 200;
@@ -707,6 +748,9 @@ int main(void)
         cmocka_unit_test(test_job_of_unreadable_bytes_is_refused_where_they_are),
         cmocka_unit_test(test_job_of_ten_megabytes_is_refused),
         cmocka_unit_test(test_job_of_deep_or_many_values_is_refused),
+        cmocka_unit_test(test_job_of_too_many_values_is_refused),
+        cmocka_unit_test(test_job_of_too_many_keys_is_refused),
+        cmocka_unit_test(test_job_with_directives_is_refused),
         cmocka_unit_test(test_job_of_many_sites_fits_its_limit),
         cmocka_unit_test(test_job_truncated_at_every_byte_never_crashes),
         cmocka_unit_test(test_job_words_are_those_of_the_file),

@@ -392,6 +392,37 @@ static void test_wire_round_out_of_range_is_refused(void **state)
     REFUSED(evaluation, m.evaluation.round = 10001, "Evaluation: round must be from 1 to 10000.");
 }
 
+/* The last value of each range is one. */
+static void test_wire_ends_of_every_range_are_taken(void **state)
+{
+    (void)state;
+    static uint64_t most[1] = {UINT64_C(1) << 53};
+    struct wire_messages m;
+    wire_make(&m);
+    m.greeting.name = wire_text_of(64);
+    m.refusal.sentence = wire_text_of(64);
+    m.status.state = FDS__JOB_STATE__JOB_EXPIRED;
+    m.status.features = WIRE_MAX_FEATURES;
+    m.status.classes = WIRE_MAX_CLASSES;
+    m.status.rounds_left = 10000;
+    m.status.runs_left = 1000000;
+    m.status.expires = INT64_C(253402300799);
+    m.train.round = m.update.round = m.evaluate.round = m.evaluation.round = 10000;
+    m.update.examples = UINT64_C(1) << 53;
+    m.update.seconds = 0;
+    m.metrics.train_accuracy = 1;
+    m.metrics.n_confusion = 0;
+    m.evaluation.n_confusion = 1;
+    m.evaluation.confusion = most;
+    for (size_t i = 0; i < WIRE_KINDS; i++) {
+        uint8_t *bytes = NULL;
+        size_t count = 0;
+        wire_pack(&m, &wire_kinds[i], &bytes, &count);
+        wire_check_again(&wire_kinds[i], bytes, count);
+        free(bytes);
+    }
+}
+
 static void test_wire_parameters_of_wrong_length_are_refused(void **state)
 {
     (void)state;
@@ -616,6 +647,7 @@ int main(void)
         cmocka_unit_test(test_wire_ids_of_wrong_length_are_refused),
         cmocka_unit_test(test_wire_job_status_out_of_range_is_refused),
         cmocka_unit_test(test_wire_round_out_of_range_is_refused),
+        cmocka_unit_test(test_wire_ends_of_every_range_are_taken),
         cmocka_unit_test(test_wire_parameters_of_wrong_length_are_refused),
         cmocka_unit_test(test_wire_parameters_that_are_not_finite_are_refused),
         cmocka_unit_test(test_wire_parameters_at_the_ends_of_the_range_are_taken),
