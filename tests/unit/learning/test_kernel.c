@@ -236,6 +236,21 @@ static void test_kernel_large_logits_give_exact_probabilities(void **state)
     }
 }
 
+/* One logarithm stands for many rows: their product of sums must not overflow. */
+static void test_kernel_most_classes_and_rows_keep_the_loss_finite(void **state)
+{
+    (void)state;
+    for (int isa = KERNEL_PLAIN; isa <= KERNEL_AVX512; isa++) {
+        const struct kernel *kernel = kernel_select((enum kernel_isa)isa);
+        if (kernel == NULL)
+            continue;
+        struct bench bench = bench_new(MATRIX_BYTES, KERNEL_BLOCK_ROWS, 1, SOFTMAX_MAX_CLASSES);
+        double loss = kernel->softmax(&bench.batch, bench.made.labels, 1.0F, bench.logits);
+        near(loss, KERNEL_BLOCK_ROWS * log(SOFTMAX_MAX_CLASSES), &bench, "the loss");
+        bench_free(&bench);
+    }
+}
+
 static void test_kernel_not_finite_logit_gives_not_finite_loss(void **state)
 {
     (void)state;
@@ -388,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_kernel_blas_floats_match_double_precision),
         cmocka_unit_test(test_kernel_instruction_sets_agree_with_each_other),
         cmocka_unit_test(test_kernel_large_logits_give_exact_probabilities),
+        cmocka_unit_test(test_kernel_most_classes_and_rows_keep_the_loss_finite),
         cmocka_unit_test(test_kernel_not_finite_logit_gives_not_finite_loss),
         cmocka_unit_test(test_kernel_step_follows_its_formula),
         cmocka_unit_test(test_kernel_descend_is_backward_and_step),

@@ -66,6 +66,18 @@ static void test_random_below_stays_below_and_is_even(void **state)
     assert_int_equal(random_below(&random, 1), 0);
 }
 
+/* Without rejection, three quarters of 2^32 would give every third value twice as often. */
+static void test_random_below_a_large_bound_is_even(void **state)
+{
+    (void)state;
+    struct random random = random_stream(6, RANDOM_PARTITION, 0, 0);
+    unsigned counts[3] = {0};
+    for (int i = 0; i < 30000; i++)
+        counts[random_below(&random, 0xC0000000) % 3]++;
+    for (int i = 0; i < 3; i++) /* 10000 expected, deviation 82 */
+        assert_in_range(counts[i], 9500, 10500);
+}
+
 static void test_random_shuffle_keeps_every_value(void **state)
 {
     (void)state;
@@ -149,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_random_streams_of_different_names_differ),
         cmocka_unit_test(test_random_same_name_repeats),
         cmocka_unit_test(test_random_below_stays_below_and_is_even),
+        cmocka_unit_test(test_random_below_a_large_bound_is_even),
         cmocka_unit_test(test_random_shuffle_keeps_every_value),
         cmocka_unit_test(test_random_uniform_stays_inside_and_is_centred),
         cmocka_unit_test(test_random_normal_has_mean_zero_and_variance_one),
