@@ -79,7 +79,7 @@ static void show_who(const struct screen *screen)
     (void)printf(SHOW_LABEL "%s (%s), on %s\n", "Asked by", name,
                  screen->listed ? "in your list of trusted peers" : "known through your consortium only",
                  when);
-    (void)printf(SHOW_LABEL "%s\n", "", fingerprint);
+    (void)printf("%-9s%s\n", "Key", fingerprint); /* as wide as 80 columns allow */
 }
 
 static void show_optimizer(const struct job *job, char *ret_text, size_t text_bytes)
@@ -132,7 +132,7 @@ static void show_leaves(const struct screen *screen)
         (void)printf(SHOW_LABEL "no accuracy and no counts (metrics: none)\n", "");
     (void)printf(SHOW_LABEL "%" PRIu32 " rounds a run; one run unless you approve more\n", "How often",
                  job->rounds);
-    (void)printf(SHOW_LABEL "the requester; it may pass the averaged model on to %zu site%s\n", "Who sees it",
+    (void)printf(SHOW_LABEL "the requester; it may pass the averaged model on to %zu site%s\n", "Seen by",
                  job->site_count, job->site_count == 1 ? "" : "s");
     (void)printf(SHOW_LABEL "none. Coefficients leave in clear: who receives them can test\n" SHOW_LABEL
                             "guesses about single records, the more rounds the better\n",
@@ -171,9 +171,10 @@ static void show_state(const struct screen *screen)
     clock_format(record->expires, until);
     if (screen->has_decision && decision->kind == DECISION_APPROVE) {
         clock_format(decision->expires, until);
-        (void)printf("\n" SHOW_LABEL "%" PRIu32 " of %" PRIu32 " runs begun, %" PRIu32
-                     " rounds each, this one at %" PRIu32,
-                     "", screen->runs_used, decision->runs, decision->rounds, screen->last_round);
+        (void)printf("\n" SHOW_LABEL "%" PRIu32 " of %" PRIu32 " runs begun, %" PRIu32 " rounds each", "",
+                     screen->runs_used, decision->runs, decision->rounds);
+        if (record->state == JOB_STATE_RUNNING)
+            (void)printf(", round %" PRIu32 " is done", screen->last_round);
     }
     (void)printf("\n" SHOW_LABEL "%s\n", "Ends", until);
 }

@@ -96,6 +96,16 @@ struct log_field log_name(const char *name)
     return (struct log_field){.kind = LOG_SENTENCE, .key = "name", .sentence = name};
 }
 
+struct log_field log_by(const char *who)
+{
+    return (struct log_field){.kind = LOG_SENTENCE, .key = "by", .sentence = who};
+}
+
+struct log_field log_status(const char *status)
+{
+    return (struct log_field){.kind = LOG_SENTENCE, .key = "status", .sentence = status};
+}
+
 struct log_field log_sentence(const char *sentence)
 {
     return (struct log_field){.kind = LOG_SENTENCE, .key = "sentence", .sentence = sentence};

@@ -47,6 +47,8 @@ struct log_field log_count(const char *key, uint64_t count);
 struct log_field log_seconds(double seconds);
 struct log_field log_progress(double share); /* 0 to 1 */
 struct log_field log_name(const char *name);
+struct log_field log_by(const char *who);        /* who decided */
+struct log_field log_status(const char *status); /* how a run ended */
 struct log_field log_sentence(const char *sentence);
 
 /* `fields` ends with a field of kind LOG_END. */

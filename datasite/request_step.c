@@ -130,7 +130,7 @@ static struct error *end_run(const struct requests *requests, const struct diges
     if (err != NULL && err->code == ERROR_NOT_FOUND)
         error_clear(&err);
     else if (err == NULL)
-        LOG(requests->log, EVENT_RUN_ENDED, log_job(job_id), log_run(run_id), log_name(status));
+        LOG(requests->log, EVENT_RUN_ENDED, log_job(job_id), log_run(run_id), log_status(status));
     return err;
 }
 
