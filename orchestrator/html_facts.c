@@ -91,10 +91,12 @@ void html_facts(FILE *stream, const struct run_record *record)
     const struct job *job = record->job;
     (void)fputs("<p class=\"eyebrow\">Federated learning · run report</p>\n<h1>", stream);
     html_escape(stream, job->name);
-    (void)fprintf(stream, "</h1>\n<p class=\"lead\">%zu site%s trained one %s together on the dataset <b>",
-                  job->site_count, job->site_count == 1 ? "" : "s", "softmax regression");
+    (void)fprintf(stream,
+                  "</h1>\n<p class=\"lead\">%zu site%s %s one softmax regression together on the dataset <b>",
+                  job->site_count, job->site_count == 1 ? "" : "s",
+                  run_record_last_model(record) == NULL ? "were asked to train" : "trained");
     html_escape(stream, job->dataset);
-    (void)fputs("</b>; their rows stayed where they are. ", stream);
+    (void)fputs("</b>; the rows stayed where they are. ", stream);
     put_status(stream, record);
     (void)fputs("</p>\n", stream);
     put_ids(stream, record);
@@ -136,8 +138,9 @@ void html_figures(FILE *stream, const struct run_record *record)
     put_last_accuracies(stream, record);
     (void)fprintf(stream, "<li><b>%zu of %u</b><span>rounds, %.2f s in all</span></li>\n",
                   rounds_with_model(record), (unsigned)record->job->rounds, seconds);
-    (void)fprintf(stream, "<li><b>%zu</b><span>sites, of which every round needs at least %u</span></li>\n",
-                  record->job->site_count, (unsigned)record->job->min_sites);
+    (void)fprintf(stream, "<li><b>%zu</b><span>%s; every round needs at least %u</span></li>\n",
+                  record->job->site_count, record->job->site_count == 1 ? "site" : "sites",
+                  (unsigned)record->job->min_sites);
     if (rows > 0) {
         (void)fputs("<li><b>", stream);
         html_count(stream, rows);
@@ -259,11 +262,11 @@ void html_job(FILE *stream, const struct run_record *record)
 {
     char digest[DIGEST_HEX_BYTES];
     digest_hex(&record->job_id, digest);
-    (void)fprintf(
-        stream,
-        "<p>These are the bytes that every site’s owner approved; their SHA-256 is the job id <span "
-        "class=\"hex\">%s</span>.</p>\n<details>\n<summary>Show the job file</summary>\n<pre>",
-        digest);
+    (void)fprintf(stream,
+                  "<p>These exact bytes are what the sites’ owners were asked to approve; their SHA-256 is "
+                  "the job id <span "
+                  "class=\"hex\">%s</span>.</p>\n<details>\n<summary>Show the job file</summary>\n<pre>",
+                  digest);
     html_escape_bytes(stream, (const char *)record->job_bytes, record->job_byte_count);
     (void)fputs("</pre>\n</details>\n", stream);
 }

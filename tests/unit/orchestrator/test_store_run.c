@@ -133,6 +133,20 @@ static void test_store_run_job_file_has_the_exact_bytes_and_is_private(void **st
     run_record_free(record);
 }
 
+static void test_store_run_that_is_over_is_one_file_that_reading_leaves_alone(void **state)
+{
+    struct run_record *record = made_run(1);
+    struct run_record *read = NULL;
+    char *log = made_path(*state, "run.db-wal");
+    write_whole(*state, record);
+    assert_int_not_equal(access(log, F_OK), 0);
+    made_fine(run_store_load(*state, &read));
+    assert_int_not_equal(access(log, F_OK), 0);
+    run_record_free(read);
+    free(log);
+    run_record_free(record);
+}
+
 static void test_store_run_going_on_reads_as_running(void **state)
 {
     struct run_record *record = made_run(3);
@@ -341,6 +355,7 @@ int main(void)
         MADE_TEST(test_store_run_whole_run_reads_back_the_same),
         MADE_TEST(test_store_run_absent_values_stay_absent),
         MADE_TEST(test_store_run_job_file_has_the_exact_bytes_and_is_private),
+        MADE_TEST(test_store_run_that_is_over_is_one_file_that_reading_leaves_alone),
         MADE_TEST(test_store_run_going_on_reads_as_running),
         MADE_TEST(test_store_run_killed_process_reads_as_interrupted),
         MADE_TEST(test_store_run_before_approval_reads_back_without_a_shape),

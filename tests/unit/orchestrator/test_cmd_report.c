@@ -1,0 +1,151 @@
+#include "made_run.h"
+
+#include "console/verbs.h"
+#include "orchestrator/run_store.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern const struct verb verb_report, verb_runs;
+
+/* home/runs/a0…: a run of two rounds. */
+static void put_run(const char *home)
+{
+    struct run_record *record = made_run(2);
+    struct run_store *store = NULL;
+    char *directory = made_path(home, "runs/a0a1a2a3a4a5a6a7a8a9aaabacadaeaf");
+    made_fine(run_store_create(directory, record, &store));
+    for (size_t i = 0; i < 2; i++)
+        made_fine(run_store_round(store, record, &record->rounds[i]));
+    made_fine(run_store_end(store, record));
+    run_store_close(store);
+    free(directory);
+    run_record_free(record);
+}
+
+/* Runs `orchestrator --home HOME <words>` in a process of its own; its exit status, and what it printed. */
+static int orchestrator(const char *home, const char *const *words, char **ret_printed)
+{
+    const struct verb verbs[] = {verb_report, verb_runs, {0}};
+    char *arguments[12] = {(char *)"orchestrator", (char *)"--home", (char *)home};
+    char *out = made_path(home, "printed");
+    int count = 3;
+    int status = 0;
+    for (; words[count - 3] != NULL; count++)
+        arguments[count] = (char *)words[count - 3];
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        int file = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        if (dup2(file, STDOUT_FILENO) < 0 || dup2(file, STDERR_FILENO) < 0)
+            _exit(99);
+        status = verbs_main(count, arguments, "ORCHESTRATOR_HOME", "", verbs);
+        (void)fflush(stdout);
+        _exit(status);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    *ret_printed = made_text(out);
+    free(out);
+    return WEXITSTATUS(status);
+}
+
+#define RUN(home, ret_printed, ...) orchestrator(home, (const char *const[]){__VA_ARGS__, NULL}, ret_printed)
+
+static bool exists(const char *home, const char *name)
+{
+    char *path = made_path(home, name);
+    bool there = access(path, F_OK) == 0;
+    free(path);
+    return there;
+}
+
+static void test_cmd_report_writes_beside_the_latest_run_and_prints_all_epochs(void **state)
+{
+    char *printed = NULL;
+    put_run(*state);
+    assert_int_equal(RUN(*state, &printed, "report"), 0);
+    assert_non_null(strstr(printed, "All epochs"));
+    assert_non_null(strstr(printed, "report.html"));
+    assert_true(exists(*state, "runs/a0a1a2a3a4a5a6a7a8a9aaabacadaeaf/report.html"));
+    free(printed);
+}
+
+static void test_cmd_report_json_is_printed_alone_and_nothing_is_written(void **state)
+{
+    char *printed = NULL;
+    put_run(*state);
+    assert_int_equal(RUN(*state, &printed, "report", "a0", "--json"), 0);
+    json_t *report = json_loads(printed, JSON_REJECT_DUPLICATES, NULL);
+    assert_int_equal(json_array_size(json_object_get(report, "rounds")), 2);
+    assert_false(exists(*state, "runs/a0a1a2a3a4a5a6a7a8a9aaabacadaeaf/report.html"));
+    json_decref(report);
+    free(printed);
+}
+
+static void test_cmd_report_confusion_prints_each_site_and_pooled(void **state)
+{
+    char *printed = NULL;
+    put_run(*state);
+    assert_int_equal(RUN(*state, &printed, "report", "--confusion", "2"), 0);
+    assert_non_null(strstr(printed, "North, round 2"));
+    assert_non_null(strstr(printed, "South, round 2"));
+    assert_non_null(strstr(printed, "Pooled, round 2"));
+    assert_non_null(strstr(printed, "144 of 200 right"));
+    free(printed);
+}
+
+static void test_cmd_report_round_or_run_that_is_not_there_fails_with_a_sentence(void **state)
+{
+    char *printed = NULL;
+    put_run(*state);
+    assert_int_equal(RUN(*state, &printed, "report", "--confusion", "3"), 1);
+    assert_non_null(strstr(printed, "orchestrator report: The run has no round 3; it has 2."));
+    free(printed);
+    assert_int_equal(RUN(*state, &printed, "report", "77"), 1);
+    assert_non_null(strstr(printed, "No run in"));
+    free(printed);
+    assert_int_equal(RUN(*state, &printed, "report", "xyz"), 2);
+    free(printed);
+    assert_int_equal(RUN(*state, &printed, "report", "--confusion", "0"), 2);
+    free(printed);
+}
+
+static void test_cmd_runs_lists_a_damaged_run_beside_a_sound_one(void **state)
+{
+    char *printed = NULL;
+    char *path = made_path(*state, "runs/00000000000000000000000000000007");
+    put_run(*state);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(RUN(*state, &printed, "runs", "--json"), 0);
+    json_t *runs = json_loads(printed, JSON_REJECT_DUPLICATES, NULL);
+    assert_int_equal(json_array_size(runs), 2);
+    const json_t *damaged = json_array_get(runs, 0);
+    const json_t *sound = json_array_get(runs, 1);
+    assert_true(json_is_string(json_object_get(damaged, "damage")));
+    assert_true(json_is_null(json_object_get(damaged, "status")));
+    assert_true(json_is_null(json_object_get(sound, "damage")));
+    assert_string_equal(json_string_value(json_object_get(sound, "status")), "finished");
+    json_decref(runs);
+    free(printed);
+    assert_int_equal(RUN(*state, &printed, "runs"), 0);
+    assert_non_null(strstr(printed, "damaged"));
+    assert_non_null(strstr(printed, "run.db does not exist"));
+    free(printed);
+    free(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MADE_TEST(test_cmd_report_writes_beside_the_latest_run_and_prints_all_epochs),
+        MADE_TEST(test_cmd_report_json_is_printed_alone_and_nothing_is_written),
+        MADE_TEST(test_cmd_report_confusion_prints_each_site_and_pooled),
+        MADE_TEST(test_cmd_report_round_or_run_that_is_not_there_fails_with_a_sentence),
+        MADE_TEST(test_cmd_runs_lists_a_damaged_run_beside_a_sound_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
