@@ -21,7 +21,7 @@ static struct error *check_stop(struct engine *engine)
     const struct engine_plan *plan = engine->plan;
     if (engine->leaving || plan->stop == NULL || !plan->stop(plan->context))
         return NULL;
-    return error_new(ERROR_INTERRUPTED, "the run was cancelled");
+    return error_new(ERROR_INTERRUPTED, "The run was cancelled.");
 }
 
 /* Sites whose poll or second attempt is due. *ret_next: when the next one is, at most `until`. */
@@ -50,7 +50,7 @@ static struct error *take_message(struct engine *engine, const struct session_ev
     size_t count = 0;
     struct engine_site *site = engine_find(engine, &event->peer);
     if (event->answers == 0) {
-        struct error *no = error_new(ERROR_UNSUPPORTED, "an orchestrator takes no requests");
+        struct error *no = error_new(ERROR_UNSUPPORTED, "An orchestrator takes no requests.");
         err = wire_refusal_encode(no, &body, &count);
         error_free(no);
         if (err == NULL)
@@ -127,7 +127,7 @@ static struct error *engine_open(struct engine *engine)
                                       .wake_fd = plan->wake_fd};
     engine->sites = calloc(engine->job->site_count, sizeof *engine->sites);
     if (engine->sites == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the sites of the job");
+        FAIL(ERROR_MEMORY, "No memory for the sites of the job.");
     for (size_t i = 0; i < engine->job->site_count; i++) {
         engine->sites[i].job_site = &engine->job->sites[i];
         TRY(site_id_parse(engine->job->sites[i].fingerprint, &engine->sites[i].id));
@@ -148,7 +148,7 @@ static struct error *shape_known(struct engine *engine)
     TRY(initial_model_make(engine->plan->initial, record->features, record->classes, &engine->model));
     engine->model_bytes = calloc(engine->count, sizeof(double));
     if (engine->model_bytes == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the global model");
+        FAIL(ERROR_MEMORY, "No memory for the global model.");
     record->approved_at = clock_now_ms();
     TRY(run_store_approved(engine->plan->store, record));
 done:

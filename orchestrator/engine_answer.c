@@ -108,7 +108,7 @@ static struct error *check_shape(struct engine *engine, struct engine_site *site
     if (engine->shape_site == NULL) {
         err = softmax_check_shape(status->features, status->classes);
         if (err != NULL) {
-            err = error_prefix(err, "the data of %s", site->job_site->name);
+            err = error_prefix(err, "The data of %s", site->job_site->name);
             goto done;
         }
         engine->shape_site = site;
@@ -117,8 +117,8 @@ static struct error *check_shape(struct engine *engine, struct engine_site *site
     } else if (status->features != record->features || status->classes != record->classes) {
         err = error_new(
             ERROR_INVALID,
-            "the data of %s has %llu features and %u classes, but that of %s has %llu and %u; one model "
-            "cannot fit both, so correct the job's dataset or its sites",
+            "The data of %s has %llu features and %u classes, but that of %s has %llu and %u; one model "
+            "cannot fit both, so correct the job's dataset or its sites.",
             site->job_site->name, (unsigned long long)status->features, status->classes,
             engine->shape_site->job_site->name, (unsigned long long)record->features, record->classes);
         agrees = false;
@@ -144,7 +144,7 @@ static struct error *site_ready(struct engine *engine, struct engine_site *site,
     site->reason[0] = '\0';
     engine_tell(engine, ENGINE_SITE_READY, site, "");
     if (status->rounds_left < engine->job->rounds && !engine->in_rounds) {
-        (void)snprintf(sentence, sizeof sentence, "its owner allows %u of the job's %u rounds",
+        (void)snprintf(sentence, sizeof sentence, "Its owner allows %u of the job's %u rounds.",
                        status->rounds_left, engine->job->rounds);
         engine_tell(engine, ENGINE_WARNING, site, sentence);
     }
@@ -193,20 +193,20 @@ static struct error *job_state(struct engine *engine, struct engine_site *site, 
         break;
     case FDS__JOB_STATE__JOB_FINISHED:
         site_says_no(engine, site, status,
-                     "all approved runs of this job are used up; its owner can approve more");
+                     "All approved runs of this job are used up; its owner can approve more.");
         break;
     case FDS__JOB_STATE__JOB_DENIED:
         site_says_no(engine, site, status,
-                     "its owner denied the job; a denial is final for these bytes of the job");
+                     "Its owner denied the job; a denial is final for these bytes of the job.");
         break;
     case FDS__JOB_STATE__JOB_REVOKED:
-        site_says_no(engine, site, status, "its owner took the approval back");
+        site_says_no(engine, site, status, "Its owner took the approval back.");
         break;
     case FDS__JOB_STATE__JOB_EXPIRED:
-        site_says_no(engine, site, status, "the job, or its approval, has expired");
+        site_says_no(engine, site, status, "The job, or its approval, has expired.");
         break;
     default: /* a number that a newer site may send */
-        site_says_no(engine, site, status, "it gives the job a state that this version does not know");
+        site_says_no(engine, site, status, "It gives the job a state that this version does not know.");
         break;
     }
     return err;
@@ -219,7 +219,7 @@ static struct error *answer_job_status(struct engine *engine, struct engine_site
     Fds__JobStatus *status = NULL;
     struct error *wrong = wire_job_status_decode(event->body, event->body_bytes, &status);
     if (wrong == NULL && memcmp(status->job_id.data, engine->record->job_id.bytes, DIGEST_BYTES) != 0)
-        wrong = error_new(ERROR_INVALID, "its answer is about another job");
+        wrong = error_new(ERROR_INVALID, "Its answer is about another job.");
     if (wrong != NULL)
         not_granted(engine, site, SITE_FAILED, wrong->sentence);
     else
@@ -236,11 +236,11 @@ static struct error *check_answer(const struct engine *engine, ProtobufCBinaryDa
 {
     struct error *err = NULL;
     if (job_id.len != DIGEST_BYTES || memcmp(job_id.data, engine->record->job_id.bytes, DIGEST_BYTES) != 0)
-        FAIL(ERROR_INVALID, "its answer is about another job");
+        FAIL(ERROR_INVALID, "Its answer is about another job.");
     if (run_id.len != RUN_ID_BYTES || memcmp(run_id.data, engine->record->run_id, RUN_ID_BYTES) != 0)
-        FAIL(ERROR_INVALID, "its answer is about another run");
+        FAIL(ERROR_INVALID, "Its answer is about another run.");
     if (round != engine->round->round)
-        FAIL(ERROR_INVALID, "its answer is about round %u instead of round %u", round, engine->round->round);
+        FAIL(ERROR_INVALID, "Its answer is about round %u instead of round %u.", round, engine->round->round);
 done:
     return err;
 }
@@ -252,11 +252,11 @@ static struct error *take_confusion(const struct engine *engine, const uint64_t 
     struct error *err = NULL;
     size_t classes = engine->record->classes;
     if (count != classes * classes)
-        FAIL(ERROR_INVALID, "its confusion matrix has %zu counts instead of %zu by %zu", count, classes,
+        FAIL(ERROR_INVALID, "Its confusion matrix has %zu counts instead of %zu by %zu.", count, classes,
              classes);
     uint64_t *copy = calloc(count, sizeof *copy);
     if (copy == NULL)
-        FAIL(ERROR_MEMORY, "no memory for a confusion matrix");
+        FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
     memcpy(copy, counts, count * sizeof *copy);
     *ret_counts = copy;
 done:
@@ -278,7 +278,7 @@ static struct error *take_update(struct engine *engine, struct engine_site *site
     }
     parameters = calloc(engine->count, sizeof *parameters);
     if (parameters == NULL)
-        FAIL(ERROR_MEMORY, "no memory for an update");
+        FAIL(ERROR_MEMORY, "No memory for an update.");
     wire_parameters_read(update->parameters.data, engine->count, parameters);
     site->update = parameters;
     site->turn = TURN_TRAINED;
@@ -359,7 +359,7 @@ struct error *engine_answer(struct engine *engine, struct engine_site *site,
     if (event->type == FDS__MESSAGE_TYPE__MESSAGE_REFUSAL) {
         answer_refusal(engine, site, event);
     } else if (event->type != expected_type(site->asked)) {
-        not_granted(engine, site, SITE_FAILED, "it answers with a message of another kind");
+        not_granted(engine, site, SITE_FAILED, "It answers with a message of another kind.");
     } else {
         switch (site->asked) {
         case REQUEST_SUBMIT:

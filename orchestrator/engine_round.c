@@ -18,7 +18,8 @@ static void leave_out(struct engine *engine, struct engine_site *site)
 {
     const char *reason = site->reason;
     if (reason[0] == '\0')
-        reason = site->phase == PHASE_PENDING ? "its owner has not approved the job" : "it is not connected";
+        reason =
+            site->phase == PHASE_PENDING ? "Its owner has not approved the job." : "It is not connected.";
     struct site_round *part = engine_site_round(engine, site);
     part->status = site->phase == PHASE_OUT ? SITE_REFUSED : SITE_DROPPED;
     engine_set_reason(part->reason, sizeof part->reason, reason);
@@ -61,11 +62,11 @@ static void settle_training(struct engine *engine)
         if (site->turn != TURN_TRAINING)
             continue;
         if (site->up)
-            (void)snprintf(reason, sizeof reason, "it did not answer within the round's %u s",
+            (void)snprintf(reason, sizeof reason, "It did not answer within the round's %u s.",
                            engine->job->round_deadline_s);
         else
             (void)snprintf(reason, sizeof reason, "%s",
-                           site->reason[0] == '\0' ? "it is not connected" : site->reason);
+                           site->reason[0] == '\0' ? "It is not connected." : site->reason);
         engine_missed(engine, site, site->up ? SITE_LATE : SITE_DROPPED, reason);
     }
 }
@@ -95,12 +96,12 @@ static struct error *below_quorum(const struct engine *engine, size_t trained)
         const struct site_round *part = &engine->round->sites[i];
         if (part->status == SITE_OK)
             continue;
-        int wrote = snprintf(list + used, sizeof list - used, "%s%s (%s): %s", used == 0 ? "" : "; ",
+        int wrote = snprintf(list + used, sizeof list - used, "%s%s (%s): %s", used == 0 ? "" : " ",
                              engine->job->sites[i].name, site_status_word(part->status), part->reason);
         used += wrote < 0 ? 0 : (size_t)wrote;
     }
     return error_new(ERROR_UNAVAILABLE,
-                     "round %u stopped with %zu answers, and the job needs %u (federation.min_sites). %s",
+                     "Round %u stopped with %zu answers, and the job needs %u (federation.min_sites). %s",
                      engine->round->round, trained, engine->job->min_sites, list);
 }
 
@@ -111,7 +112,7 @@ static struct error *aggregate(struct engine *engine)
     struct fedavg_update *updates = calloc(engine->job->site_count, sizeof *updates);
     double *model = calloc(engine->count, sizeof *model);
     if (updates == NULL || model == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the average of the sites' models");
+        FAIL(ERROR_MEMORY, "No memory for the average of the sites' models.");
     for (size_t i = 0; i < engine->job->site_count; i++) {
         const struct engine_site *site = &engine->sites[i];
         if (site->turn == TURN_TRAINED)
@@ -150,7 +151,7 @@ static struct error *evaluate_at_sites(struct engine *engine)
         if (site->turn != TURN_EVALUATING)
             continue;
         engine_forget(engine, site);
-        engine_tell(engine, ENGINE_WARNING, site, "it did not evaluate the new global model in time");
+        engine_tell(engine, ENGINE_WARNING, site, "It did not evaluate the new global model in time.");
     }
 done:
     return err;
@@ -165,7 +166,7 @@ static struct error *pool(struct engine *engine)
         goto done;
     pooled = calloc(cells, sizeof *pooled);
     if (pooled == NULL)
-        FAIL(ERROR_MEMORY, "no memory for a confusion matrix");
+        FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
     for (size_t i = 0; i < engine->job->site_count; i++)
         for (size_t c = 0; engine->sites[i].turn == TURN_EVALUATED && c < cells; c++)
             pooled[c] += engine->sites[i].evaluation[c];
@@ -185,7 +186,7 @@ static struct error *evaluate_here(struct engine *engine)
         goto done;
     counts = calloc((size_t)record->classes * record->classes, sizeof *counts);
     if (counts == NULL)
-        FAIL(ERROR_MEMORY, "no memory for a confusion matrix");
+        FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
     TRY(evaluate_model(engine->plan->global_test, engine->model, record->features, record->classes, counts));
     engine->round->global_confusion = counts;
     counts = NULL;
@@ -222,7 +223,7 @@ static struct error *begin(const struct engine *engine, uint32_t round, struct r
     struct error *err = NULL;
     struct site_round *parts = calloc(engine->job->site_count, sizeof *parts);
     if (parts == NULL)
-        FAIL(ERROR_MEMORY, "no memory for a round");
+        FAIL(ERROR_MEMORY, "No memory for a round.");
     for (size_t i = 0; i < engine->job->site_count; i++)
         parts[i].train_accuracy = parts[i].train_seconds = NAN;
     *ret_round = (struct round_record){.round = round, .sites = parts};
@@ -237,7 +238,7 @@ static struct error *keep(struct engine *engine, struct round_record *round)
     struct run_record *record = engine->record;
     struct round_record *rounds = realloc(record->rounds, (record->round_count + 1) * sizeof *rounds);
     if (rounds == NULL)
-        FAIL(ERROR_MEMORY, "no memory for a round");
+        FAIL(ERROR_MEMORY, "No memory for a round.");
     record->rounds = rounds;
     round->seconds = (double)(clock_monotonic_ms() - engine->round_started) / 1000.0;
     rounds[record->round_count++] = *round;

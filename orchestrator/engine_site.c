@@ -160,7 +160,7 @@ struct error *engine_body_end(struct engine *engine, enum run_status status)
     char *word = strdup(run_status_word(status));
     Fds__EndRun end = FDS__END_RUN__INIT;
     if (word == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the end of the run");
+        FAIL(ERROR_MEMORY, "No memory for the end of the run.");
     end.job_id = (ProtobufCBinaryData){.len = DIGEST_BYTES, .data = engine->record->job_id.bytes};
     end.run_id = (ProtobufCBinaryData){.len = RUN_ID_BYTES, .data = engine->record->run_id};
     end.status = word;

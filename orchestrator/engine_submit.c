@@ -35,8 +35,8 @@ static const char *why_missing(const struct engine_site *site)
     if (site->reason[0] != '\0')
         return site->reason;
     if (site->phase == PHASE_PENDING)
-        return "its owner has not decided";
-    return site->up ? "it has not answered" : "it could not be reached";
+        return "Its owner has not decided.";
+    return site->up ? "It has not answered." : "It could not be reached.";
 }
 
 /* Every site that does not take part, with its reason, as far as the sentence goes. */
@@ -53,7 +53,7 @@ static struct error *too_few(const struct engine *engine, size_t ready)
             code = ERROR_REFUSED;
         else if (site->phase == PHASE_PENDING && code == ERROR_UNAVAILABLE)
             code = ERROR_DEADLINE;
-        int wrote = snprintf(list + used, sizeof list - used, "%s%s: %s", used == 0 ? "" : "; ",
+        int wrote = snprintf(list + used, sizeof list - used, "%s%s: %s", used == 0 ? "" : " ",
                              site->job_site->name, why_missing(site));
         used += wrote < 0 ? 0 : (size_t)wrote;
     }
@@ -81,7 +81,6 @@ struct error *engine_gather(struct engine *engine)
     int64_t started = clock_monotonic_ms();
     int64_t connect_until = started + engine->plan->connect_ms;
     int64_t approval_until = started + engine->plan->approval_ms;
-    engine->verdict = RUN_STOPPED;
     TRY(start_sites(engine));
     for (;;) {
         int64_t now = clock_monotonic_ms();
@@ -90,6 +89,7 @@ struct error *engine_gather(struct engine *engine)
         size_t waiting = stock.joining + stock.pending;
         bool enough = stock.ready >= engine->job->min_sites;
         if (!enough && (stock.ready + waiting < engine->job->min_sites || now >= approval_until)) {
+            engine->verdict = RUN_STOPPED;
             err = too_few(engine, stock.ready);
             goto done;
         }
@@ -98,7 +98,6 @@ struct error *engine_gather(struct engine *engine)
         TRY(engine_step(engine,
                         connecting && connect_until < approval_until ? connect_until : approval_until));
     }
-    engine->verdict = RUN_FAILED;
 done:
     return err;
 }

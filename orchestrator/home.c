@@ -36,7 +36,7 @@ static struct error *home_at(const char *path, struct home **ret_home)
     struct error *err = NULL;
     struct home *home = calloc(1, sizeof *home);
     if (home == NULL || (home->path = strdup(path)) == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the home directory's paths");
+        FAIL(ERROR_MEMORY, "No memory for the home directory's paths.");
     TRY(path_join(path, "orchestrator.yaml", &home->config_path));
     TRY(path_join(path, "sites", &home->sites_path));
     TRY(path_join(path, "keys", &home->keys_path));
@@ -56,7 +56,7 @@ struct error *home_open(const char *path, struct home **ret_home)
     struct home *home = NULL;
     TRY(home_at(path, &home));
     if (access(home->config_path, F_OK) != 0 && errno == ENOENT)
-        FAIL(ERROR_NOT_FOUND, "there is no orchestrator at %s; make one with: orchestrator --home %s init",
+        FAIL(ERROR_NOT_FOUND, "There is no orchestrator at %s; make one with: orchestrator --home %s init",
              path, path);
     TRY(node_config_load(home->config_path, NODE_ORCHESTRATOR, &home->config));
     *ret_home = home;
@@ -73,10 +73,10 @@ static struct error *replace_once(char **text, const char *from, const char *to)
     char *changed = NULL;
     const char *found = strstr(*text, from);
     if (found == NULL)
-        FAIL(ERROR_CONFLICT, "it does not say \"%s\" any more; put \"%s\" there by hand", from, to);
+        FAIL(ERROR_CONFLICT, "It does not say \"%s\" any more; put \"%s\" there by hand.", from, to);
     if (asprintf(&changed, "%.*s%s%s", (int)(found - *text), *text, to, found + strlen(from)) < 0) {
         changed = NULL;
-        FAIL(ERROR_MEMORY, "no memory for the configuration");
+        FAIL(ERROR_MEMORY, "No memory for the configuration.");
     }
     free(*text);
     *text = changed;
@@ -144,7 +144,7 @@ struct error *home_add_authority(struct home *home)
     struct error *err = NULL;
     struct node_config *config = NULL;
     if (home->config->ca_file[0] != '\0')
-        FAIL(ERROR_CONFLICT, "%s trusts the authority %s already", home->config_path, home->config->ca_file);
+        FAIL(ERROR_CONFLICT, "%s trusts the authority %s already.", home->config_path, home->config->ca_file);
     TRY(make_authority(home, home->config->name));
     TRY(node_config_load(home->config_path, NODE_ORCHESTRATOR, &config));
     node_config_free(home->config);
@@ -194,10 +194,10 @@ static struct error *check_free(const char *path)
     TRY(path_join(path, "orchestrator.yaml", &config));
     if (access(config, F_OK) == 0)
         FAIL(ERROR_CONFLICT,
-             "there is an orchestrator at %s already; see it with: orchestrator --home %s invite", path,
+             "There is an orchestrator at %s already; see it with: orchestrator --home %s invite", path,
              path);
     if (access(path, F_OK) == 0 && rmdir(path) != 0)
-        FAIL(ERROR_CONFLICT, "%s exists and is not an empty directory; choose another with --home", path);
+        FAIL(ERROR_CONFLICT, "%s exists and is not an empty directory; choose another with --home.", path);
 done:
     free(config);
     return err;
@@ -211,15 +211,15 @@ static struct error *stage(const char *path, char **ret_staged)
     char *staged = NULL;
     const char *slash = strrchr(path, '/');
     if (slash == NULL || slash[1] == '\0')
-        FAIL(ERROR_INVALID, "the home directory \"%s\" has to be a path that does not end in /", path);
+        FAIL(ERROR_INVALID, "The home directory \"%s\" has to be a path that does not end in /.", path);
     parent = strndup(path, (size_t)(slash - path) + 1);
     if (asprintf(&staged, "%s.new-XXXXXX", path) < 0)
         staged = NULL;
     if (parent == NULL || staged == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the home directory's paths");
+        FAIL(ERROR_MEMORY, "No memory for the home directory's paths.");
     TRY(directory_make(parent, 0700));
     if (mkdtemp(staged) == NULL)
-        FAIL(ERROR_IO, "cannot make a directory beside %s: %s", path, strerror(errno));
+        FAIL(ERROR_IO, "Cannot make a directory beside %s: %s", path, strerror(errno));
     *ret_staged = staged;
     staged = NULL;
 done:
@@ -234,7 +234,7 @@ static struct error *tidy(const char *path, char **ret_path)
     struct error *err = NULL;
     char *tidied = NULL;
     if (asprintf(&tidied, "%s%s", strchr(path, '/') == NULL ? "./" : "", path) < 0)
-        FAIL(ERROR_MEMORY, "no memory for the home directory's paths");
+        FAIL(ERROR_MEMORY, "No memory for the home directory's paths.");
     for (size_t end = strlen(tidied); end > 1 && tidied[end - 1] == '/'; end--)
         tidied[end - 1] = '\0';
     *ret_path = tidied;
@@ -259,7 +259,7 @@ struct error *home_create(const char *path, const char *name, const char *listen
     TRY(home_at(staged, &staged_home));
     TRY(fill(staged_home, name, listen, with_ca));
     if (rename(staged, tidied) != 0)
-        FAIL(ERROR_IO, "cannot put the new home at %s: %s", tidied, strerror(errno));
+        FAIL(ERROR_IO, "Cannot put the new home at %s: %s", tidied, strerror(errno));
     free(staged);
     staged = NULL;
     TRY(home_open(tidied, &home));
@@ -283,14 +283,14 @@ struct error *home_expiry_warning(const struct identity *identity, int64_t now_s
     int written = 0;
     if (left < 0)
         written = asprintf(&warning,
-                           "this orchestrator's certificate expired at %s; sites will refuse it until it "
-                           "has a new one",
+                           "This orchestrator's certificate expired at %s; sites will refuse it until it "
+                           "has a new one.",
                            when);
     else if (left < IDENTITY_WARN_SECONDS)
         written =
-            asprintf(&warning, "this orchestrator's certificate expires at %s; get a new one in time", when);
+            asprintf(&warning, "This orchestrator's certificate expires at %s; get a new one in time.", when);
     if (written < 0)
-        FAIL(ERROR_MEMORY, "no memory for a warning");
+        FAIL(ERROR_MEMORY, "No memory for a warning.");
     *ret_warning = warning;
 done:
     return err;

@@ -32,8 +32,9 @@ static struct error *check_digest(const struct initial_model *initial)
     TRY(digest_of(initial->data, initial->bytes, &digest));
     digest_hex(&digest, hex);
     if (strcmp(hex, initial->job->init_sha256) != 0)
-        FAIL(ERROR_UNTRUSTED, "%s has the SHA-256 %s, but the job's model.init names %s; give the right file",
-             initial->path, hex, initial->job->init_sha256);
+        FAIL(ERROR_UNTRUSTED,
+             "%s has the SHA-256 %s, but the job's model.init names %s; give the right file.", initial->path,
+             hex, initial->job->init_sha256);
 done:
     return err;
 }
@@ -43,18 +44,19 @@ struct error *initial_model_open(const struct job *job, const char *path, struct
     struct error *err = NULL;
     struct initial_model *initial = NULL;
     if (job->init == JOB_INIT_FILE && path == NULL)
-        FAIL(ERROR_USAGE, "the job's model.init names a file by its SHA-256; give it with --init-model FILE");
+        FAIL(ERROR_USAGE,
+             "The job's model.init names a file by its SHA-256; give it with --init-model FILE.");
     if (job->init != JOB_INIT_FILE && path != NULL)
-        FAIL(ERROR_USAGE, "--init-model is for jobs with model.init: sha256:…, this one says %s",
+        FAIL(ERROR_USAGE, "--init-model is for jobs with model.init: sha256:…, this one says %s.",
              job_init_word(job->init));
     initial = calloc(1, sizeof *initial);
     if (initial == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the initial model");
+        FAIL(ERROR_MEMORY, "No memory for the initial model.");
     initial->job = job;
     if (path != NULL) {
         initial->path = strdup(path);
         if (initial->path == NULL)
-            FAIL(ERROR_MEMORY, "no memory for the initial model");
+            FAIL(ERROR_MEMORY, "No memory for the initial model.");
         TRY(file_read(path, INITIAL_MODEL_MAX_BYTES, &initial->data, &initial->bytes));
         TRY(check_digest(initial));
     }
@@ -73,7 +75,7 @@ static struct error *read_safetensors(const struct initial_model *initial, uint6
     TRY(safetensors_parse(initial->data, initial->bytes, initial->path, &model));
     if (model.features != features || model.classes != classes)
         FAIL(ERROR_INVALID,
-             "%s: it is a model of %u classes and %llu features, and the sites' data has %u and %llu",
+             "%s: it is a model of %u classes and %llu features, and the sites' data has %u and %llu.",
              initial->path, model.classes, (unsigned long long)model.features, classes,
              (unsigned long long)features);
     memcpy(ret_parameters, model.parameters, softmax_parameters((size_t)features, classes) * sizeof(double));
@@ -102,13 +104,13 @@ static struct error *read_file(const struct initial_model *initial, uint64_t fea
         if (initial->bytes != 8 * count)
             FAIL(ERROR_INVALID,
                  "%s: %zu bytes are not the %zu float64 values of a model with %u classes and %llu "
-                 "features",
+                 "features.",
                  initial->path, initial->bytes, count, classes, (unsigned long long)features);
         wire_parameters_read(initial->data, count, ret_parameters);
     }
     for (size_t i = 0; i < count; i++)
         if (!isfinite(ret_parameters[i]))
-            FAIL(ERROR_INVALID, "%s: value %zu of the model is not finite", initial->path, i);
+            FAIL(ERROR_INVALID, "%s: value %zu of the model is not finite.", initial->path, i);
 done:
     return err;
 }
@@ -121,7 +123,7 @@ struct error *initial_model_make(const struct initial_model *initial, uint64_t f
     TRY(softmax_check_shape((size_t)features, classes));
     parameters = calloc(softmax_parameters((size_t)features, classes), sizeof *parameters);
     if (parameters == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the initial model");
+        FAIL(ERROR_MEMORY, "No memory for the initial model.");
     switch (initial->job->init) {
     case JOB_INIT_ZEROS:
         softmax_init_zeros((size_t)features, classes, parameters);

@@ -88,7 +88,7 @@ int orchestrator_open(const char *home, struct orchestrator **ret_orchestrator,
     struct error *err = NULL;
     struct orchestrator *orchestrator = calloc(1, sizeof *orchestrator);
     if (orchestrator == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the orchestrator");
+        FAIL(ERROR_MEMORY, "No memory for the orchestrator.");
     TRY(home_open(home, &orchestrator->home));
     TRY(identity_load(orchestrator->home->keys_path, &orchestrator->identity));
     TRY(site_list_load(orchestrator->home->sites_path, &orchestrator->sites));
@@ -240,9 +240,9 @@ int orchestrator_status(struct orchestrator *orchestrator, const char *job_id, i
     size_t count = site_list_count(orchestrator->sites);
     struct site_probe *probes = calloc(count + 1, sizeof *probes);
     if (probes == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the sites");
+        FAIL(ERROR_MEMORY, "No memory for the sites.");
     if (job_id != NULL && !digest_parse(job_id, &job))
-        FAIL(ERROR_INVALID, "a job id is 64 lower-case hexadecimal digits");
+        FAIL(ERROR_INVALID, "A job id is 64 lower-case hexadecimal digits.");
     for (size_t i = 0; i < count; i++)
         probes[i].site = site_list_at(orchestrator->sites, i, NULL);
     TRY(whom_to_trust(orchestrator, NULL, &ids, &trust));
@@ -344,13 +344,13 @@ int orchestrator_run(struct orchestrator *orchestrator, const struct orchestrato
     if (options->size != sizeof *options || options->job_path == NULL || options->connect_seconds < 0 ||
         options->approval_seconds < 0)
         FAIL(ERROR_USAGE,
-             "orchestrator_run wants the size of its options, a job file, and no negative times");
+             "A run wants the size of its options, a job file, and no negative times.");
     struct run_options what = {.job_path = options->job_path,
                                .out = options->out_directory,
                                .initial_model = options->initial_model};
     run = calloc(1, sizeof *run);
     if (run == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the run");
+        FAIL(ERROR_MEMORY, "No memory for the run.");
     TRY(run_prepare(orchestrator->home, orchestrator->sites, &what, &run->run));
     name_run(run);
     err = execute(orchestrator, options, run);
@@ -367,7 +367,7 @@ int orchestrator_run_load(const char *directory, struct orchestrator_run **ret_r
     struct error *err = NULL;
     struct orchestrator_run *run = calloc(1, sizeof *run);
     if (run == NULL || (run->run.directory = strdup(directory)) == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the run");
+        FAIL(ERROR_MEMORY, "No memory for the run.");
     TRY(run_store_load(directory, &run->run.record));
     name_run(run);
     *ret_run = run;

@@ -32,7 +32,7 @@ static struct error *new_record(const char *path, struct run_record **ret_record
     struct error *err = NULL;
     struct run_record *record = calloc(1, sizeof *record);
     if (record == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the record of the run");
+        FAIL(ERROR_MEMORY, "No memory for the record of the run.");
     TRY(file_read(path, JOB_MAX_BYTES, &record->job_bytes, &record->job_byte_count));
     TRY(job_parse((const char *)record->job_bytes, record->job_byte_count, path, &record->job));
     TRY(check_time(record->job, path));

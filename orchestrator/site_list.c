@@ -33,7 +33,7 @@ static struct error *append_line(struct site_list *list, char *text, const struc
     struct error *err = NULL;
     struct site_line *lines = realloc(list->lines, (list->line_count + 1) * sizeof *lines);
     if (lines == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the list of sites");
+        FAIL(ERROR_MEMORY, "No memory for the list of sites.");
     list->lines = lines;
     lines[list->line_count] = (struct site_line){.text = text, .is_site = site != NULL};
     if (site != NULL)
@@ -72,7 +72,7 @@ static struct error *load_line(struct site_list *list, const char *start, size_t
     struct invitation invitation = {0};
     char *text = strndup(start, bytes);
     if (text == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the list of sites");
+        FAIL(ERROR_MEMORY, "No memory for the list of sites.");
     if (is_comment(text)) {
         err = append_line(list, text, NULL);
         text = NULL;
@@ -81,10 +81,11 @@ static struct error *load_line(struct site_list *list, const char *start, size_t
     TRY(invitation_parse(text, NODE_DATASITE, &invitation));
     const struct site_line *known = find_line(list, invitation.node.name, invitation.node.fingerprint);
     if (known != NULL)
-        FAIL(ERROR_INVALID, "the name or the fingerprint is on line %zu already; remove one of the two lines",
+        FAIL(ERROR_INVALID,
+             "The name or the fingerprint is on line %zu already; remove one of the two lines.",
              line_number(list, known));
     if (site_list_count(list) == SITE_LIST_MAX_SITES)
-        FAIL(ERROR_LIMIT, "more than %d sites", SITE_LIST_MAX_SITES);
+        FAIL(ERROR_LIMIT, "More than %d sites.", SITE_LIST_MAX_SITES);
     err = append_line(list, text, &invitation.node);
     text = NULL;
 done:
@@ -114,7 +115,7 @@ struct error *site_list_load(const char *path, struct site_list **ret_list)
     size_t bytes = 0;
     struct site_list *list = calloc(1, sizeof *list);
     if (list == NULL || (list->path = strdup(path)) == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the list of sites");
+        FAIL(ERROR_MEMORY, "No memory for the list of sites.");
     err = file_read(path, SITE_LIST_MAX_BYTES, &data, &bytes);
     if (err != NULL && err->code == ERROR_NOT_FOUND)
         error_clear(&err);
@@ -139,7 +140,7 @@ static struct error *save(const struct site_list *list, size_t without, const ch
     size_t bytes = 0;
     FILE *stream = open_memstream(&text, &bytes);
     if (stream == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the list of sites");
+        FAIL(ERROR_MEMORY, "No memory for the list of sites.");
     for (size_t i = 0; i < list->line_count; i++)
         if (i != without)
             fprintf(stream, "%s\n", list->lines[i].text);
@@ -148,7 +149,7 @@ static struct error *save(const struct site_list *list, size_t without, const ch
     if (without == list->line_count && with != NULL)
         fprintf(stream, "%s\n", with);
     if (fclose(stream) != 0)
-        FAIL(ERROR_MEMORY, "no memory for the list of sites");
+        FAIL(ERROR_MEMORY, "No memory for the list of sites.");
     TRY(file_write(list->path, text, bytes, 0600));
 done:
     free(text);
@@ -164,14 +165,14 @@ static struct error *check_known(const struct site_list *list, const struct job_
         FAIL(ERROR_CONFLICT,
              "\"%s\" is known with another key (%s: line %zu has %s, the new line has %s); ask its owner "
              "whether "
-             "the key was made anew, then: orchestrator sites remove \"%s\", and add the line again",
+             "the key was made anew, then: orchestrator sites remove \"%s\", and add the line again.",
              site->name, list->path, line_number(list, named), named->site.fingerprint, site->fingerprint,
              site->name);
     const struct site_line *keyed = find_line(list, NULL, site->fingerprint);
     if (keyed != NULL && strcmp(keyed->site.name, site->name) != 0)
         FAIL(ERROR_CONFLICT,
-             "this key is known as \"%s\" (%s: line %zu); if the site was renamed: orchestrator sites remove "
-             "\"%s\", and add the line again",
+             "This key is known as \"%s\" (%s: line %zu); if the site was renamed: orchestrator sites remove "
+             "\"%s\", and add the line again.",
              keyed->site.name, list->path, line_number(list, keyed), keyed->site.name);
 done:
     return err;
@@ -210,7 +211,7 @@ struct error *site_list_add(struct site_list *list, const char *invitation, stru
     if (known != NULL)
         change = strcmp(known->site.endpoint, parsed.node.endpoint) == 0 ? SITE_LIST_KNOWN : SITE_LIST_MOVED;
     if (change == SITE_LIST_ADDED && site_list_count(list) == SITE_LIST_MAX_SITES)
-        FAIL(ERROR_LIMIT, "%s holds at most %d sites", list->path, SITE_LIST_MAX_SITES);
+        FAIL(ERROR_LIMIT, "%s holds at most %d sites.", list->path, SITE_LIST_MAX_SITES);
     if (change != SITE_LIST_KNOWN)
         TRY(put(list, at, &parsed));
     *ret_site = parsed.node;
@@ -224,7 +225,7 @@ struct error *site_list_remove(struct site_list *list, const char *name)
     struct error *err = NULL;
     const struct site_line *line = find_line(list, name, NULL);
     if (line == NULL)
-        FAIL(ERROR_NOT_FOUND, "no site is called \"%s\"; see: orchestrator sites list", name);
+        FAIL(ERROR_NOT_FOUND, "No site is called \"%s\"; see: orchestrator sites list", name);
     size_t at = line_number(list, line) - 1;
     TRY(save(list, at, NULL));
     free(list->lines[at].text);
@@ -286,7 +287,7 @@ struct error *site_list_agree(const struct site_list *list, const struct job *jo
         FAIL(ERROR_UNTRUSTED,
              "%s: line %zu: sites[%zu].fingerprint of \"%s\" is %s, but %s line %zu has %s; correct the one "
              "that "
-             "is wrong (the owner reads the right one with: datasite invite)",
+             "is wrong (the owner reads the right one with: datasite invite).",
              where, line_of(text, site->fingerprint), i, site->name, site->fingerprint, list->path,
              line_number(list, known), known->site.fingerprint);
     }
@@ -302,7 +303,7 @@ struct error *site_list_ids(const struct site_list *list, const struct job *job,
     size_t count = listed + (job == NULL ? 0 : job->site_count);
     struct site_id *ids = calloc(count + 1, sizeof *ids);
     if (ids == NULL)
-        FAIL(ERROR_MEMORY, "no memory for the list of sites");
+        FAIL(ERROR_MEMORY, "No memory for the list of sites.");
     for (size_t i = 0; i < count; i++) {
         const struct job_site *site = i < listed ? site_list_at(list, i, NULL) : &job->sites[i - listed];
         TRY(site_id_parse(site->fingerprint, &ids[i]));

@@ -111,8 +111,8 @@ static struct error *start(struct session *session, struct site_probe *probe)
     TRY(site_id_parse(probe->site->fingerprint, &probe->id));
     probe->round_trip_ms = NAN;
     (void)snprintf(probe->reason, sizeof probe->reason, "%s",
-                   probe->site->endpoint[0] == '\0' ? "it dials in, and has not by now"
-                                                    : "no answer in time");
+                   probe->site->endpoint[0] == '\0' ? "It dials in, and has not by now."
+                                                    : "It has not answered in time.");
     if (probe->site->endpoint[0] != '\0')
         TRY(session_dial(session, &probe->id, probe->site->endpoint));
 done:

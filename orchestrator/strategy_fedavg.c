@@ -9,10 +9,10 @@ static struct error *total_examples(const struct fedavg_update *updates, size_t 
     struct error *err = NULL;
     uint64_t total = 0;
     if (update_count == 0 || update_count > JOB_MAX_SITES)
-        FAIL(ERROR_INVALID, "FedAvg averages 1 to %d updates, not %zu", JOB_MAX_SITES, update_count);
+        FAIL(ERROR_INVALID, "FedAvg averages 1 to %d updates, not %zu.", JOB_MAX_SITES, update_count);
     for (size_t i = 0; i < update_count; i++) {
         if (updates[i].examples == 0 || updates[i].examples > FEDAVG_MAX_EXAMPLES)
-            FAIL(ERROR_INVALID, "an update says it comes from no examples, or from more than 2^53");
+            FAIL(ERROR_INVALID, "An update says it comes from no examples, or from more than 2^53.");
         total += updates[i].examples;
     }
     *ret_total = total;
@@ -47,7 +47,7 @@ struct error *fedavg_aggregate(const struct fedavg_update *updates, size_t updat
     }
     for (size_t p = 0; p < count; p++)
         if (!isfinite(ret_parameters[p]))
-            FAIL(ERROR_NUMERIC, "the average of the sites' models has a value that is not finite");
+            FAIL(ERROR_NUMERIC, "The average of the sites' models has a value that is not finite.");
 done:
     return err;
 }

@@ -1,0 +1,140 @@
+#include "tests/unit/orchestrator/run_scene.h"
+
+#include "orchestrator/orchestrator_parts.h"
+
+#include <ftw.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+    (void)status;
+    (void)kind;
+    (void)place;
+    return remove(path);
+}
+
+int run_scene_begin(void **state)
+{
+    struct run_scene *scene = calloc(1, sizeof *scene);
+    assert_non_null(scene);
+    (void)snprintf(scene->folder, sizeof scene->folder, "run-XXXXXX");
+    assert_non_null(mkdtemp(scene->folder));
+    (void)snprintf(scene->home, sizeof scene->home, "%.480s/home", scene->folder);
+    (void)snprintf(scene->job_path, sizeof scene->job_path, "%.480s/job.yaml", scene->folder);
+    if (orchestrator_create(scene->home, "researcher", NULL, 0, &scene->failure) != 0 ||
+        orchestrator_open(scene->home, &scene->orchestrator, &scene->failure) != 0)
+        fail_msg("%s", scene->failure.sentence);
+    *state = scene;
+    return 0;
+}
+
+int run_scene_end(void **state)
+{
+    struct run_scene *scene = *state;
+    for (size_t i = 0; i < scene->site_count; i++)
+        scripted_site_free(scene->sites[i]);
+    orchestrator_run_free(scene->run);
+    orchestrator_close(scene->orchestrator);
+    (void)nftw(scene->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    free(scene);
+    return 0;
+}
+
+void run_scene_site(struct run_scene *scene, const struct script *script)
+{
+    char name[16];
+    struct site_id id;
+    (void)snprintf(name, sizeof name, "Site %c", (char)('A' + (int)scene->site_count));
+    struct error *err = site_id_parse(orchestrator_fingerprint(scene->orchestrator), &id);
+    assert_null(err);
+    scene->sites[scene->site_count++] = scripted_site_start(scene->folder, name, &id, script);
+}
+
+void run_scene_job(struct run_scene *scene, const struct scene_job *job)
+{
+    FILE *file = fopen(scene->job_path, "w");
+    assert_non_null(file);
+    (void)fprintf(file,
+                  "job: scripted\ndataset: numbers\nmodel: {kind: softmax-regression, init: \"%s\"}\n"
+                  "training: {optimizer: lbfgs, local_iterations: 5}\n"
+                  "evaluation: {metrics: %s}\n"
+                  "federation: {rounds: %u, weighting: %s, min_sites: %zu, round_deadline: %us}\n"
+                  "expires: %s\nsites:\n",
+                  job->init == NULL ? "zeros" : job->init, job->metrics == NULL ? "per-site" : job->metrics,
+                  job->rounds == 0 ? 2 : job->rounds, job->weighting == NULL ? "examples" : job->weighting,
+                  job->min_sites == 0 ? scene->site_count : job->min_sites,
+                  job->deadline_s == 0 ? 10 : job->deadline_s,
+                  job->expires == NULL ? "2126-01-01T00:00:00Z" : job->expires);
+    for (size_t i = 0; i < scene->site_count; i++)
+        (void)fprintf(file, "  - {name: Site %c, endpoint: \"%s\", fingerprint: \"%s\"}\n",
+                      (char)('A' + (int)i), scripted_site_endpoint(scene->sites[i]),
+                      i == 0 && job->fingerprint != NULL ? job->fingerprint
+                                                         : scripted_site_fingerprint(scene->sites[i]));
+    assert_int_equal(fclose(file), 0);
+}
+
+static void on_event(void *context, const struct orchestrator_event *event)
+{
+    struct run_scene *scene = context;
+    size_t used = strlen(scene->told);
+    (void)snprintf(scene->told + used, sizeof scene->told - used, "%d %s %s %s\n", event->kind,
+                   event->site == NULL ? "-" : event->site, event->sentence, event->command);
+    scene->waiting += event->kind == ORCHESTRATOR_SITE_WAITING;
+    if (event->kind == ORCHESTRATOR_ROUND_STARTED && (int)event->round == scene->cancel_in_round)
+        scene->cancel = true;
+}
+
+static int cancelled(void *context)
+{
+    struct run_scene *scene = context;
+    return scene->cancel;
+}
+
+void run_scene_run_with(struct run_scene *scene, const struct scene_job *job,
+                        const struct orchestrator_run_options *options)
+{
+    struct orchestrator_run_options whole = *options;
+    run_scene_job(scene, job);
+    whole.size = sizeof whole;
+    whole.job_path = scene->job_path;
+    whole.cancel_fd = -1;
+    whole.cancelled = cancelled;
+    whole.on_event = on_event;
+    whole.context = scene;
+    orchestrator_run_free(scene->run);
+    scene->run = NULL;
+    scene->result = orchestrator_run(scene->orchestrator, &whole, &scene->run, &scene->failure);
+}
+
+void run_scene_run(struct run_scene *scene, const struct scene_job *job)
+{
+    struct orchestrator_run_options options = {.connect_seconds = 20, .approval_seconds = 20};
+    run_scene_run_with(scene, job, &options);
+}
+
+void run_scene_expect_failure(const struct run_scene *scene, const char *word, const char *words)
+{
+    assert_int_equal(scene->result, -1);
+    if (strstr(scene->failure.sentence, words) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", scene->failure.sentence, words);
+    assert_string_equal(scene->failure.word, word);
+}
+
+void run_scene_expect_site(const struct run_scene *scene, size_t round, size_t site, const char *status,
+                           const char *words)
+{
+    assert_non_null(scene->run);
+    assert_true(round <= orchestrator_run_rounds(scene->run));
+    const struct site_round *part = &scene->run->run.record->rounds[round - 1].sites[site];
+    if (strstr(part->reason, words) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", part->reason, words);
+    assert_string_equal(orchestrator_run_site_status(scene->run, round, site), status);
+}
+
+bool run_scene_file_exists(const char *folder, const char *name)
+{
+    char path[1024];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    return access(path, F_OK) == 0;
+}

@@ -1,0 +1,331 @@
+#include "tests/unit/orchestrator/scripted_site.h"
+
+#include "schemas/wire.h"
+#include "tests/unit/cmocka_all.h"
+#include "transport/session.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct scripted_site {
+    struct script script;
+    struct scripted_log log;
+    struct identity *identity;
+    struct session *session;
+    char endpoint[64];
+    char fingerprint[FINGERPRINT_BYTES];
+    pthread_t thread;
+    atomic_bool stop;
+    bool joined;
+};
+
+static void need(struct error *err)
+{
+    if (err != NULL)
+        fail_msg("%s", err->sentence);
+}
+
+/* In the site's thread a failure of the set-up cannot end the test, but a request without an answer will. */
+static void answer(struct scripted_site *site, const struct session_event *event, uint32_t type,
+                   const ProtobufCMessage *message)
+{
+    uint8_t *body = NULL;
+    size_t count = 0;
+    struct error *err = wire_encode(message, &body, &count);
+    if (err == NULL)
+        err = session_answer(site->session, &event->peer, event->number, type, body, count);
+    error_free(err);
+    free(body);
+}
+
+static void refuse(struct scripted_site *site, const struct session_event *event, enum error_code code)
+{
+    uint8_t *body = NULL;
+    size_t count = 0;
+    struct error *no = error_new(code, "The script says no.");
+    struct error *err = wire_refusal_encode(no, &body, &count);
+    if (err == NULL)
+        err = session_answer(site->session, &event->peer, event->number, FDS__MESSAGE_TYPE__MESSAGE_REFUSAL,
+                             body, count);
+    error_free(err);
+    error_free(no);
+    free(body);
+}
+
+static void job_status(struct scripted_site *site, const struct session_event *event, const uint8_t *job_id)
+{
+    static char waits[] = "Its owner has to decide.";
+    static char command[] = "datasite approve 1f2e3d4c5b6a";
+    static char denied[] = "Denied by the owner: not for us.";
+    struct script *script = &site->script;
+    Fds__JobStatus status = FDS__JOB_STATUS__INIT;
+    uint8_t id[WIRE_JOB_ID_BYTES];
+    memcpy(id, job_id, sizeof id);
+    status.job_id = (ProtobufCBinaryData){.len = sizeof id, .data = id};
+    if (script->pending > 0) {
+        script->pending--;
+        status.state = FDS__JOB_STATE__JOB_PENDING;
+        status.sentence = waits;
+        status.owner_command = command;
+    } else if (script->deny) {
+        status.state = FDS__JOB_STATE__JOB_DENIED;
+        status.sentence = denied;
+    } else {
+        status.state = FDS__JOB_STATE__JOB_APPROVED;
+        status.features = script->features == 0 ? SCRIPTED_FEATURES : script->features;
+        status.classes = SCRIPTED_CLASSES;
+        status.rounds_left = SCRIPTED_ROUNDS;
+        status.runs_left = 1;
+    }
+    answer(site, event, FDS__MESSAGE_TYPE__MESSAGE_JOB_STATUS, &status.base);
+}
+
+static void on_submit(struct scripted_site *site, const struct session_event *event)
+{
+    Fds__Submit *submit = NULL;
+    struct digest id;
+    struct error *err = wire_submit_decode(event->body, event->body_bytes, &submit);
+    if (err == NULL)
+        err = digest_of(submit->job.data, submit->job.len, &id);
+    if (err == NULL)
+        job_status(site, event, id.bytes);
+    error_free(err);
+    wire_submit_free(submit);
+    site->log.submits++;
+}
+
+static void on_query(struct scripted_site *site, const struct session_event *event)
+{
+    Fds__JobQuery *query = NULL;
+    struct error *err = wire_job_query_decode(event->body, event->body_bytes, &query);
+    if (err == NULL)
+        job_status(site, event, query->job_id.data);
+    error_free(err);
+    wire_job_query_free(query);
+    site->log.queries++;
+}
+
+/* A good update, spoiled in the one place that the script names. */
+static void update(struct scripted_site *site, const struct session_event *event, const Fds__Train *train,
+                   enum scripted_answer how)
+{
+    Fds__Update message = FDS__UPDATE__INIT;
+    Fds__Metrics metrics = FDS__METRICS__INIT;
+    uint64_t confusion[SCRIPTED_CLASSES * SCRIPTED_CLASSES + 5] = {40, 10, 20, 30};
+    double values[SCRIPTED_PARAMETERS];
+    uint8_t bytes[8 * SCRIPTED_PARAMETERS];
+    uint8_t other[WIRE_JOB_ID_BYTES] = {0};
+    wire_parameters_read(train->parameters.data, SCRIPTED_PARAMETERS, values);
+    if (site->log.trains == 1)
+        memcpy(site->log.first_model, values, sizeof values);
+    for (size_t i = 0; i < SCRIPTED_PARAMETERS; i++)
+        values[i] += site->script.step;
+    if (how == SCRIPTED_NOT_FINITE)
+        values[3] = NAN;
+    wire_parameters_write(values, SCRIPTED_PARAMETERS, bytes);
+    message.job_id = train->job_id;
+    message.run_id = train->run_id;
+    message.round = train->round;
+    if (how == SCRIPTED_OTHER_JOB)
+        message.job_id.data = other;
+    if (how == SCRIPTED_OTHER_RUN)
+        message.run_id.data = other;
+    if (how == SCRIPTED_OTHER_ROUND)
+        message.round++;
+    message.parameters = (ProtobufCBinaryData){.len = sizeof bytes, .data = bytes};
+    if (how == SCRIPTED_WRONG_SHAPE)
+        message.parameters.len -= 8 * SCRIPTED_CLASSES;
+    message.examples = site->script.examples == 0 ? 100 : site->script.examples;
+    message.seconds = 0.25;
+    metrics.train_accuracy = 0.75;
+    metrics.confusion = confusion;
+    metrics.n_confusion = how == SCRIPTED_WRONG_CONFUSION ? 9 : SCRIPTED_CLASSES * SCRIPTED_CLASSES;
+    message.metrics = &metrics;
+    answer(site, event, FDS__MESSAGE_TYPE__MESSAGE_UPDATE, &message.base);
+}
+
+static void garbage(struct scripted_site *site, const struct session_event *event)
+{
+    static const uint8_t bytes[] = {0xff, 0xff, 0xff, 0xff, 0x01};
+    struct error *err = session_answer(site->session, &event->peer, event->number,
+                                       FDS__MESSAGE_TYPE__MESSAGE_UPDATE, bytes, sizeof bytes);
+    error_free(err);
+}
+
+static void on_train(struct scripted_site *site, const struct session_event *event)
+{
+    Fds__Train *train = NULL;
+    if (site->script.busy > 0) {
+        site->script.busy--;
+        refuse(site, event, ERROR_BUSY);
+        return;
+    }
+    site->log.trains++;
+    struct error *err = wire_train_decode(event->body, event->body_bytes, &train);
+    if (err != NULL || train->round > SCRIPTED_ROUNDS) {
+        error_free(err);
+        wire_train_free(train);
+        return;
+    }
+    enum scripted_answer how = site->script.rounds[train->round];
+    switch (how) {
+    case SCRIPTED_REFUSAL:
+        refuse(site, event, ERROR_REFUSED);
+        break;
+    case SCRIPTED_SILENCE:
+        break;
+    case SCRIPTED_DROP:
+        session_close(site->session);
+        site->session = NULL;
+        break;
+    case SCRIPTED_WRONG_KIND:
+        job_status(site, event, train->job_id.data);
+        break;
+    case SCRIPTED_GARBAGE:
+        garbage(site, event);
+        break;
+    case SCRIPTED_WELL:
+    case SCRIPTED_WRONG_SHAPE:
+    case SCRIPTED_NOT_FINITE:
+    case SCRIPTED_OTHER_JOB:
+    case SCRIPTED_OTHER_RUN:
+    case SCRIPTED_OTHER_ROUND:
+    case SCRIPTED_WRONG_CONFUSION:
+        update(site, event, train, how);
+        break;
+    }
+    wire_train_free(train);
+}
+
+static void on_evaluate(struct scripted_site *site, const struct session_event *event)
+{
+    Fds__Evaluate *evaluate = NULL;
+    Fds__Evaluation message = FDS__EVALUATION__INIT;
+    uint64_t confusion[] = {4, 1, 2, 3};
+    site->log.evaluates++;
+    if (site->script.silent_evaluate)
+        return;
+    struct error *err = wire_evaluate_decode(event->body, event->body_bytes, &evaluate);
+    if (err == NULL) {
+        message.job_id = evaluate->job_id;
+        message.run_id = evaluate->run_id;
+        message.round = evaluate->round;
+        message.confusion = confusion;
+        message.n_confusion = 4;
+        answer(site, event, FDS__MESSAGE_TYPE__MESSAGE_EVALUATION, &message.base);
+    }
+    error_free(err);
+    wire_evaluate_free(evaluate);
+}
+
+static void on_end(struct scripted_site *site, const struct session_event *event)
+{
+    Fds__EndRun *end = NULL;
+    struct error *err = wire_end_run_decode(event->body, event->body_bytes, &end);
+    if (err == NULL) {
+        site->log.ends++;
+        (void)snprintf(site->log.end_status, sizeof site->log.end_status, "%s", end->status);
+        job_status(site, event, end->job_id.data);
+    }
+    error_free(err);
+    wire_end_run_free(end);
+}
+
+static void on_message(struct scripted_site *site, const struct session_event *event)
+{
+    if (site->script.mute)
+        return;
+    switch (event->type) {
+    case FDS__MESSAGE_TYPE__MESSAGE_SUBMIT:
+        on_submit(site, event);
+        break;
+    case FDS__MESSAGE_TYPE__MESSAGE_QUERY:
+        on_query(site, event);
+        break;
+    case FDS__MESSAGE_TYPE__MESSAGE_TRAIN:
+        on_train(site, event);
+        break;
+    case FDS__MESSAGE_TYPE__MESSAGE_EVALUATE:
+        on_evaluate(site, event);
+        break;
+    case FDS__MESSAGE_TYPE__MESSAGE_END_RUN:
+        on_end(site, event);
+        break;
+    default:
+        break;
+    }
+}
+
+static void *work(void *argument)
+{
+    struct scripted_site *site = argument;
+    while (!atomic_load(&site->stop) && site->session != NULL) {
+        struct session_event event = {0};
+        struct error *err = session_next(site->session, 20, &event);
+        if (err == NULL && event.kind == SESSION_MESSAGE)
+            on_message(site, &event);
+        bool broken = err != NULL;
+        error_free(err);
+        session_event_clear(&event);
+        if (broken)
+            break;
+    }
+    return NULL;
+}
+
+struct scripted_site *scripted_site_start(const char *directory, const char *name,
+                                          const struct site_id *orchestrator, const struct script *script)
+{
+    char keys[512];
+    char sockets[512];
+    struct scripted_site *site = calloc(1, sizeof *site);
+    assert_non_null(site);
+    site->script = *script;
+    (void)snprintf(keys, sizeof keys, "%s/keys of %s", directory, name);
+    (void)snprintf(sockets, sizeof sockets, "%s/sockets of %s", directory, name);
+    need(identity_create(keys, name, &site->identity));
+    struct session_options options = {.identity = site->identity,
+                                      .name = name,
+                                      .directory = sockets,
+                                      .listen = "tcp://127.0.0.1:0",
+                                      .trust = {.listed = orchestrator, .listed_count = 1},
+                                      .wake_fd = -1};
+    need(session_open(&options, &site->session));
+    (void)snprintf(site->endpoint, sizeof site->endpoint, "tcp://127.0.0.1:%u",
+                   (unsigned)session_port(site->session));
+    site_id_format(identity_id(site->identity), site->fingerprint);
+    assert_int_equal(pthread_create(&site->thread, NULL, work, site), 0);
+    return site;
+}
+
+const char *scripted_site_endpoint(const struct scripted_site *site)
+{
+    return site->endpoint;
+}
+
+const char *scripted_site_fingerprint(const struct scripted_site *site)
+{
+    return site->fingerprint;
+}
+
+const struct scripted_log *scripted_site_stop(struct scripted_site *site)
+{
+    if (!site->joined) {
+        atomic_store(&site->stop, true);
+        (void)pthread_join(site->thread, NULL);
+        site->joined = true;
+        session_close(site->session);
+        site->session = NULL;
+    }
+    return &site->log;
+}
+
+void scripted_site_free(struct scripted_site *site)
+{
+    if (site == NULL)
+        return;
+    (void)scripted_site_stop(site);
+    identity_free(site->identity);
+    free(site);
+}

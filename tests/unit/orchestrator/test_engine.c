@@ -1,0 +1,362 @@
+/* Whole runs against scripted sites: what a site does wrong becomes its status and reason in the record, and
+ * never part of the average. */
+#include "tests/unit/orchestrator/run_scene.h"
+
+#include <math.h>
+
+static void expect_finished(const struct run_scene *scene)
+{
+    if (scene->result != 0)
+        fail_msg("%s", scene->failure.sentence);
+    assert_string_equal(orchestrator_run_status(scene->run), "finished");
+    assert_string_equal(orchestrator_run_reason(scene->run), "");
+}
+
+/* Every parameter of the global model after a round. */
+static void expect_model(const struct run_scene *scene, size_t round, double value)
+{
+    const double *model = orchestrator_run_model(scene->run, round);
+    assert_non_null(model);
+    for (size_t i = 0; i < SCRIPTED_PARAMETERS; i++)
+        assert_true(model[i] == value);
+}
+
+static void test_engine_two_sites_approve_weighted_average_of_each_round(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1, .examples = 100});
+    run_scene_site(scene, &(struct script){.step = 5, .examples = 300});
+    run_scene_run(scene, &(struct scene_job){.rounds = 2});
+    expect_finished(scene);
+    assert_int_equal(orchestrator_run_rounds(scene->run), 2);
+    expect_model(scene, 1, 4);
+    expect_model(scene, 2, 8);
+    run_scene_expect_site(scene, 2, 0, "ok", "");
+    run_scene_expect_site(scene, 2, 1, "ok", "");
+}
+
+static void test_engine_equal_weighting_plain_average(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1, .examples = 100});
+    run_scene_site(scene, &(struct script){.step = 5, .examples = 300});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1, .weighting = "equal"});
+    expect_finished(scene);
+    expect_model(scene, 1, 3);
+}
+
+static void test_engine_per_site_metrics_recorded_and_pooled(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1});
+    expect_finished(scene);
+    const uint64_t *pooled = orchestrator_run_pooled_confusion(scene->run, 1);
+    assert_non_null(pooled);
+    assert_int_equal(pooled[0], 8);
+    assert_int_equal(pooled[1], 2);
+    assert_int_equal(pooled[2], 4);
+    assert_int_equal(pooled[3], 6);
+    assert_true(orchestrator_run_pooled_accuracy(scene->run, 1) == 0.7);
+    assert_true(orchestrator_run_site_train_accuracy(scene->run, 1, 1) == 0.75);
+    assert_true(orchestrator_run_site_test_accuracy(scene->run, 1, 1) == 0.7);
+}
+
+static void test_engine_metrics_none_nothing_evaluated(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1, .metrics = "none"});
+    expect_finished(scene);
+    assert_null(orchestrator_run_pooled_confusion(scene->run, 1));
+    assert_true(isnan(orchestrator_run_site_train_accuracy(scene->run, 1, 0)));
+    assert_int_equal(scripted_site_stop(scene->sites[0])->evaluates, 0);
+}
+
+static void test_engine_first_round_starts_from_zeros_everywhere(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1});
+    expect_finished(scene);
+    for (size_t s = 0; s < 2; s++) {
+        const struct scripted_log *log = scripted_site_stop(scene->sites[s]);
+        for (size_t i = 0; i < SCRIPTED_PARAMETERS; i++)
+            assert_true(log->first_model[i] == 0);
+    }
+}
+
+static void test_engine_end_of_run_told_to_sites(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1});
+    expect_finished(scene);
+    const struct scripted_log *log = scripted_site_stop(scene->sites[0]);
+    assert_int_equal(log->ends, 1);
+    assert_string_equal(log->end_status, "finished");
+}
+
+static void test_engine_owner_takes_time_waiting_told_once(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1, .pending = 3});
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1});
+    expect_finished(scene);
+    assert_int_equal(scene->waiting, 1);
+    assert_non_null(strstr(scene->told, "Site A Its owner has to decide. datasite approve 1f2e3d4c5b6a"));
+    assert_int_equal(scripted_site_stop(scene->sites[0])->queries, 3);
+}
+
+static void test_engine_owner_denies_stopped_with_sentence_and_no_training(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_site(scene, &(struct script){.deny = true});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1});
+    run_scene_expect_failure(scene, "refused", "Site B: Denied by the owner: not for us.");
+    assert_int_equal(scene->failure.exit_status, 1);
+    assert_string_equal(orchestrator_run_status(scene->run), "stopped");
+    assert_int_equal(scripted_site_stop(scene->sites[0])->trains, 0);
+    assert_true(run_scene_file_exists(orchestrator_run_directory(scene->run), "report.json"));
+}
+
+static void test_engine_one_denies_above_quorum_goes_on_without_it(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_site(scene, &(struct script){.deny = true});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1, .min_sites = 1});
+    expect_finished(scene);
+    run_scene_expect_site(scene, 1, 1, "refused", "Denied by the owner");
+}
+
+static void test_engine_owner_never_decides_deadline(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.pending = 1000000});
+    run_scene_run_with(scene, &(struct scene_job){.rounds = 1},
+                       &(struct orchestrator_run_options){.connect_seconds = 1, .approval_seconds = 1});
+    run_scene_expect_failure(scene, "deadline", "Site A");
+    assert_string_equal(orchestrator_run_status(scene->run), "stopped");
+}
+
+static void test_engine_site_unreachable_unavailable(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_site(scene, &(struct script){.step = 1});
+    (void)scripted_site_stop(scene->sites[1]);
+    run_scene_run_with(scene, &(struct scene_job){.rounds = 1},
+                       &(struct orchestrator_run_options){.connect_seconds = 1, .approval_seconds = 20});
+    run_scene_expect_failure(scene, "unavailable", "Site B: ");
+}
+
+static void test_engine_site_never_answers_submit_unavailable(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.mute = true});
+    run_scene_run_with(scene, &(struct scene_job){.rounds = 1},
+                       &(struct orchestrator_run_options){.connect_seconds = 1, .approval_seconds = 20});
+    run_scene_expect_failure(scene, "unavailable", "Site A: It has not answered.");
+}
+
+static void test_engine_data_of_other_shape_names_both_sites(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_site(scene, &(struct script){.features = 4});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1});
+    run_scene_expect_failure(scene, "invalid", "Site A");
+    run_scene_expect_failure(scene, "invalid", "Site B");
+    assert_string_equal(orchestrator_run_status(scene->run), "failed");
+}
+
+static void test_engine_busy_site_asked_again(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1, .busy = 3});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1});
+    expect_finished(scene);
+    expect_model(scene, 1, 1);
+}
+
+/* Round 1: one good site and one that does `how`; round 2: both good. The bad answer must not be in the
+ * average, and the site takes part again. */
+static void spoil(struct run_scene *scene, enum scripted_answer how, uint32_t deadline_s, const char *status,
+                  const char *words)
+{
+    struct script bad = {.step = 1000, .examples = 300};
+    bad.rounds[1] = how;
+    run_scene_site(scene, &(struct script){.step = 1, .examples = 100});
+    run_scene_site(scene, &bad);
+    run_scene_run(scene, &(struct scene_job){.rounds = 2, .min_sites = 1, .deadline_s = deadline_s});
+    expect_finished(scene);
+    expect_model(scene, 1, 1);
+    run_scene_expect_site(scene, 1, 0, "ok", "");
+    run_scene_expect_site(scene, 1, 1, status, words);
+    assert_true(isnan(orchestrator_run_site_train_accuracy(scene->run, 1, 1)));
+    assert_true(isnan(orchestrator_run_site_test_accuracy(scene->run, 1, 1)));
+}
+
+static void expect_rejoined(const struct run_scene *scene)
+{
+    run_scene_expect_site(scene, 2, 1, "ok", "");
+    expect_model(scene, 2, 1 + 0.25 + 0.75 * 1000);
+}
+
+static void test_engine_update_of_wrong_shape_failed_and_not_averaged(void **state)
+{
+    spoil(*state, SCRIPTED_WRONG_SHAPE, 0, "failed", "");
+    expect_rejoined(*state);
+}
+
+static void test_engine_update_not_finite_failed_and_not_averaged(void **state)
+{
+    spoil(*state, SCRIPTED_NOT_FINITE, 0, "failed", "");
+    expect_rejoined(*state);
+}
+
+static void test_engine_update_of_other_job_failed_and_not_averaged(void **state)
+{
+    spoil(*state, SCRIPTED_OTHER_JOB, 0, "failed", "another job");
+    expect_rejoined(*state);
+}
+
+static void test_engine_update_of_other_run_failed_and_not_averaged(void **state)
+{
+    spoil(*state, SCRIPTED_OTHER_RUN, 0, "failed", "another run");
+    expect_rejoined(*state);
+}
+
+static void test_engine_update_of_other_round_failed_and_not_averaged(void **state)
+{
+    spoil(*state, SCRIPTED_OTHER_ROUND, 0, "failed", "round 2 instead of round 1");
+    expect_rejoined(*state);
+}
+
+static void test_engine_answer_of_other_kind_failed(void **state)
+{
+    spoil(*state, SCRIPTED_WRONG_KIND, 0, "failed", "another kind");
+    expect_rejoined(*state);
+}
+
+static void test_engine_confusion_of_wrong_size_failed(void **state)
+{
+    spoil(*state, SCRIPTED_WRONG_CONFUSION, 0, "failed", "confusion matrix");
+    expect_rejoined(*state);
+}
+
+static void test_engine_update_garbled_failed(void **state)
+{
+    spoil(*state, SCRIPTED_GARBAGE, 0, "failed", "");
+    expect_rejoined(*state);
+}
+
+static void test_engine_site_refuses_round_refused_with_its_sentence(void **state)
+{
+    spoil(*state, SCRIPTED_REFUSAL, 0, "refused", "The script says no.");
+    expect_rejoined(*state);
+}
+
+static void test_engine_site_silent_late_and_rejoins(void **state)
+{
+    spoil(*state, SCRIPTED_SILENCE, 2, "late", "within the round's 2 s");
+    expect_rejoined(*state);
+}
+
+static void test_engine_connection_lost_dropped_and_goes_on(void **state)
+{
+    struct run_scene *scene = *state;
+    spoil(scene, SCRIPTED_DROP, 2, "dropped", "");
+    run_scene_expect_site(scene, 2, 1, "dropped", "");
+    expect_model(scene, 2, 2);
+}
+
+static void test_engine_below_quorum_stops_at_once_and_says_why(void **state)
+{
+    struct run_scene *scene = *state;
+    struct script bad = {.step = 1};
+    bad.rounds[2] = SCRIPTED_REFUSAL;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_site(scene, &bad);
+    run_scene_run(scene, &(struct scene_job){.rounds = 3, .deadline_s = 600});
+    run_scene_expect_failure(scene, "unavailable", "Round 2 stopped");
+    run_scene_expect_failure(scene, "unavailable", "Site B (refused): The script says no.");
+    assert_int_equal(scene->failure.exit_status, 1);
+    assert_string_equal(orchestrator_run_status(scene->run), "stopped");
+    assert_int_equal(orchestrator_run_rounds(scene->run), 2);
+    assert_null(orchestrator_run_model(scene->run, 2));
+    run_scene_expect_site(scene, 2, 1, "refused", "The script says no.");
+    assert_string_equal(scripted_site_stop(scene->sites[0])->end_status, "stopped");
+    assert_true(run_scene_file_exists(orchestrator_run_directory(scene->run), "report.json"));
+}
+
+static void test_engine_evaluation_missing_pooled_over_the_others(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_site(scene, &(struct script){.step = 1, .silent_evaluate = true});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1, .deadline_s = 2});
+    expect_finished(scene);
+    run_scene_expect_site(scene, 1, 1, "ok", "");
+    assert_int_equal(orchestrator_run_pooled_confusion(scene->run, 1)[0], 4);
+    assert_non_null(strstr(scene->told, "Site B It did not evaluate"));
+}
+
+static void test_engine_cancelled_in_round_sites_told_and_exit_130(void **state)
+{
+    struct run_scene *scene = *state;
+    struct script slow = {.step = 1};
+    slow.rounds[2] = SCRIPTED_SILENCE;
+    scene->cancel_in_round = 2;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_site(scene, &slow);
+    run_scene_run(scene, &(struct scene_job){.rounds = 3, .deadline_s = 600});
+    run_scene_expect_failure(scene, "interrupted", "cancelled");
+    assert_int_equal(scene->failure.exit_status, 130);
+    assert_string_equal(orchestrator_run_status(scene->run), "cancelled");
+    assert_int_equal(orchestrator_run_rounds(scene->run), 1);
+    assert_string_equal(scripted_site_stop(scene->sites[1])->end_status, "cancelled");
+    assert_true(run_scene_file_exists(orchestrator_run_directory(scene->run), "report.json"));
+}
+
+#define SCENE_TEST(function) cmocka_unit_test_setup_teardown(function, run_scene_begin, run_scene_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCENE_TEST(test_engine_two_sites_approve_weighted_average_of_each_round),
+        SCENE_TEST(test_engine_equal_weighting_plain_average),
+        SCENE_TEST(test_engine_per_site_metrics_recorded_and_pooled),
+        SCENE_TEST(test_engine_metrics_none_nothing_evaluated),
+        SCENE_TEST(test_engine_first_round_starts_from_zeros_everywhere),
+        SCENE_TEST(test_engine_end_of_run_told_to_sites),
+        SCENE_TEST(test_engine_owner_takes_time_waiting_told_once),
+        SCENE_TEST(test_engine_owner_denies_stopped_with_sentence_and_no_training),
+        SCENE_TEST(test_engine_one_denies_above_quorum_goes_on_without_it),
+        SCENE_TEST(test_engine_owner_never_decides_deadline),
+        SCENE_TEST(test_engine_site_unreachable_unavailable),
+        SCENE_TEST(test_engine_site_never_answers_submit_unavailable),
+        SCENE_TEST(test_engine_data_of_other_shape_names_both_sites),
+        SCENE_TEST(test_engine_busy_site_asked_again),
+        SCENE_TEST(test_engine_update_of_wrong_shape_failed_and_not_averaged),
+        SCENE_TEST(test_engine_update_not_finite_failed_and_not_averaged),
+        SCENE_TEST(test_engine_update_of_other_job_failed_and_not_averaged),
+        SCENE_TEST(test_engine_update_of_other_run_failed_and_not_averaged),
+        SCENE_TEST(test_engine_update_of_other_round_failed_and_not_averaged),
+        SCENE_TEST(test_engine_answer_of_other_kind_failed),
+        SCENE_TEST(test_engine_confusion_of_wrong_size_failed),
+        SCENE_TEST(test_engine_update_garbled_failed),
+        SCENE_TEST(test_engine_site_refuses_round_refused_with_its_sentence),
+        SCENE_TEST(test_engine_site_silent_late_and_rejoins),
+        SCENE_TEST(test_engine_connection_lost_dropped_and_goes_on),
+        SCENE_TEST(test_engine_below_quorum_stops_at_once_and_says_why),
+        SCENE_TEST(test_engine_evaluation_missing_pooled_over_the_others),
+        SCENE_TEST(test_engine_cancelled_in_round_sites_told_and_exit_130),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
