@@ -317,6 +317,23 @@ static void test_store_run_changed_job_is_refused(void **state)
     run_record_free(record);
 }
 
+static void test_store_run_matrix_or_model_of_another_shape_is_refused(void **state)
+{
+    struct run_record *record = made_run(1);
+    struct run_record *read = NULL;
+    struct run_store *store = write_run(*state, record, 1);
+    record->features = MADE_FEATURES + 1;
+    made_fine(run_store_end(store, record));
+    made_refusal(run_store_load(*state, &read), ERROR_CORRUPT, "a model has the wrong size");
+    record->features = 1; /* 2 * 4 parameters are also 4 * 2 of them */
+    record->classes = 2 * MADE_CLASSES;
+    made_fine(run_store_end(store, record));
+    made_refusal(run_store_load(*state, &read), ERROR_CORRUPT, "a confusion matrix has the wrong size");
+    run_store_close(store);
+    record->classes = MADE_CLASSES;
+    run_record_free(record);
+}
+
 static void test_store_run_read_only_directory_can_be_read(void **state)
 {
     struct run_record *record = made_run(1);
@@ -367,6 +384,7 @@ int main(void)
         MADE_TEST(test_store_run_corrupt_file_is_refused),
         MADE_TEST(test_store_run_any_byte_changed_loads_or_says_why),
         MADE_TEST(test_store_run_changed_job_is_refused),
+        MADE_TEST(test_store_run_matrix_or_model_of_another_shape_is_refused),
         MADE_TEST(test_store_run_read_only_directory_can_be_read),
         MADE_TEST(test_store_run_outline_tells_progress_and_accuracy),
     };
