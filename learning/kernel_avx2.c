@@ -120,22 +120,42 @@ static void avx2_forward(const struct kernel_batch *batch, const float *coef, co
 /* What becomes of a finished sum. */
 enum finish { FINISH_STORE, FINISH_DESCEND, FINISH_DESCEND_MOMENTUM };
 
-/* One vector of the gradient, at offset `at` of the model: stored, or used for a step at once. */
-KERNEL_INLINE void finish_vector(enum finish finish, const struct kernel_descent *descent, size_t at,
-                                 __m256 gradient, __m256 l2)
+/* Factors of a step, in every lane. `scale` is that of the stored elements, 1 for the intercept. */
+struct factors {
+    __m256 scale, l2, momentum, rate;
+    __m256 decay, scaled_rate; /* 1 - rate · l2 and rate · scale */
+};
+
+KERNEL_INLINE struct factors factors_of(const struct kernel_descent *descent, float scale, float l2)
+{
+    return (struct factors){
+        .scale = _mm256_set1_ps(scale),
+        .l2 = _mm256_set1_ps(l2),
+        .momentum = _mm256_set1_ps(descent->momentum),
+        .rate = _mm256_set1_ps(descent->rate),
+        .decay = _mm256_set1_ps(1.0F - descent->rate * l2),
+        .scaled_rate = _mm256_set1_ps(descent->rate * scale),
+    };
+}
+
+/* One vector of sums, at offset `at` of the model: stored as gradient, or used for a step at once. */
+KERNEL_INLINE void finish_vector(enum finish finish, const struct kernel_descent *descent,
+                                 const struct factors *factors, size_t at, __m256 sum)
 {
     if (finish == FINISH_STORE) {
-        _mm256_store_ps(descent->gradient + at, gradient);
+        _mm256_store_ps(descent->gradient + at, _mm256_mul_ps(sum, factors->scale));
         return;
     }
     __m256 value = _mm256_load_ps(descent->model + at);
-    __m256 slope = _mm256_fmadd_ps(l2, value, gradient);
-    if (finish == FINISH_DESCEND_MOMENTUM) {
-        slope =
-            _mm256_fmadd_ps(_mm256_set1_ps(descent->momentum), _mm256_load_ps(descent->velocity + at), slope);
-        _mm256_store_ps(descent->velocity + at, slope);
+    if (finish == FINISH_DESCEND) {
+        value = _mm256_mul_ps(value, factors->decay);
+        _mm256_store_ps(descent->model + at, _mm256_fnmadd_ps(sum, factors->scaled_rate, value));
+        return;
     }
-    _mm256_store_ps(descent->model + at, _mm256_fnmadd_ps(_mm256_set1_ps(descent->rate), slope, value));
+    __m256 slope = _mm256_fmadd_ps(factors->l2, value, _mm256_mul_ps(sum, factors->scale));
+    slope = _mm256_fmadd_ps(factors->momentum, _mm256_load_ps(descent->velocity + at), slope);
+    _mm256_store_ps(descent->velocity + at, slope);
+    _mm256_store_ps(descent->model + at, _mm256_fnmadd_ps(factors->rate, slope, value));
 }
 
 /* Gradient of `tile` classes for one vector of features (`count` of them: all, or the tail of a row), summed
@@ -144,6 +164,7 @@ KERNEL_INLINE void backward_tile(const struct kernel_batch *batch, enum matrix_t
                                  size_t feature, size_t count, size_t class, const float *delta,
                                  enum finish finish, const struct kernel_descent *descent)
 {
+    size_t feature_stride = batch->feature_stride; /* read before any store, which might change it */
     __m256 sum[TILE];
     KERNEL_UNROLL
     for (size_t c = 0; c < tile; c++)
@@ -156,12 +177,11 @@ KERNEL_INLINE void backward_tile(const struct kernel_batch *batch, enum matrix_t
         for (size_t c = 0; c < tile; c++)
             sum[c] = _mm256_fmadd_ps(value, _mm256_broadcast_ss(row_delta + c), sum[c]);
     }
-    __m256 scale = _mm256_set1_ps(kernel_scale(type));
-    __m256 l2 = _mm256_set1_ps(finish == FINISH_STORE ? 0.0F : descent->l2);
+    struct factors factors = factors_of(descent, kernel_scale(type), descent->l2);
+    size_t at = class * feature_stride + feature;
     KERNEL_UNROLL
     for (size_t c = 0; c < tile; c++)
-        finish_vector(finish, descent, (class + c) * batch->feature_stride + feature,
-                      _mm256_mul_ps(sum[c], scale), l2);
+        finish_vector(finish, descent, &factors, at + c * feature_stride, sum[c]);
 }
 
 KERNEL_INLINE void backward_classes(const struct kernel_batch *batch, enum matrix_type type, size_t tile,
@@ -190,6 +210,7 @@ KERNEL_INLINE void backward_type(const struct kernel_batch *batch, enum matrix_t
 KERNEL_INLINE void backward_finish(const struct kernel_batch *batch, const float *delta, enum finish finish,
                                    const struct kernel_descent *descent)
 {
+    struct factors factors = factors_of(descent, 1.0F, 0.0F);
     if (batch->type == MATRIX_BYTES)
         backward_type(batch, MATRIX_BYTES, delta, finish, descent);
     else
@@ -198,8 +219,7 @@ KERNEL_INLINE void backward_finish(const struct kernel_batch *batch, const float
         __m256 sum = _mm256_setzero_ps();
         for (size_t i = 0; i < batch->count; i++)
             sum = _mm256_add_ps(sum, _mm256_load_ps(delta + i * batch->class_stride + class));
-        finish_vector(finish, descent, batch->classes * batch->feature_stride + class, sum,
-                      _mm256_setzero_ps());
+        finish_vector(finish, descent, &factors, batch->classes * batch->feature_stride + class, sum);
     }
 }
 

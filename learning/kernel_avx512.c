@@ -152,22 +152,42 @@ static void avx512_forward(const struct kernel_batch *batch, const float *coef, 
 /* What becomes of a finished sum. */
 enum finish { FINISH_STORE, FINISH_DESCEND, FINISH_DESCEND_MOMENTUM };
 
-/* One vector of the gradient, at offset `at` of the model: stored, or used for a step at once. */
-KERNEL_INLINE void finish_vector(enum finish finish, const struct kernel_descent *descent, size_t at,
-                                 __m512 gradient, __m512 l2)
+/* Factors of a step, in every lane. `scale` is that of the stored elements, 1 for the intercept. */
+struct factors {
+    __m512 scale, l2, momentum, rate;
+    __m512 decay, scaled_rate; /* 1 - rate · l2 and rate · scale */
+};
+
+KERNEL_INLINE struct factors factors_of(const struct kernel_descent *descent, float scale, float l2)
+{
+    return (struct factors){
+        .scale = _mm512_set1_ps(scale),
+        .l2 = _mm512_set1_ps(l2),
+        .momentum = _mm512_set1_ps(descent->momentum),
+        .rate = _mm512_set1_ps(descent->rate),
+        .decay = _mm512_set1_ps(1.0F - descent->rate * l2),
+        .scaled_rate = _mm512_set1_ps(descent->rate * scale),
+    };
+}
+
+/* One vector of sums, at offset `at` of the model: stored as gradient, or used for a step at once. */
+KERNEL_INLINE void finish_vector(enum finish finish, const struct kernel_descent *descent,
+                                 const struct factors *factors, size_t at, __m512 sum)
 {
     if (finish == FINISH_STORE) {
-        _mm512_store_ps(descent->gradient + at, gradient);
+        _mm512_store_ps(descent->gradient + at, _mm512_mul_ps(sum, factors->scale));
         return;
     }
     __m512 value = _mm512_load_ps(descent->model + at);
-    __m512 slope = _mm512_fmadd_ps(l2, value, gradient);
-    if (finish == FINISH_DESCEND_MOMENTUM) {
-        slope =
-            _mm512_fmadd_ps(_mm512_set1_ps(descent->momentum), _mm512_load_ps(descent->velocity + at), slope);
-        _mm512_store_ps(descent->velocity + at, slope);
+    if (finish == FINISH_DESCEND) {
+        value = _mm512_mul_ps(value, factors->decay);
+        _mm512_store_ps(descent->model + at, _mm512_fnmadd_ps(sum, factors->scaled_rate, value));
+        return;
     }
-    _mm512_store_ps(descent->model + at, _mm512_fnmadd_ps(_mm512_set1_ps(descent->rate), slope, value));
+    __m512 slope = _mm512_fmadd_ps(factors->l2, value, _mm512_mul_ps(sum, factors->scale));
+    slope = _mm512_fmadd_ps(factors->momentum, _mm512_load_ps(descent->velocity + at), slope);
+    _mm512_store_ps(descent->velocity + at, slope);
+    _mm512_store_ps(descent->model + at, _mm512_fnmadd_ps(factors->rate, slope, value));
 }
 
 /* Gradient of `tile` classes for `width` vectors of features, summed over the rows in registers. */
@@ -175,6 +195,7 @@ KERNEL_INLINE void backward_tile(const struct kernel_batch *batch, enum matrix_t
                                  size_t tile, size_t feature, __mmask16 mask, size_t class,
                                  const float *delta, enum finish finish, const struct kernel_descent *descent)
 {
+    size_t feature_stride = batch->feature_stride; /* read before any store, which might change it */
     size_t stride = batch->class_stride;
     __m512 sum[2][TILE];
     KERNEL_UNROLL
@@ -198,14 +219,13 @@ KERNEL_INLINE void backward_tile(const struct kernel_batch *batch, enum matrix_t
                 sum[w][c] = _mm512_fmadd_ps(value[w], weight, sum[w][c]);
         }
     }
-    __m512 scale = _mm512_set1_ps(kernel_scale(type));
-    __m512 l2 = _mm512_set1_ps(finish == FINISH_STORE ? 0.0F : descent->l2);
+    struct factors factors = factors_of(descent, kernel_scale(type), descent->l2);
+    size_t at = class * feature_stride + feature;
     KERNEL_UNROLL
     for (size_t c = 0; c < tile; c++) {
         KERNEL_UNROLL
         for (size_t w = 0; w < width; w++)
-            finish_vector(finish, descent, (class + c) * batch->feature_stride + feature + w * LANES,
-                          _mm512_mul_ps(sum[w][c], scale), l2);
+            finish_vector(finish, descent, &factors, at + c * feature_stride + w * LANES, sum[w][c]);
     }
 }
 
@@ -240,6 +260,7 @@ KERNEL_INLINE void backward_type(const struct kernel_batch *batch, enum matrix_t
 KERNEL_INLINE void backward_finish(const struct kernel_batch *batch, const float *delta, enum finish finish,
                                    const struct kernel_descent *descent)
 {
+    struct factors factors = factors_of(descent, 1.0F, 0.0F);
     if (batch->type == MATRIX_BYTES)
         backward_type(batch, MATRIX_BYTES, delta, finish, descent);
     else
@@ -248,8 +269,7 @@ KERNEL_INLINE void backward_finish(const struct kernel_batch *batch, const float
         __m512 sum = _mm512_setzero_ps();
         for (size_t i = 0; i < batch->count; i++)
             sum = _mm512_add_ps(sum, _mm512_load_ps(delta + i * batch->class_stride + class));
-        finish_vector(finish, descent, batch->classes * batch->feature_stride + class, sum,
-                      _mm512_setzero_ps());
+        finish_vector(finish, descent, &factors, batch->classes * batch->feature_stride + class, sum);
     }
 }
 
