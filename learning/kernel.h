@@ -11,8 +11,8 @@
  *
  * Lanes run along the features, so that a batch costs b·d·k multiply-adds each way and no lane is spent on
  * padding of the classes; two rows by ten classes (AVX-512) keep their sums in registers. Bytes become floats
- * in the register and their 1/255 is applied to the finished sums. Sums of one row have one fixed order,
- * whatever the batch. */
+ * in the register and their 1/255 is applied to the finished sums. Our own kernels add up a row in one order,
+ * whatever the batch; OpenBLAS may not. */
 #pragma once
 
 #include <stdbool.h>
