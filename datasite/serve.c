@@ -4,6 +4,7 @@
 #include "datasite/lock.h"
 #include "datasite/serve_parts.h"
 #include "schemas/clock.h"
+#include "schemas/datasite.pb-c.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -27,10 +28,13 @@ static void serve_answer(struct serve *serve, const struct site_id *peer, uint64
 static void serve_message(struct serve *serve, const struct session_event *event)
 {
     struct reply reply;
+    /* What the owner decided a moment ago holds for this message. A peer that has just become listed may
+     * still speak through the lobby. */
+    serve_look(serve, false);
     struct request request = {
         .peer = event->peer,
         .peer_name = event->peer_name,
-        .listed = !event->lobby,
+        .listed = serve_peers_is_listed(serve, &event->peer),
         .type = event->type,
         .number = event->number,
         .body = event->body,
@@ -40,6 +44,8 @@ static void serve_message(struct serve *serve, const struct session_event *event
         return; /* a datasite asks nothing */
     requests_answer(&serve->requests, &request, &reply);
     serve_answer(serve, &event->peer, event->number, &reply);
+    if (event->type == FDS__MESSAGE_TYPE__MESSAGE_SUBMIT)
+        serve_look(serve, true); /* the policy may have approved it, which lists its requester */
 }
 
 static void serve_event(struct serve *serve, const struct session_event *event)

@@ -54,5 +54,8 @@ void serve_reload(struct serve *serve);
 
 /* Whatever is due now. */
 void serve_tick(struct serve *serve);
+/* Looks whether site.db has changed, and acts on it: trust, approvals of steps in hand. `own_commit`: this
+ * thread has written to it. */
+void serve_look(struct serve *serve, bool own_commit);
 /* Writes the row of `datasite status`, if it changed. */
 void serve_note(struct serve *serve, bool now);

@@ -14,14 +14,15 @@ static void tick_failed(struct serve *serve, struct error *err)
     error_free(err);
 }
 
-/* Another connection has committed: a decision, a trusted peer, a release. */
-static void tick_store(struct serve *serve)
+/* Another connection has committed: a decision, a trusted peer, a release. Our own commits do not change the
+ * version. */
+void serve_look(struct serve *serve, bool own_commit)
 {
     struct error *err = NULL;
     uint64_t version = 0;
     bool changed = false;
     TRY(store_version(serve->store, &version));
-    if (version == serve->store_version)
+    if (version == serve->store_version && !own_commit)
         goto done;
     TRY(serve_peers_load(serve, &changed));
     if (changed) {
@@ -107,7 +108,7 @@ void serve_tick(struct serve *serve)
     if (executor_items(serve->executor, items) > 0 && items[0].in_hand)
         tick_progress(serve, &items[0], now);
     if (now >= serve->version_due) {
-        tick_store(serve);
+        serve_look(serve, false);
         serve->version_due = now + TICK_VERSION_MS;
     }
     if (now >= serve->second_due) {
