@@ -271,6 +271,20 @@ static struct error *tunnel_trust_refuse(const struct tunnel_trust *trust, const
                      who, trust->self, trust->ca_file, X509_verify_cert_error_string(chain_error));
 }
 
+/* Which code goes to OpenSSL, and so which alert to the other side: what it can act on, else "unknown CA" (a forged
+ * signature of a CA's namesake would become "decrypt error", which says nothing). */
+static int tunnel_trust_alert(int chain_error)
+{
+    switch (chain_error) {
+    case X509_V_OK:
+    case X509_V_ERR_CERT_REVOKED:
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        return chain_error;
+    default:
+        return X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+    }
+}
+
 /* Pinned or issued? Dates and identity hold already. */
 static struct error *tunnel_trust_admit(const struct tunnel_trust *trust, X509 *leaf, STACK_OF(X509) * chain,
                                         bool pinned, const char *who, int64_t now,
@@ -283,7 +297,7 @@ static struct error *tunnel_trust_admit(const struct tunnel_trust *trust, X509 *
         issued = tunnel_trust_chain(trust, leaf, chain, now);
     else if (!self_issued)
         issued = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
-    verdict->x509_error = issued;
+    verdict->x509_error = tunnel_trust_alert(issued);
     if (issued == X509_V_ERR_CERT_REVOKED || (issued != X509_V_OK && !pinned))
         return tunnel_trust_refuse(trust, who, issued);
     if (self_issued && X509_verify(leaf, X509_get0_pubkey(leaf)) != 1) {

@@ -197,7 +197,7 @@ static void test_tunnel_trust_certificate_of_a_namesake_ca_is_refused(void **sta
     node_open(scene, a, &(struct node_plan){.listens = true, .ca_file = real.ca_file});
     node_open(scene, b, &(struct node_plan){0});
     node_dial(b, a);
-    expect_refusals(scene, "neither in the trust list", "refused this node");
+    expect_refusals(scene, "neither in the trust list", "does not know this node's certificate");
     authority_free(real.authority);
     authority_free(namesake.authority);
 }
