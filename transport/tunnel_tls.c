@@ -105,9 +105,9 @@ static const char *tunnel_tls_alert_meaning(int alert)
 {
     switch (alert) {
     case SSL_AD_UNKNOWN_CA:
-        return "it does not know this node's certificate: neither its fingerprint is in the trust list "
-               "there, nor did "
-               "a CA trusted there issue it; its owner has to add the fingerprint";
+        return "it does not know this node's certificate: neither its fingerprint is in the trust list there, "
+               "nor did a CA trusted there issue it; its owner has to take this node's line of `invite` with "
+               "`trust add` (a datasite) or `sites add` (an orchestrator)";
     case SSL_AD_CERTIFICATE_EXPIRED:
         return "for it this node's certificate is not valid now: it has expired, or a clock is wrong";
     case SSL_AD_CERTIFICATE_REVOKED:
