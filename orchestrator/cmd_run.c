@@ -122,9 +122,12 @@ static void on_event(void *context, const struct orchestrator_event *event)
         break;
     case ORCHESTRATOR_SITE_DOWN:
     case ORCHESTRATOR_SITE_OUT:
-    case ORCHESTRATOR_SITE_MISSED:
     case ORCHESTRATOR_WARNING:
         tell(screen, event, event->sentence);
+        break;
+    case ORCHESTRATOR_SITE_MISSED: /* the round's own lines say it too */
+        if (run_given.quiet || run_given.json)
+            tell(screen, event, event->sentence);
         break;
     case ORCHESTRATOR_ROUND_STARTED:
     case ORCHESTRATOR_SITE_ANSWERED:
@@ -166,7 +169,7 @@ static struct error *print_result(const struct orchestrator_run *run)
 {
     if (run_given.json)
         return print_json(run);
-    if (!run_given.quiet)
+    if (!run_given.quiet && orchestrator_run_rounds(run) > 0)
         orchestrator_run_print_summary(run, stdout);
     return NULL;
 }

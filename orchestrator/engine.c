@@ -101,8 +101,13 @@ done:
     return err;
 }
 
+/* A site that is not dropped first would be dialled again while the session says goodbye. */
 static void engine_close(struct engine *engine)
 {
+    for (size_t i = 0; engine->session != NULL && i < engine->job->site_count; i++) {
+        struct error *undropped = session_drop(engine->session, &engine->sites[i].id);
+        error_free(undropped);
+    }
     session_close(engine->session);
     for (size_t i = 0; engine->sites != NULL && i < engine->job->site_count; i++) {
         free(engine->sites[i].update);

@@ -5,10 +5,11 @@
 
 #include "schemas/wire.h"
 
-#define ENGINE_POLL_MS 200      /* between two JobQuery while an owner decides */
-#define ENGINE_BUSY_MS 100      /* before a busy site is asked again */
-#define ENGINE_STOP_MS 200      /* between two looks at `stop` */
-#define ENGINE_FAREWELL_MS 2000 /* for the answers to EndRun */
+#define ENGINE_POLL_MS 200       /* between two JobQuery while an owner decides */
+#define ENGINE_BUSY_MS 100       /* before a busy site is asked again */
+#define ENGINE_STOP_MS 200       /* between two looks at `stop` */
+#define ENGINE_FAREWELL_MS 2000  /* for the answers to EndRun */
+#define ENGINE_STRANGERS_TOLD 20 /* refused connections of strangers that a run speaks of */
 /* Global models of past rounds are kept in memory up to this much; older ones are in the run's store alone.
  */
 #define ENGINE_MODEL_BYTES ((size_t)64 * 1024 * 1024)
@@ -62,6 +63,7 @@ struct engine {
     struct round_record *round;           /* in hand, or NULL */
     int64_t round_started;                /* monotonic ms */
     enum run_status verdict;              /* of a failure */
+    unsigned strangers;                   /* that were refused, as far as told */
     bool in_rounds;                       /* past the gathering */
     bool leaving;                         /* `stop` is not asked any more */
 };

@@ -94,7 +94,7 @@ void engine_connection(struct engine *engine, const struct session_event *event)
 {
     struct engine_site *site = engine_find(engine, &event->peer);
     if (site == NULL) {
-        if (event->kind == SESSION_REFUSED && !engine->leaving)
+        if (event->kind == SESSION_REFUSED && !engine->leaving && engine->strangers++ < ENGINE_STRANGERS_TOLD)
             engine_tell(engine, ENGINE_WARNING, NULL, event->sentence);
     } else if (event->kind == SESSION_UP) {
         site->up = true;

@@ -39,26 +39,29 @@ static const char *why_missing(const struct engine_site *site)
     return site->up ? "It has not answered." : "It could not be reached.";
 }
 
-/* Every site that does not take part, with its reason, as far as the sentence goes. */
-static struct error *too_few(const struct engine *engine, size_t ready)
+/* Every site that stands in the way, with its reason, as far as the sentence goes. Sites that could still
+ * have joined are not mentioned: it was not up to them. */
+static struct error *too_few(const struct engine *engine, bool connecting, bool deciding)
 {
     char list[ERROR_SENTENCE_BYTES] = "";
     size_t used = 0;
     enum error_code code = ERROR_UNAVAILABLE;
     for (size_t i = 0; i < engine->job->site_count && used < sizeof list - 1; i++) {
         const struct engine_site *site = &engine->sites[i];
-        if (site->phase == PHASE_READY)
+        if (site->phase == PHASE_READY || (site->phase == PHASE_JOINING && connecting) ||
+            (site->phase == PHASE_PENDING && deciding))
             continue;
         if (site->phase == PHASE_OUT)
             code = ERROR_REFUSED;
         else if (site->phase == PHASE_PENDING && code == ERROR_UNAVAILABLE)
             code = ERROR_DEADLINE;
-        int wrote = snprintf(list + used, sizeof list - used, "%s%s: %s", used == 0 ? "" : " ",
-                             site->job_site->name, why_missing(site));
+        int wrote =
+            snprintf(list + used, sizeof list - used, " %s: %s", site->job_site->name, why_missing(site));
         used += wrote < 0 ? 0 : (size_t)wrote;
     }
-    return error_new(code, "%zu of %zu sites can take part and the job needs %u (federation.min_sites). %s",
-                     ready, engine->job->site_count, engine->job->min_sites, list);
+    return error_new(code,
+                     "The run did not begin: the job needs %u of its %zu sites (federation.min_sites).%s",
+                     engine->job->min_sites, engine->job->site_count, list);
 }
 
 static struct error *start_sites(struct engine *engine)
@@ -90,7 +93,7 @@ struct error *engine_gather(struct engine *engine)
         bool enough = stock.ready >= engine->job->min_sites;
         if (!enough && (stock.ready + waiting < engine->job->min_sites || now >= approval_until)) {
             engine->verdict = RUN_STOPPED;
-            err = too_few(engine, stock.ready);
+            err = too_few(engine, connecting, now < approval_until);
             goto done;
         }
         if (enough && (waiting == 0 || now >= approval_until))

@@ -145,5 +145,9 @@ struct error *site_probe_all(struct session *session, const struct digest *job_i
     }
 done:
     session_event_clear(&event);
+    for (size_t i = 0; i < count; i++) {
+        struct error *undropped = session_drop(session, &probes[i].id);
+        error_free(undropped);
+    }
     return err;
 }

@@ -21,7 +21,7 @@ struct site_probe {
     bool settled;
 };
 
-/* Fills probes[count], whose `site` is set, through an open session (which then keeps dialling them).
+/* Fills probes[count], whose `site` is set, through an open session, and drops them again.
  * `job_id` NULL: no job. A site that cannot be reached is a result; an error means that nothing could be
  * asked at all. */
 MUST_USE struct error *site_probe_all(struct session *session, const struct digest *job_id, int deadline_ms,
