@@ -95,12 +95,10 @@ static struct error *submission_decide(const struct submission *submission)
         break;
     case POLICY_APPROVE:
         TRY(submission_approve(submission, &record, decision.rule, decided_by));
-        LOG(requests->log, EVENT_JOB_APPROVED, log_job(&submission->id), log_by(decided_by));
         break;
     case POLICY_DENY:
         TRY(approval_withhold(requests->store, requests->identity, &record, DECISION_DENY, decided_by, "",
                               submission->now));
-        LOG(requests->log, EVENT_JOB_DENIED, log_job(&submission->id), log_by(decided_by));
         break;
     }
 done:

@@ -162,6 +162,7 @@ static struct error *serve_open(struct serve *serve, const char *home)
     TRY(policy_load(serve->home->policy_path, &serve->policy));
     TRY(store_open(serve->home->database_path, STORE_WRITE, &serve->store));
     TRY(store_version(serve->store, &serve->store_version));
+    TRY(store_event_last(serve->store, &serve->event_seen));
     TRY(serve_peers_load(serve, &changed));
     TRY(serve_open_executor(serve));
     serve->requests = (struct requests){serve->store,    serve->identity, serve->policy,

@@ -21,6 +21,7 @@ struct serve {
     struct site_id *listed;
     size_t listed_count;
     uint64_t store_version;
+    int64_t event_seen;       /* decisions up to this event are in the log */
     struct requests requests; /* borrows the above */
     uint32_t peers_up;
     struct daemon_record noted; /* the row as last written */

@@ -14,6 +14,25 @@ static void tick_failed(struct serve *serve, struct error *err)
     error_free(err);
 }
 
+/* Logs what owners decided in other processes, and the policy in this one. */
+static struct error *tick_decisions(struct serve *serve)
+{
+    struct error *err = NULL;
+    struct decision_event event;
+    bool found = false;
+    TRY(store_decision_next(serve->store, serve->event_seen, &event, &found));
+    while (found) {
+        serve->event_seen = event.id;
+        if (event.has_job)
+            LOG(&serve->log, event.kind, log_job(&event.job_id), log_by(event.detail));
+        else
+            LOG(&serve->log, event.kind, log_name(event.detail));
+        TRY(store_decision_next(serve->store, serve->event_seen, &event, &found));
+    }
+done:
+    return err;
+}
+
 /* Another connection has committed: a decision, a trusted peer, a release. Our own commits do not change the
  * version. */
 void serve_look(struct serve *serve, bool own_commit)
@@ -24,6 +43,7 @@ void serve_look(struct serve *serve, bool own_commit)
     TRY(store_version(serve->store, &version));
     if (version == serve->store_version && !own_commit)
         goto done;
+    TRY(tick_decisions(serve));
     TRY(serve_peers_load(serve, &changed));
     if (changed) {
         TRY(serve_peers_apply(serve));

@@ -58,3 +58,57 @@ struct error *store_daemon_find(struct store *store, struct daemon_record *ret_r
 done:
     return err;
 }
+
+static enum event_kind decision_event_kind(const char *word)
+{
+    static const struct {
+        const char *word;
+        enum event_kind kind;
+    } kinds[] = {{"job-approved", EVENT_JOB_APPROVED},
+                 {"job-denied", EVENT_JOB_DENIED},
+                 {"job-revoked", EVENT_JOB_REVOKED},
+                 {"peer-added", EVENT_PEER_ADDED},
+                 {"peer-removed", EVENT_PEER_REMOVED}};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(word, kinds[i].word) == 0)
+            return kinds[i].kind;
+    }
+    return EVENT_KINDS;
+}
+
+struct error *store_decision_next(struct store *store, int64_t after, struct decision_event *ret_event,
+                                  bool *ret_found)
+{
+    struct error *err = NULL;
+    struct decision_event event = {0};
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT id, kind, job_id, detail FROM event WHERE id > ? AND kind IN ('job-approved', "
+                "'job-denied', 'job-revoked', 'peer-added', 'peer-removed') ORDER BY id LIMIT 1");
+    query_bind_int(&query, after);
+    bool found = query_step(&query);
+    if (found) {
+        event.id = query_int(&query, 0);
+        event.kind = decision_event_kind(query_text(&query, 1));
+        event.has_job = !query_is_null(&query, 2);
+        if (event.has_job)
+            query_blob_exact(&query, 2, event.job_id.bytes, DIGEST_BYTES);
+        (void)snprintf(event.detail, sizeof(event.detail), "%s", query_text(&query, 3));
+    }
+    TRY(query_end(&query));
+    *ret_event = event;
+    *ret_found = found;
+done:
+    return err;
+}
+
+struct error *store_event_last(struct store *store, int64_t *ret_id)
+{
+    struct query query;
+    query_start(&query, store->database, "SELECT coalesce(max(id), 0) FROM event");
+    int64_t id = query_step(&query) ? query_int(&query, 0) : 0;
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_id = id;
+    return err;
+}
