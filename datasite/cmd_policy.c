@@ -135,12 +135,7 @@ static struct error *policy_test_run(const struct invocation *invocation)
     TRY(file_read(path, JOB_MAX_BYTES, &bytes, &count));
     TRY(job_parse((const char *)bytes, count, path, &job));
     policy_decide(policy, job, policy_given.requester, &decision);
-    (void)printf("The job %s.\n", policy_action_text(decision.action));
-    if (decision.rule != NULL)
-        (void)printf("Decided by the rule \"%s\".\n", decision.rule->name);
-    else
-        (void)printf("Decided by the default.\n");
-    (void)printf("%s\n", decision.reason);
+    (void)printf("The job %s.\n%s\n", policy_action_text(decision.action), decision.reason);
 done:
     free(bytes);
     job_free(job);

@@ -257,15 +257,16 @@ static struct error *show_print_json(const struct screen *screen)
     terminal_clean(desk->record.requester_name, name, sizeof(name));
     clock_format(desk->record.received_at, received);
     clock_format(desk->record.expires, expires);
+    bool running = desk->record.state == JOB_STATE_RUNNING; /* last_round is of the run in progress */
     json_t *document = json_pack(
-        "{s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:I, s:I}",
+        "{s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:I, s:o}",
         "version", 1, "job_id", hex, "name", job->name, "requester", requester, "requester_name", name,
         "listed", screen->listed ? 1 : 0, "state", job_state_word(desk->record.state), "received_at",
         received, "expires", expires, "dataset", job->dataset, "model", job_model_word(job->model),
         "optimizer", job_optimizer_word(job->optimizer), "rounds", (json_int_t)job->rounds, "sites",
         (json_int_t)job->site_count, "leaves", show_json_leaves(screen), "decision",
         show_json_decision(screen), "runs_used", (json_int_t)screen->runs_used, "last_round",
-        (json_int_t)screen->last_round);
+        running ? json_integer((json_int_t)screen->last_round) : json_null());
     if (document == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to describe the job.");
     if (json_dumpf(document, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF)
