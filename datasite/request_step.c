@@ -84,6 +84,8 @@ static struct error *step_request(const struct requests *requests, const struct 
     TRY(step_new(request, message, approval.job, &step));
     TRY(step_answer_again(requests, step, ret_reply));
     if (ret_reply->body == NULL) {
+        step->approval = approval;
+        memset(&approval, 0, sizeof(approval));
         TRY(executor_submit(requests->executor, step));
         step = NULL;
         ret_reply->later = true;

@@ -27,6 +27,7 @@ void step_free(struct step *step)
 {
     if (step == NULL)
         return;
+    approval_clear(&step->approval);
     free(step->parameters);
     free(step);
 }

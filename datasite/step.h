@@ -2,6 +2,7 @@
  * is made by a request's handler, waits in the executor's queue, and is worked on by the trainer. */
 #pragma once
 
+#include "datasite/approval.h"
 #include "datasite/store.h"
 
 enum step_kind { STEP_TRAIN, STEP_EVALUATE };
@@ -17,6 +18,9 @@ struct step {
     size_t count;
     struct digest model_digest; /* SHA-256 of the parameters as they came in */
     int64_t deadline;           /* clock_monotonic_ms by which it is abandoned */
+    /* As verified when the step was asked for; owned. Says what to compute; what leaves is decided by the
+     * airlock, which reads and verifies it anew. */
+    struct approval approval;
 };
 
 /* Takes the parameters (little-endian float64, a multiple of 8 bytes) of a message; digest included. */

@@ -32,7 +32,6 @@ struct work {
     const struct step *step;
     const struct policy *policy;
     const struct trainer_watch *watch;
-    struct approval approval;
     struct error *abandoned; /* what the watch said */
 };
 
@@ -86,12 +85,12 @@ static struct error *work_load(struct work *work)
 {
     struct error *err = NULL;
     struct trainer *trainer = work->trainer;
-    const struct dataset_info *approved = &work->approval.dataset;
+    const struct dataset_info *approved = &work->step->approval.dataset;
     if (trainer->dataset == NULL || !digest_equal(&trainer->dataset->info.digest, &approved->digest)) {
         trainer_forget(trainer);
         TRY(dataset_load(trainer->store, approved->name, &trainer->dataset));
     }
-    double fraction = work->approval.job->test_fraction;
+    double fraction = work->step->approval.job->test_fraction;
     if (trainer->train == NULL || trainer->test_fraction != fraction) {
         trainer_forget_split(trainer);
         TRY(dataset_split(trainer->dataset, fraction, &trainer->train, &trainer->train_rows, &trainer->test,
@@ -108,7 +107,7 @@ static struct error *work_foresee(const struct work *work)
     struct error *err = NULL;
     const struct trainer *trainer = work->trainer;
     const struct dataset_info *dataset = &trainer->dataset->info;
-    bool counts = work->approval.job->metrics == JOB_METRICS_PER_SITE;
+    bool counts = work->step->approval.job->metrics == JOB_METRICS_PER_SITE;
     TRY(wire_parameters_check(work->step->count * sizeof(double), dataset->features, dataset->classes));
     if (work->step->kind == STEP_EVALUATE && !counts)
         FAIL(ERROR_REFUSED, "The job says `metrics: none`, so no counts leave this site.");
@@ -133,7 +132,7 @@ static struct softmax_problem work_problem(const struct work *work, bool test)
                      : matrix_select(&all, trainer->train, trainer->train_rows),
         .labels = dataset->labels,
         .classes = dataset->info.classes,
-        .l2 = work->approval.job->l2,
+        .l2 = work->step->approval.job->l2,
         .parallel = pool_parallel(trainer->pool),
     };
 }
@@ -161,7 +160,7 @@ static struct error *work_watch(struct work *work, double fraction)
 static struct error *work_sgd(struct work *work, const struct softmax_problem *problem,
                               double *ret_parameters, struct training_result *ret_result)
 {
-    const struct job *job = work->approval.job;
+    const struct job *job = work->step->approval.job;
     struct training_progress progress = {work_keep_going, work};
     if (job->batch_size > SGD_MAX_BATCH && work->trainer->train_rows > SGD_MAX_BATCH)
         return error_new(ERROR_UNSUPPORTED,
@@ -182,7 +181,7 @@ static struct error *work_lbfgs(struct work *work, const struct softmax_problem 
                                 double *ret_parameters, struct training_result *ret_result)
 {
     struct training_progress progress = {work_keep_going, work};
-    struct lbfgs_solver_options options = {.local_iterations = work->approval.job->local_iterations};
+    struct lbfgs_solver_options options = {.local_iterations = work->step->approval.job->local_iterations};
     return lbfgs_solver_train(problem, &options, &progress, work->step->parameters, ret_parameters,
                               ret_result);
 }
@@ -190,7 +189,7 @@ static struct error *work_lbfgs(struct work *work, const struct softmax_problem 
 static struct error *work_optimise(struct work *work, const struct softmax_problem *problem,
                                    double *ret_parameters, struct training_result *ret_result)
 {
-    switch (work->approval.job->optimizer) {
+    switch (work->step->approval.job->optimizer) {
     case JOB_LBFGS:
         return work_lbfgs(work, problem, ret_parameters, ret_result);
     case JOB_SGD:
@@ -208,7 +207,7 @@ static struct release_context work_release_context(const struct work *work)
         .identity = work->trainer->identity,
         .policy = work->policy,
         .job_id = &work->step->job_id,
-        .job = work->approval.job,
+        .job = work->step->approval.job,
         .dataset = &work->trainer->dataset->info,
         .run_id = work->step->run_id,
         .round = work->step->round,
@@ -248,7 +247,7 @@ static struct error *work_train(struct work *work, struct trainer_answer *ret_an
 {
     struct error *err = NULL;
     struct softmax_problem problem = work_problem(work, false);
-    bool metrics = work->approval.job->metrics == JOB_METRICS_PER_SITE;
+    bool metrics = work->step->approval.job->metrics == JOB_METRICS_PER_SITE;
     double *parameters = calloc(work->step->count, sizeof(*parameters));
     uint64_t *counts = calloc(problem.classes * problem.classes, sizeof(*counts));
     struct release_update update = {.parameters = parameters, .count = work->step->count};
@@ -310,8 +309,6 @@ struct error *trainer_run(struct trainer *trainer, const struct step *step, cons
     struct work work = {.trainer = trainer, .step = step, .policy = policy, .watch = watch};
     struct trainer_answer answer = {NULL, 0, false};
     TRY(work_watch(&work, 0.0));
-    TRY(approval_find(trainer->store, trainer->identity, &step->job_id, &step->peer, trainer->clock() / 1000,
-                      &work.approval));
     TRY(step_repeat(trainer->store, step, &answer.body, &answer.bytes));
     answer.repeated = answer.body != NULL;
     if (!answer.repeated) {
@@ -323,6 +320,5 @@ struct error *trainer_run(struct trainer *trainer, const struct step *step, cons
     *ret_answer = answer;
 done:
     error_free(work.abandoned);
-    approval_clear(&work.approval);
     return err;
 }

@@ -1,6 +1,6 @@
 /* Computes one step: from the model that came in to the bytes that the airlock lets out.
  *
- *     approval_find -> step_repeat -> dataset (kept between rounds) -> split -> rows -> store_run_begin
+ *     step_repeat -> dataset (kept between rounds) -> split -> rows -> store_run_begin
  *       -> learning/ -> release_update | release_evaluation
  *
  * Owns its store, the threads of training and the dataset in memory; used by one thread, the executor's.
