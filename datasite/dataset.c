@@ -1,6 +1,22 @@
 #include "datasite/dataset.h"
 
+#include <sys/mman.h>
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "chunks are little-endian and copied as they are");
+
+/* Rows fill whole huge pages where they are many: a shard of 30000 digits is then written and read through 12
+ * entries of the page table instead of 6000. `bytes` is at least 1; NULL without memory. */
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+static void *rows_allocate(size_t bytes)
+{
+    if (bytes < HUGE_PAGE_BYTES)
+        return malloc(bytes);
+    size_t whole = (bytes + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    void *rows = aligned_alloc(HUGE_PAGE_BYTES, whole);
+    if (rows != NULL)
+        (void)madvise(rows, whole, MADV_HUGEPAGE); /* without it, ordinary pages do */
+    return rows;
+}
 
 static struct error *dataset_allocate(const struct dataset_info *info, struct dataset **ret_dataset)
 {
@@ -11,9 +27,9 @@ static struct error *dataset_allocate(const struct dataset_info *info, struct da
     dataset->info = *info;
     size_t values = info->rows * info->features;
     if (info->kind == DATASET_BYTES)
-        dataset->bytes = malloc(values);
+        dataset->bytes = rows_allocate(values);
     else
-        dataset->numbers = reallocarray(NULL, values, sizeof(float));
+        dataset->numbers = rows_allocate(values * sizeof(float));
     dataset->labels = reallocarray(NULL, info->rows, sizeof(uint16_t));
     dataset->split = reallocarray(NULL, info->rows, sizeof(uint64_t));
     if ((dataset->bytes == NULL && dataset->numbers == NULL) || dataset->labels == NULL ||
