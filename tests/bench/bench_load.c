@@ -2,9 +2,10 @@
  *
  *     bench_load [--smoke] DIR          DIR exists; load.db and load.bytes are made in it and removed
  *
- * 30000 rows × 784 bytes with their labels and split hashes. Both sides start without the bytes in the process: ours
- * opens the store and calls dataset_load; the reference opens the file, allocates as many bytes, and reads. Both find
- * the file in the page cache. They take turns; printed are the medians and the median of the ratios of neighbours:
+ * 30000 rows × 784 bytes with their labels and split hashes. Both sides start without the bytes in the
+ * process: ours opens the store and calls dataset_load; the reference opens the file, allocates as many
+ * bytes, and reads. Both find the file in the page cache. They take turns; printed are the medians and the
+ * median of the ratios of neighbours:
  *
  *     load <ours ms> <reference ms> <ratio> */
 #include "datasite/dataset.h"
@@ -120,7 +121,8 @@ int main(int argc, char **argv)
     size_t repeats = smoke ? 1 : REPEATS;
     struct paths paths;
     double ours[REPEATS], reference[REPEATS], ratio[REPEATS];
-    /* Freed shards go back to the system on both sides, so that each repeat pays for fresh pages like the first. */
+    /* Freed shards go back to the system on both sides, so that each repeat pays for fresh pages like the
+     * first. */
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
     name_paths(argv[argc - 1], &paths);
     remove_files(&paths);

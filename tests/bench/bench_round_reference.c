@@ -1,15 +1,17 @@
-/* What an empty round costs at least: the same bytes, signatures, verifications and commits, by blocking calls.
+/* What an empty round costs at least: the same bytes, signatures, verifications and commits, by blocking
+ * calls.
  *
  *     bench_round_reference [--rounds N] [--smoke] DIR      DIR exists; files are made in it and removed
  *
- * Two child processes stand for the datasites, this one for the orchestrator; a TLS 1.3 connection over loopback to
- * each, mutually authenticated, made before the clock starts. In a round of 7850 float64 parameters:
+ * Two child processes stand for the datasites, this one for the orchestrator; a TLS 1.3 connection over
+ * loopback to each, mutually authenticated, made before the clock starts. In a round of 7850 float64
+ * parameters:
  *
  *     to each site:      SHA-256 of the model's message, one Ed25519 signature, one write
  *     each site:         read, SHA-256, 1 verification of the message and APPROVALS of the owner's statement,
- *                        one commit (answer and event) with synchronous=FULL, SHA-256, one signature, one write
- *     from each site:    read, SHA-256, one verification
- *     then:              one commit (model and one row a site) with synchronous=FULL
+ *                        one commit (answer and event) with synchronous=FULL, SHA-256, one signature, one
+ * write from each site:    read, SHA-256, one verification then:              one commit (model and one row a
+ * site) with synchronous=FULL
  *
  * That is what the programs do in a round with `metrics: none`, less the training, the framing by ZeroMQ, the
  * encoding and all other checks. Prints the median round: round_reference <ms> */
@@ -115,15 +117,15 @@ static void verify_message(const struct side *side, unsigned times)
     uint8_t form[SIGNED_BYTES];
     signed_form(side, form);
     for (unsigned i = 0; i < times; i++)
-        stopwatch_must(
-            signature_verify(side->peer_key, form, sizeof(form), side->message + PARAMETER_BYTES));
+        stopwatch_must(signature_verify(side->peer_key, form, sizeof(form), side->message + PARAMETER_BYTES));
 }
 
 /* ---- commits ---- */
 
 static const struct migration reference_migration = {
     "CREATE TABLE body (round INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;"
-    "CREATE TABLE row (id INTEGER PRIMARY KEY AUTOINCREMENT, round INTEGER NOT NULL, detail TEXT NOT NULL) STRICT;"};
+    "CREATE TABLE row (id INTEGER PRIMARY KEY AUTOINCREMENT, round INTEGER NOT NULL, detail TEXT NOT NULL) "
+    "STRICT;"};
 static const struct database_kind reference_kind = {.what = "the measurement's database",
                                                     .application_id = 0x62656e63,
                                                     .migrations = &reference_migration,
@@ -245,7 +247,8 @@ static pid_t start_site(const char *directory, size_t number, const struct ident
         serve_site(&side, listener);
     }
     int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    must_be(descriptor >= 0 && connect(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0, "connect");
+    must_be(descriptor >= 0 && connect(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0,
+            "connect");
     (void)close(listener);
     no_delay(descriptor);
     ret_side->identity = orchestrator;

@@ -2,13 +2,15 @@
  *
  *     bench_start [--smoke] DATASITE SITE_HOME ORCHESTRATOR_KEYS FINGERPRINT PORT DIR
  *
- * DATASITE is the program, SITE_HOME a home whose owner trusts the identity in ORCHESTRATOR_KEYS, FINGERPRINT and PORT
- * the site's, DIR a private folder for sockets. The clock starts before fork() and stops when the answer to a query
- * about a job that nobody knows has arrived: exec, opening the home, TLS handshake, signatures and the look into
- * site.db included. This side has its session open before. Until the port is bound it tries connect() every 0.2 ms.
+ * DATASITE is the program, SITE_HOME a home whose owner trusts the identity in ORCHESTRATOR_KEYS, FINGERPRINT
+ * and PORT the site's, DIR a private folder for sockets. The clock starts before fork() and stops when the
+ * answer to a query about a job that nobody knows has arrived: exec, opening the home, TLS handshake,
+ * signatures and the look into site.db included. This side has its session open before. Until the port is
+ * bound it tries connect() every 0.2 ms.
  *
- * Memory is read from /proc/PID/status 1.5 s after the answer, with the connection up: VmRSS is all resident pages,
- * RssAnon those that are the daemon's own, not pages of files (programs and libraries) that others share.
+ * Memory is read from /proc/PID/status 1.5 s after the answer, with the connection up: VmRSS is all resident
+ * pages, RssAnon those that are the daemon's own, not pages of files (programs and libraries) that others
+ * share.
  *
  *     start <median ms>
  *     rss <MiB> <of which RssAnon> */
@@ -72,7 +74,8 @@ static void await_port(const struct plan *plan, pid_t child, double until)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     for (;;) {
         int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        bool there = descriptor >= 0 && connect(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0;
+        bool there =
+            descriptor >= 0 && connect(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0;
         if (descriptor >= 0)
             (void)close(descriptor);
         if (there)
@@ -96,7 +99,8 @@ static void ask(const struct plan *plan, struct session *session)
     stopwatch_must(wire_encode(&query.base, &body, &bytes));
     (void)snprintf(endpoint, sizeof(endpoint), "tcp://127.0.0.1:%u", plan->port);
     stopwatch_must(session_dial(session, &plan->site, endpoint));
-    stopwatch_must(session_request(session, &plan->site, FDS__MESSAGE_TYPE__MESSAGE_QUERY, body, bytes, &number));
+    stopwatch_must(
+        session_request(session, &plan->site, FDS__MESSAGE_TYPE__MESSAGE_QUERY, body, bytes, &number));
     free(body);
 }
 

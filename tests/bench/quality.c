@@ -1,14 +1,15 @@
-/* How good the models of two sites become on MNIST, by the functions that the programs themselves train, average and
- * evaluate with (learning/, orchestrator/strategy_fedavg).
+/* How good the models of two sites become on MNIST, by the functions that the programs themselves train,
+ * average and evaluate with (learning/, orchestrator/strategy_fedavg).
  *
  *     quality [--smoke] [--seeds N] [--no-tuning] DIR     DIR holds the four uncompressed IDX files of MNIST
  *
- * For each seed the 60000 training rows are shuffled, divided between two sites (partition_rows: IID halves, or each
- * half of the classes), and one in five rows of a site is held out, as `test_fraction: 0.2` does. Training: softmax
- * regression from zeros, five rounds of federated averaging weighted by examples. The accuracy is that of the global
- * model on the 10000 test images, which nothing here is chosen by. Beside it: the optimum on the training rows of both
- * sites together, found by L-BFGS in the same run. The `tuned` figure for label skew is of the setting that did best
- * on the held-out rows of both sites, as a mean over the seeds.
+ * For each seed the 60000 training rows are shuffled, divided between two sites (partition_rows: IID halves,
+ * or each half of the classes), and one in five rows of a site is held out, as `test_fraction: 0.2` does.
+ * Training: softmax regression from zeros, five rounds of federated averaging weighted by examples. The
+ * accuracy is that of the global model on the 10000 test images, which nothing here is chosen by. Beside it:
+ * the optimum on the training rows of both sites together, found by L-BFGS in the same run. The `tuned`
+ * figure for label skew is of the setting that did best on the held-out rows of both sites, as a mean over
+ * the seeds.
  *
  * One line a figure, for tests/bench/run:   <name> <mean> <lowest> <highest>   and   note <name> <text> */
 #include "learning/lbfgs_solver.h"
@@ -80,7 +81,8 @@ static void *must_have(void *memory)
     return memory;
 }
 
-static struct rows read_rows(const char *folder, const char *images_name, const char *labels_name, size_t at_most)
+static struct rows read_rows(const char *folder, const char *images_name, const char *labels_name,
+                             size_t at_most)
 {
     struct idx images;
     struct idx labels;
@@ -115,7 +117,8 @@ static void take(struct selection *selection, uint32_t row)
     selection->rows[selection->count++] = row;
 }
 
-/* Shuffled positions are divided, and every fifth position of a part is held out: both random, since the order is. */
+/* Shuffled positions are divided, and every fifth position of a part is held out: both random, since the
+ * order is. */
 static struct division divide(const struct rows *rows, enum partition_kind kind, uint64_t seed)
 {
     struct random random = random_stream(seed, RANDOM_PARTITION, 0, 0);
@@ -123,7 +126,8 @@ static struct division divide(const struct rows *rows, enum partition_kind kind,
     uint32_t *order = must_have(calloc(rows->count, sizeof(*order)));
     uint32_t *part = must_have(calloc(rows->count, sizeof(*part)));
     uint16_t *labels = must_have(calloc(rows->count, sizeof(*labels)));
-    struct division division = {.all_train = new_selection(rows->count), .all_held_out = new_selection(rows->count)};
+    struct division division = {.all_train = new_selection(rows->count),
+                                .all_held_out = new_selection(rows->count)};
     for (size_t i = 0; i < rows->count; i++)
         order[i] = (uint32_t)i;
     random_shuffle(&random, order, rows->count);
@@ -159,7 +163,8 @@ static void free_division(struct division *division)
 
 /* ---- training and evaluation ---- */
 
-static struct softmax_problem problem_of(const struct rows *rows, const struct selection *selection, double l2)
+static struct softmax_problem problem_of(const struct rows *rows, const struct selection *selection,
+                                         double l2)
 {
     struct softmax_problem problem = {
         .rows = matrix_of_bytes(rows->pixels, rows->count, FEATURES),
@@ -180,8 +185,9 @@ static double accuracy_of(const struct rows *rows, const struct selection *selec
     return metrics_accuracy(confusion, CLASSES);
 }
 
-static void train_at_site(const struct rows *rows, const struct selection *selection, const struct setting *setting,
-                          uint32_t round, const double *model, double *ret_model)
+static void train_at_site(const struct rows *rows, const struct selection *selection,
+                          const struct setting *setting, uint32_t round, const double *model,
+                          double *ret_model)
 {
     struct softmax_problem problem = problem_of(rows, selection, setting->l2);
     struct training_result result;
@@ -196,8 +202,9 @@ static void train_at_site(const struct rows *rows, const struct selection *selec
 }
 
 /* Five rounds; the accuracy is on `judge`'s rows (all of them, or those of a selection). */
-static struct outcome federate(const struct rows *rows, const struct division *division, const struct setting *setting,
-                               const struct rows *judge, const struct selection *judged)
+static struct outcome federate(const struct rows *rows, const struct division *division,
+                               const struct setting *setting, const struct rows *judge,
+                               const struct selection *judged)
 {
     struct outcome outcome;
     double *model = must_have(calloc(PARAMETERS, sizeof(*model)));
@@ -207,7 +214,8 @@ static struct outcome federate(const struct rows *rows, const struct division *d
         for (size_t site = 0; site < SITES; site++) {
             double *own = trained + site * PARAMETERS;
             train_at_site(rows, &division->train[site], setting, round + 1, model, own);
-            updates[site] = (struct fedavg_update){.parameters = own, .examples = division->train[site].count};
+            updates[site] =
+                (struct fedavg_update){.parameters = own, .examples = division->train[site].count};
         }
         stopwatch_must(fedavg_aggregate(updates, SITES, PARAMETERS, JOB_WEIGHT_EXAMPLES, model));
         outcome.accuracy[round] = accuracy_of(judge, judged, model);
@@ -236,9 +244,11 @@ static double optimum(const struct rows *rows, const struct selection *train, co
 static void describe(const struct setting *setting, char *ret_text, size_t bytes)
 {
     if (setting->sgd.batch_size == 0)
-        (void)snprintf(ret_text, bytes, "lbfgs, local_iterations %u, l2 %g", setting->local_iterations, setting->l2);
+        (void)snprintf(ret_text, bytes, "lbfgs, local_iterations %u, l2 %g", setting->local_iterations,
+                       setting->l2);
     else
-        (void)snprintf(ret_text, bytes, "sgd, batch_size %u, learning_rate %g, momentum %g, local_epochs %u, l2 %g",
+        (void)snprintf(ret_text, bytes,
+                       "sgd, batch_size %u, learning_rate %g, momentum %g, local_epochs %u, l2 %g",
                        setting->sgd.batch_size, setting->sgd.learning_rate, setting->sgd.momentum,
                        setting->sgd.local_epochs, setting->l2);
 }
@@ -258,7 +268,8 @@ static void try_setting(struct tuning *tuning, const struct setting *setting)
     double sum = 0.0;
     for (size_t i = 0; i < tuning->count; i++) {
         const struct division *division = &tuning->divisions[i];
-        sum += federate(tuning->rows, division, setting, tuning->rows, &division->all_held_out).accuracy[ROUNDS - 1];
+        sum += federate(tuning->rows, division, setting, tuning->rows, &division->all_held_out)
+                   .accuracy[ROUNDS - 1];
     }
     double accuracy = sum / (double)tuning->count;
     describe(setting, text, sizeof(text));
@@ -269,14 +280,14 @@ static void try_setting(struct tuning *tuning, const struct setting *setting)
     }
 }
 
-/* Settings of a job file that may help within five rounds: few steps keep the two models near each other, a strong
- * penalty keeps both near zero, and SGD does a little of each. */
+/* Settings of a job file that may help within five rounds: few steps keep the two models near each other, a
+ * strong penalty keeps both near zero, and SGD does a little of each. */
 static void tune(struct tuning *tuning)
 {
     static const uint32_t iterations[] = {2, 3, 4, 5, 6, 8, 10, 20};
     static const double penalties[] = {1e-4, 1e-2};
-    static const double rates[] = {0.003, 0.01, 0.03, 0.1, 0.3};
-    static const uint32_t batches[] = {16, 64, 256};
+    static const double rates[] = {0.01, 0.03, 0.1, 0.3};
+    static const uint32_t batches[] = {4, 16, 64, 256};
     for (size_t i = 0; i < sizeof(iterations) / sizeof(*iterations); i++)
         for (size_t p = 0; p < sizeof(penalties) / sizeof(*penalties); p++) {
             struct setting setting = {.local_iterations = iterations[i], .l2 = penalties[p]};
@@ -285,7 +296,8 @@ static void tune(struct tuning *tuning)
     for (size_t r = 0; r < sizeof(rates) / sizeof(*rates); r++)
         for (size_t b = 0; b < sizeof(batches) / sizeof(*batches); b++) {
             struct setting setting = {
-                .l2 = L2, .sgd = {.learning_rate = rates[r], .batch_size = batches[b], .local_epochs = 1, .seed = 1}};
+                .l2 = L2,
+                .sgd = {.learning_rate = rates[r], .batch_size = batches[b], .local_epochs = 1, .seed = 1}};
             try_setting(tuning, &setting);
         }
 }
@@ -334,8 +346,8 @@ static void skewed(const char *name, const struct rows *rows, const struct rows 
     print_figure(name, last, seeds);
 }
 
-static void label_skew(const struct rows *rows, const struct rows *test, size_t seeds, uint32_t local_iterations,
-                       bool tuned)
+static void label_skew(const struct rows *rows, const struct rows *test, size_t seeds,
+                       uint32_t local_iterations, bool tuned)
 {
     const struct setting plain = {.local_iterations = local_iterations, .l2 = L2};
     struct division divisions[MAX_SEEDS];

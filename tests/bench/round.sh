@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Rounds without training, by the real programs, beside bench_round_reference; both below TMPDIR. Called by tests/bench/run,
-# which pins it to one core: everything started here inherits that.
-#   round.sh REPEATS ROUNDS        prints: round <ours ms> <reference ms> <ratio>, medians over the repeats
+# Two sites for round.py, which runs rounds without training by the real programs beside bench_round_reference; all of it
+# below TMPDIR. Called by tests/bench/run, which pins it to one core: everything started here inherits that.
+#   round.sh REPEATS ROUNDS
 # Environment: DATASITE_BIN, DATASITE_SOURCE_DIR.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
+here=$DATASITE_SOURCE_DIR/tests/bench
 repeats=$1 rounds=$2
 
-# Two sites of 130 rows: more than the 100 training rows below which nothing is released, and next to no training.
+# 130 rows: more than the 100 training rows below which nothing is released.
 port=$(free_ports 2)
+daemons=()
 "$orchestrator" --home "$work/orchestrator" init --name researcher >/dev/null
 line=$("$orchestrator" --home "$work/orchestrator" invite)
 for i in 1 2; do
@@ -19,33 +21,12 @@ for i in 1 2; do
   "$datasite" --home "$work/site-$i" invite | "$orchestrator" --home "$work/orchestrator" sites add - >/dev/null
   approve_all_policy $i "$rounds"
   serve $i
+  daemons+=("$served")
 done
 
-# run_rounds: milliseconds a round, from the approval to the end of the run, loading of rows and EndRun included.
-training='{optimizer: lbfgs, local_iterations: 1}'
-run_rounds() {
-  write_job "$work/job.yaml" 2 "$rounds" 'evaluation: {test_fraction: 0.01, metrics: none}'
-  sed -i "s/^job: test/job: round-$1/" "$work/job.yaml"
-  "$orchestrator" --home "$work/orchestrator" run "$work/job.yaml" --out "$work/run-$1" >"$work/run-$1.log" 2>&1 ||
-    fail "the run did not end well: $(tail -n 3 "$work/run-$1.log")"
-  /usr/bin/python3 - "$work/run-$1/run.db" <<'PY'
-import sqlite3, sys
-approved, ended, rounds = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True).execute(
-    "SELECT approved_at, ended_at, (SELECT count(*) FROM round WHERE model IS NOT NULL) FROM run").fetchone()
-print((ended - approved) / rounds)
-PY
-}
-
-mkdir "$work/reference"
-: >"$work/figures"
-for ((repeat = 1; repeat <= repeats; repeat++)); do
-  ours=$(run_rounds "$repeat")
-  reference=$("$DATASITE_BIN/bench_round_reference" --rounds "$rounds" "$work/reference" | cut -d ' ' -f 2)
-  printf '%s %s\n' "$ours" "$reference" >>"$work/figures"
-done
-/usr/bin/python3 - "$work/figures" <<'PY'
-import statistics, sys
-pairs = [tuple(map(float, line.split())) for line in open(sys.argv[1])]
-print("round %.3f %.3f %.3f" % (statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs),
-                                statistics.median(a / b for a, b in pairs)))
-PY
+# The job with ROUNDS rounds, and one with a single round: one step of SGD over all rows is the least training there is.
+# shellcheck disable=SC2034 # read by write_job
+training='{optimizer: sgd, batch_size: 1000, learning_rate: 0.01, momentum: 0, local_epochs: 1}'
+write_job "$work/job.yaml" 2 "$rounds" 'evaluation: {test_fraction: 0.01, metrics: none}'
+write_job "$work/single.yaml" 2 1 'evaluation: {test_fraction: 0.01, metrics: none}'
+/usr/bin/python3 "$here/round.py" --repeats "$repeats" --rounds "$rounds" --daemons "${daemons[@]}" -- "$work"

@@ -20,7 +20,7 @@ def number(text):
 
 
 def with_unit(text, unit):
-    if text == "-":
+    if text == "-" or not unit:
         return text
     try:
         text = f"{float(text):.3g}" if abs(float(text)) < 10 else f"{float(text):.2f}"
@@ -40,6 +40,8 @@ def main():
     for row in rows:
         lines.append((row["what"], with_unit(row["ours"], row["unit"]), with_unit(row["reference"], row["unit"]),
                       row["ratio"], row["reach"]))
+    if options.size == "smoke":
+        print("Sizes of the smoke test: the figures say nothing beside what these rows promise.")
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEADS))]
     for line in lines:
         print(" | ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
