@@ -143,7 +143,7 @@ static struct error *site_ready(struct engine *engine, struct engine_site *site,
     site->phase = PHASE_READY;
     site->reason[0] = '\0';
     engine_tell(engine, ENGINE_SITE_READY, site, "");
-    if (status->rounds_left < engine->job->rounds && !engine->in_rounds) {
+    if (status->state == FDS__JOB_STATE__JOB_APPROVED && status->rounds_left < engine->job->rounds) {
         (void)snprintf(sentence, sizeof sentence, "Its owner allows %u of the job's %u rounds.",
                        status->rounds_left, engine->job->rounds);
         engine_tell(engine, ENGINE_WARNING, site, sentence);
@@ -183,8 +183,15 @@ static struct error *job_state(struct engine *engine, struct engine_site *site, 
     case FDS__JOB_STATE__JOB_PENDING:
         site_pending(engine, site, status);
         break;
+    case FDS__JOB_STATE__JOB_RUNNING: /* another run than ours, which has not reached this site yet */
+        if (status->runs_left > 0)
+            err = site_ready(engine, site, status);
+        else
+            engine_site_out(engine, site,
+                            "An earlier run of this job was not ended there, and no further run is approved; "
+                            "submit the job under another name.");
+        break;
     case FDS__JOB_STATE__JOB_APPROVED:
-    case FDS__JOB_STATE__JOB_RUNNING:
         err = site_ready(engine, site, status);
         break;
     case FDS__JOB_STATE__JOB_UNKNOWN:

@@ -53,20 +53,23 @@ done:
     return err;
 }
 
-/* At the deadline: a site without a connection has dropped out, one with a connection is late. */
-static void settle_training(struct engine *engine)
+/* Why a site that was asked has not answered: without a connection it has dropped out, with one it is late.
+ */
+static void settle_training(struct engine *engine, bool in_time)
 {
     char reason[sizeof engine->sites->reason];
     for (size_t i = 0; i < engine->job->site_count; i++) {
         struct engine_site *site = &engine->sites[i];
         if (site->turn != TURN_TRAINING)
             continue;
-        if (site->up)
-            (void)snprintf(reason, sizeof reason, "It did not answer within the round's %u s.",
-                           engine->job->round_deadline_s);
-        else
+        if (!site->up)
             (void)snprintf(reason, sizeof reason, "%s",
                            site->reason[0] == '\0' ? "It is not connected." : site->reason);
+        else if (in_time)
+            (void)snprintf(reason, sizeof reason, "It was still training when the round was given up.");
+        else
+            (void)snprintf(reason, sizeof reason, "It did not answer within the round's %u s.",
+                           engine->job->round_deadline_s);
         engine_missed(engine, site, site->up ? SITE_LATE : SITE_DROPPED, reason);
     }
 }
@@ -83,7 +86,7 @@ static struct error *await_training(struct engine *engine)
             break;
         TRY(engine_step(engine, until));
     }
-    settle_training(engine);
+    settle_training(engine, clock_monotonic_ms() < until);
 done:
     return err;
 }

@@ -72,11 +72,11 @@ static void job_status(struct scripted_site *site, const struct session_event *e
         status.state = FDS__JOB_STATE__JOB_DENIED;
         status.sentence = denied;
     } else {
-        status.state = FDS__JOB_STATE__JOB_APPROVED;
+        status.state = script->cut_off ? FDS__JOB_STATE__JOB_RUNNING : FDS__JOB_STATE__JOB_APPROVED;
         status.features = script->features == 0 ? SCRIPTED_FEATURES : script->features;
         status.classes = SCRIPTED_CLASSES;
         status.rounds_left = SCRIPTED_ROUNDS;
-        status.runs_left = 1;
+        status.runs_left = script->cut_off ? 0 : 1;
     }
     answer(site, event, FDS__MESSAGE_TYPE__MESSAGE_JOB_STATUS, &status.base);
 }

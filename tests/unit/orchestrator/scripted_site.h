@@ -30,6 +30,7 @@ enum scripted_answer {
 struct script {
     int pending;       /* answers "pending" this many times before "approved" */
     bool deny;         /* "denied" instead */
+    bool cut_off;      /* "running", by a run that was cut off, with no further run approved */
     bool mute;         /* answers nothing at all */
     uint64_t features; /* 0: SCRIPTED_FEATURES */
     int busy;          /* refuses this many Train as busy before it answers */

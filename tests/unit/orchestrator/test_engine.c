@@ -134,6 +134,15 @@ static void test_engine_one_denies_above_quorum_goes_on_without_it(void **state)
     run_scene_expect_site(scene, 1, 1, "refused", "Denied by the owner");
 }
 
+static void test_engine_earlier_run_cut_off_refused_before_training(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.cut_off = true});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1});
+    run_scene_expect_failure(scene, "refused", "Site A: An earlier run of this job was not ended there");
+    assert_int_equal(scripted_site_stop(scene->sites[0])->trains, 0);
+}
+
 static void test_engine_owner_never_decides_deadline(void **state)
 {
     struct run_scene *scene = *state;
@@ -295,6 +304,20 @@ static void test_engine_below_quorum_stops_at_once_and_says_why(void **state)
     assert_true(run_scene_file_exists(orchestrator_run_directory(scene->run), "report.json"));
 }
 
+static void test_engine_below_quorum_waits_for_nobody(void **state)
+{
+    struct run_scene *scene = *state;
+    struct script slow = {.step = 1};
+    struct script bad = {.step = 1};
+    slow.rounds[1] = SCRIPTED_SILENCE;
+    bad.rounds[1] = SCRIPTED_REFUSAL;
+    run_scene_site(scene, &slow);
+    run_scene_site(scene, &bad);
+    run_scene_run(scene, &(struct scene_job){.rounds = 1, .deadline_s = 600});
+    run_scene_expect_failure(scene, "unavailable", "Round 1 stopped");
+    run_scene_expect_site(scene, 1, 0, "late", "still training when the round was given up");
+}
+
 static void test_engine_evaluation_missing_pooled_over_the_others(void **state)
 {
     struct run_scene *scene = *state;
@@ -338,6 +361,7 @@ int main(void)
         SCENE_TEST(test_engine_owner_takes_time_waiting_told_once),
         SCENE_TEST(test_engine_owner_denies_stopped_with_sentence_and_no_training),
         SCENE_TEST(test_engine_one_denies_above_quorum_goes_on_without_it),
+        SCENE_TEST(test_engine_earlier_run_cut_off_refused_before_training),
         SCENE_TEST(test_engine_owner_never_decides_deadline),
         SCENE_TEST(test_engine_site_unreachable_unavailable),
         SCENE_TEST(test_engine_site_never_answers_submit_unavailable),
@@ -355,6 +379,7 @@ int main(void)
         SCENE_TEST(test_engine_site_silent_late_and_rejoins),
         SCENE_TEST(test_engine_connection_lost_dropped_and_goes_on),
         SCENE_TEST(test_engine_below_quorum_stops_at_once_and_says_why),
+        SCENE_TEST(test_engine_below_quorum_waits_for_nobody),
         SCENE_TEST(test_engine_evaluation_missing_pooled_over_the_others),
         SCENE_TEST(test_engine_cancelled_in_round_sites_told_and_exit_130),
     };
