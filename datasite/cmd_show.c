@@ -76,10 +76,12 @@ static void show_who(const struct screen *screen)
     terminal_clean(record->requester_name, name, sizeof(name));
     site_id_format(&record->requester, fingerprint);
     clock_format(record->received_at, when);
-    (void)printf(SHOW_LABEL "%s (%s), on %s\n", "Asked by", name,
+    /* Labels give way where 80 columns would not hold the longest value. */
+    (void)printf(SHOW_LABEL "%s\n", "Asked by", name);
+    (void)printf("%-9s%s\n", "Key", fingerprint);
+    (void)printf(SHOW_LABEL "%s; on %s\n", "",
                  screen->listed ? "in your list of trusted peers" : "known through your consortium only",
                  when);
-    (void)printf("%-9s%s\n", "Key", fingerprint); /* as wide as 80 columns allow */
 }
 
 static void show_optimizer(const struct job *job, char *ret_text, size_t text_bytes)
@@ -106,11 +108,12 @@ static void show_what(const struct screen *screen)
     (void)printf(SHOW_LABEL "%s\n", "", optimizer);
     (void)printf(SHOW_LABEL "trains on %.0f %% of your rows, tests on the other %.0f %%\n", "",
                  100 * (1 - job->test_fraction), 100 * job->test_fraction);
+    (void)printf(SHOW_LABEL "%s\n", "Data", job->dataset);
     if (screen->has_dataset)
-        (void)printf(SHOW_LABEL "%s: %" PRIu64 " rows, %" PRIu64 " features, %" PRIu32 " classes\n", "Data",
-                     job->dataset, screen->dataset.rows, screen->dataset.features, screen->dataset.classes);
+        (void)printf(SHOW_LABEL "%" PRIu64 " rows, %" PRIu64 " features, %" PRIu32 " classes\n", "",
+                     screen->dataset.rows, screen->dataset.features, screen->dataset.classes);
     else
-        (void)printf(SHOW_LABEL "%s, which this site does not hold now\n", "Data", job->dataset);
+        (void)printf(SHOW_LABEL "this site does not hold it now\n", "");
 }
 
 static void show_leaves(const struct screen *screen)
@@ -160,13 +163,18 @@ static void show_state(const struct screen *screen)
 {
     const struct job_record *record = &screen->desk->record;
     const struct decision *decision = &screen->decision;
-    char when[CLOCK_TEXT_BYTES], until[CLOCK_TEXT_BYTES], by[2 * sizeof(decision->decided_by)];
+    char when[CLOCK_TEXT_BYTES], until[CLOCK_TEXT_BYTES];
+    char by[2 * sizeof(decision->decided_by)], reason[70]; /* what a line holds */
     (void)printf(SHOW_LABEL "%s%s%s", "State", terminal_style(stdout, show_state_style(record->state)),
                  job_state_word(record->state), terminal_style(stdout, STYLE_PLAIN));
     if (screen->has_decision) {
         clock_format(decision->decided_at, when);
         terminal_clean(decision->decided_by, by, sizeof(by));
-        (void)printf(", decided by %s on %s", by, when);
+        (void)printf("; decided on %s\n%-9s%s", when, "By", by);
+    }
+    if (screen->has_decision && decision->reason[0] != '\0') {
+        terminal_clean(decision->reason, reason, sizeof(reason));
+        (void)printf("\n" SHOW_LABEL "%s", "Reason", reason);
     }
     clock_format(record->expires, until);
     if (screen->has_decision && decision->kind == DECISION_APPROVE) {
