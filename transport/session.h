@@ -14,6 +14,9 @@
  *
  * Delivery is at least once: a request keeps its number until its answer arrives, is sent again after a lost
  * connection, and a receiver that has answered a number repeats the answer instead of showing the request again.
+ * Numbers that the program sees of others' requests are tickets of this process, so that a request of a peer's former
+ * life cannot be answered into its present one.
+ *
  * PING, HELLO, WELCOME and resending happen inside session_next; a program that does not call it for 45 s is dead to
  * its peers.
  *
@@ -48,13 +51,15 @@ struct session_options {
     const char *listen;              /* "tcp://ADDRESS:PORT" ("*" for every address), or NULL not to listen */
     struct session_trust trust;
     int wake_fd;                     /* readable = session_next returns SESSION_WAKE; -1 for none */
-    int64_t (*clock)(void);          /* Unix milliseconds; NULL: the system's clock (tests set their own) */
+    int64_t (*clock)(void);          /* Unix milliseconds; NULL: the system's clock (tests set their own). Also
+                                        judges certificates, so it is called in the tunnel's thread too */
 };
 
 enum session_event_kind {
     SESSION_NOTHING, /* the time ran out */
     SESSION_UP,      /* a peer is connected, verified and welcomed */
-    SESSION_DOWN,    /* a peer's connection ended; `sentence` says why. Dialled peers are dialled again */
+    SESSION_DOWN,    /* a peer's connection ended, or a dial did not get through (told once for each reason);
+                        `sentence` says why. Dialled peers are dialled again */
     SESSION_REFUSED, /* a connection was refused, by us or by them; `sentence` says what was found and expected.
                         `peer` is all zero when it never identified itself */
     SESSION_MESSAGE, /* a verified message from `peer` */
@@ -98,7 +103,8 @@ MUST_USE struct error *session_reload(struct session *session, const struct iden
 MUST_USE struct error *session_request(struct session *session, const struct site_id *peer, uint32_t type,
                                        const void *body, size_t body_bytes, uint64_t *ret_number);
 
-/* Answers request `number` of `peer`, once. */
+/* Answers request `number` of `peer`, once; a peer that is down gets it when it asks again. ERROR_NOT_FOUND when nobody
+ * waits for it any more: it was answered, or the peer started anew. */
 MUST_USE struct error *session_answer(struct session *session, const struct site_id *peer, uint64_t number,
                                       uint32_t type, const void *body, size_t body_bytes);
 

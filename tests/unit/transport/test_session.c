@@ -172,6 +172,55 @@ static void test_session_wake_fd_readable_shows_wake(void **state)
     (void)close(wake);
 }
 
+/* Readable all the time and never drained: messages still come through. */
+static void test_session_wake_fd_always_readable_does_not_starve_messages(void **state)
+{
+    struct scene *scene = *state;
+    struct node *a = &scene->nodes[0];
+    struct node *b = &scene->nodes[1];
+    struct session_event event = {0};
+    int64_t until = clock_monotonic_ms() + NODE_WAIT_MS;
+    int wake = eventfd(1, EFD_NONBLOCK);
+    node_open(scene, a,
+              &(struct node_plan){.listens = true, .listed = &b->id, .listed_count = 1, .wake_fd = wake});
+    node_open(scene, b, &(struct node_plan){0});
+    node_dial(b, a);
+    (void)node_ask(b, a, ASK, "through");
+    while (event.kind != SESSION_MESSAGE && clock_monotonic_ms() < until) {
+        session_event_clear(&event);
+        node_succeeds(session_next(a->session, 2, &event));
+        struct session_event other;
+        node_succeeds(session_next(b->session, 2, &other));
+        session_event_clear(&other);
+    }
+    assert_int_equal(event.kind, SESSION_MESSAGE);
+    session_event_clear(&event);
+    node_close(a);
+    (void)close(wake);
+}
+
+/* A peer that does not keep the rule of eight. */
+static void test_session_peer_with_too_many_requests_is_refused(void **state)
+{
+    struct scene *scene = *state;
+    struct node *a = &scene->nodes[0];
+    struct node *b = &scene->nodes[1];
+    scene_connect(scene);
+    struct session_peer *peer = session_peer_of(b->session, &a->id);
+    for (int i = 0; i <= LIMIT_OUTSTANDING; i++) {
+        peer->asked_count = 0;
+        (void)node_ask(b, a, ASK, "more");
+    }
+    struct session_event down = node_wait(scene, a, SESSION_DOWN);
+    node_expect_sentence(&down, "more than 8 requests");
+    for (int i = 0; i < LIMIT_OUTSTANDING; i++) {
+        struct session_event asked = node_wait(scene, a, SESSION_MESSAGE);
+        session_event_clear(&asked);
+    }
+    assert_int_equal(node_count(a, SESSION_MESSAGE), 0);
+    peer->asked_count = LIMIT_OUTSTANDING + 1;
+}
+
 static void test_session_port_taken_is_unavailable(void **state)
 {
     struct scene *scene = *state;
@@ -250,6 +299,8 @@ int main(void)
         SCENE_TEST(test_session_close_says_goodbye),
         SCENE_TEST(test_session_drop_ends_the_connection_and_does_not_dial_again),
         SCENE_TEST(test_session_wake_fd_readable_shows_wake),
+        SCENE_TEST(test_session_wake_fd_always_readable_does_not_starve_messages),
+        SCENE_TEST(test_session_peer_with_too_many_requests_is_refused),
         SCENE_TEST(test_session_port_taken_is_unavailable),
         SCENE_TEST(test_session_long_directory_still_opens),
         SCENE_TEST(test_session_dial_of_itself_is_refused),
