@@ -17,6 +17,9 @@
 #define LIMIT_COMMAND 256
 /* Bytes of announced frames in all connections together: a connection whose frame does not fit stays unread. */
 #define LIMIT_REASSEMBLY (512u * 1024u * 1024u)
+/* A message over the lobby's size has to bring this much in each LIMIT_DEAD_MS while it is read (6 KB a second), so
+ * that a peer cannot hold its part of LIMIT_REASSEMBLY with a byte now and then. */
+#define LIMIT_SLOWEST_BYTES (256u * 1024u)
 /* A signed PING keeps a quiet connection alive; a peer silent for three of them is dead. */
 #define LIMIT_PING_MS 15000
 #define LIMIT_DEAD_MS 45000

@@ -229,7 +229,7 @@ void tunnel_link_poll(struct tunnel_link *link, struct pollfd *polls, size_t *co
 {
     short net = tunnel_link_net_events(link);
     if (link->state == LINK_RELAY && (net & POLLIN) == 0)
-        link->heard = now;
+        tunnel_relay_unwilling(link, now);
     link->net_poll = tunnel_link_poll_one(polls, count, link->net, net);
     link->local_poll = tunnel_link_poll_one(polls, count, link->local, tunnel_link_local_events(link));
 }
@@ -237,7 +237,8 @@ void tunnel_link_poll(struct tunnel_link *link, struct pollfd *polls, size_t *co
 int64_t tunnel_link_due(const struct tunnel_link *link)
 {
     if (link->state == LINK_RELAY && link->walker.messages > 0)
-        return link->heard + link->tunnel->times.dead;
+        return (link->reserved > 0 && link->window_since < link->heard ? link->window_since : link->heard) +
+               link->tunnel->times.dead;
     return link->deadline;
 }
 
@@ -341,6 +342,19 @@ static struct error *tunnel_link_late(const struct tunnel_link *link)
     return error_new(ERROR_DEADLINE, "%s did not finish the TLS handshake in %lld s.", where, seconds);
 }
 
+/* A window of a large message is over. */
+static void tunnel_link_judge_speed(struct tunnel_link *link, int64_t now)
+{
+    if (link->window_bytes < LIMIT_SLOWEST_BYTES)
+        tunnel_link_end(link, true,
+                        error_new(ERROR_DEADLINE,
+                                  "%s sends a large message too slowly: %llu bytes in %lld s.", link->address,
+                                  (unsigned long long)link->window_bytes,
+                                  (long long)link->tunnel->times.dead / 1000));
+    link->window_since = now;
+    link->window_bytes = 0;
+}
+
 void tunnel_link_tick(struct tunnel_link *link, int64_t now)
 {
     if (link->state == LINK_ENDED || tunnel_link_due(link) > now)
@@ -349,6 +363,9 @@ void tunnel_link_tick(struct tunnel_link *link, int64_t now)
         link->state = LINK_ENDED;
     else if (link->state == LINK_FLUSHING)
         tunnel_link_end(link, link->refused, NULL);
+    else if (link->state == LINK_RELAY && link->walker.messages > 0 &&
+             link->heard + link->tunnel->times.dead > now)
+        tunnel_link_judge_speed(link, now);
     else if (link->state == LINK_RELAY && link->walker.messages > 0)
         tunnel_link_end(link, false,
                         error_new(ERROR_DEADLINE, "Nothing was heard from %s for %lld s.", link->address,

@@ -123,6 +123,8 @@ struct tunnel_link {
     int64_t heard;    /* when the last byte came, or when it was last unwilling to read */
     int64_t relay_since;
     size_t drained;
+    int64_t window_since; /* of a frame that holds budget: what came in this window of `dead` ms */
+    uint64_t window_bytes;
     size_t net_poll; /* places in the poll set of this turn, SIZE_MAX if none */
     size_t local_poll;
 };
@@ -149,6 +151,7 @@ void tunnel_link_end(struct tunnel_link *link, bool refused, struct error *failu
 /* ---- tunnel_relay.c: the bytes of one connection ---- */
 
 void tunnel_relay_in(struct tunnel_link *link, int64_t now);
+void tunnel_relay_unwilling(struct tunnel_link *link, int64_t now); /* its silence does not count */
 void tunnel_relay_out(struct tunnel_link *link, int64_t now);
 void tunnel_relay_release(struct tunnel_link *link); /* gives back budget and buffers */
 

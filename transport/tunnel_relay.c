@@ -54,6 +54,12 @@ void tunnel_relay_release(struct tunnel_link *link)
         tunnel_relay_return(link, &link->out);
 }
 
+void tunnel_relay_unwilling(struct tunnel_link *link, int64_t now)
+{
+    link->heard = link->window_since = now;
+    link->window_bytes = 0;
+}
+
 /* Whether the announced frame may come now. */
 static bool tunnel_relay_reserve(struct tunnel_link *link)
 {
@@ -63,6 +69,8 @@ static bool tunnel_relay_reserve(struct tunnel_link *link)
             return false;
         link->tunnel->budget_used += bytes;
         link->reserved = bytes;
+        link->window_since = link->heard;
+        link->window_bytes = 0;
     }
     return true;
 }
@@ -108,6 +116,7 @@ static enum tunnel_relay_stop tunnel_relay_read(struct tunnel_link *link, int64_
             tunnel_tls_read(link, in->bytes + in->end, TUNNEL_BUFFER_BYTES - in->end, &got);
         if (result == TUNNEL_TLS_DONE) {
             in->end += got;
+            link->window_bytes += got;
             link->heard = now;
             link->heard_any = true;
             continue;
@@ -132,7 +141,7 @@ static bool tunnel_relay_write_local(struct tunnel_link *link, int64_t now)
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            link->heard = now;
+            tunnel_relay_unwilling(link, now);
             return false;
         }
         if (wrote < 0) {
@@ -175,7 +184,7 @@ void tunnel_relay_in(struct tunnel_link *link, int64_t now)
             return;
         tunnel_relay_tidy(link);
         if (link->starved)
-            link->heard = now; /* not willing to read: the peer's silence does not count */
+            tunnel_relay_unwilling(link, now);
         if (!written || stop != RELAY_FULL)
             return;
     }

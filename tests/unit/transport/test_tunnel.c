@@ -207,6 +207,33 @@ static void test_tunnel_message_beyond_the_budget_waits_for_room(void **state)
     tunnel_close(a[0].tunnel);
 }
 
+/* A byte now and then keeps a connection, but not a part of the budget. */
+static void test_tunnel_large_message_that_drips_ends_the_connection(void **state)
+{
+    struct scene *scene = *state;
+    struct side a;
+    struct side b;
+    struct tunnel_event event = {0};
+    bool any = false;
+    int64_t until = clock_monotonic_ms() + NODE_WAIT_MS;
+    scene->times.dead = 1000;
+    sides_connect(scene, &a, &b);
+    assert_int_equal(send(b.local, opening, OPENING_BYTES, 0), OPENING_BYTES);
+    expect_bytes(a.local, opening, OPENING_BYTES);
+    assert_int_equal(send(b.local, "\2\0\0\0\0\0\x10\0\0", 9, 0), 9);
+    while (!any && clock_monotonic_ms() < until) {
+        struct pollfd ready = {.fd = tunnel_event_fd(a.tunnel), .events = POLLIN};
+        (void)send(b.local, "x", 1, MSG_NOSIGNAL);
+        (void)poll(&ready, 1, 50);
+        node_succeeds(tunnel_next(a.tunnel, &any, &event));
+    }
+    assert_true(any);
+    assert_int_equal(event.kind, TUNNEL_DOWN);
+    assert_non_null(strstr(event.sentence, "too slowly"));
+    side_close(&b);
+    side_close(&a);
+}
+
 /* ---- strangers ---- */
 
 static int stranger(const struct side *side)
@@ -352,6 +379,7 @@ int main(void)
         SCENE_TEST(test_tunnel_local_end_closed_ends_the_connection_after_sending_all),
         SCENE_TEST(test_tunnel_hang_up_sends_what_was_given_and_tells_the_sentence),
         SCENE_TEST(test_tunnel_message_beyond_the_budget_waits_for_room),
+        SCENE_TEST(test_tunnel_large_message_that_drips_ends_the_connection),
         SCENE_TEST(test_tunnel_plain_http_is_refused_by_name),
         SCENE_TEST(test_tunnel_silent_strangers_are_closed_and_not_news),
         SCENE_TEST(test_tunnel_crowd_of_silent_strangers_does_not_keep_a_peer_out),
