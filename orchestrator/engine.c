@@ -151,7 +151,7 @@ static struct error *shape_known(struct engine *engine)
     if (engine->plan->global_test != NULL)
         TRY(evaluate_check(engine->plan->global_test, record->features, record->classes));
     TRY(initial_model_make(engine->plan->initial, record->features, record->classes, &engine->model));
-    engine->model_bytes = calloc(engine->count, sizeof(double));
+    engine->model_bytes = calloc(engine->count, 8);
     if (engine->model_bytes == NULL)
         FAIL(ERROR_MEMORY, "No memory for the global model.");
     record->approved_at = clock_now_ms();
