@@ -2,6 +2,7 @@
  * handed out. */
 #include "datasite/release.h"
 
+#include "datasite/store_internal.h"
 #include "datasite/store_release.h"
 #include "tests/unit/datasite/site.h"
 
@@ -314,6 +315,29 @@ static void test_release_evaluation_with_metrics_none_refused(void **state)
     evaluation_refused(&attempt, ERROR_REFUSED, "metrics: none");
 }
 
+/* The body cannot be stored: the event that was written before it in the same transaction goes with it. */
+static void test_release_that_cannot_be_stored_leaves_no_event(void **state)
+{
+    struct attempt attempt;
+    attempt_make(*state, &attempt);
+    must(database_run(attempt.site->store->database,
+                      "CREATE TRIGGER full BEFORE INSERT ON answer BEGIN SELECT "
+                      "RAISE(ABORT, 'no room'); END"));
+    update_refused(&attempt, ERROR_CONFLICT, "no room");
+}
+
+/* The same in mid-round: the requester hears of a problem of the site, without its details. */
+static void test_release_that_cannot_be_stored_is_told_in_general_words(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){0}, 0, 0);
+    must(database_run(site->store->database, "CREATE TRIGGER full BEFORE INSERT ON answer BEGIN SELECT "
+                                             "RAISE(ABORT, 'no room'); END"));
+    int64_t held = site_released(site);
+    site_expect_refusal(site_train(site, 1, 0), ERROR_CONFLICT, "problem of its own");
+    assert_int_equal(site_released(site), held);
+}
+
 /* The process dies after everything was written and before it was committed. */
 static void test_release_killed_before_the_commit_leaves_nothing(void **state)
 {
@@ -377,6 +401,8 @@ int main(void)
         TEST(test_release_approval_over_in_mid_training_refused),
         TEST(test_release_trained_on_another_dataset_refused),
         TEST(test_release_evaluation_with_metrics_none_refused),
+        TEST(test_release_that_cannot_be_stored_leaves_no_event),
+        TEST(test_release_that_cannot_be_stored_is_told_in_general_words),
         TEST(test_release_killed_before_the_commit_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
