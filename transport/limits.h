@@ -28,6 +28,8 @@
 #define LIMIT_KEEPALIVE_INTERVAL_S 5
 #define LIMIT_KEEPALIVE_COUNT 4
 #define LIMIT_TCP_USER_TIMEOUT_MS 45000
+/* session_close waits this long for peers to answer a goodbye by hanging up. */
+#define LIMIT_CLOSING_MS 500
 /* Dialling again: exponential with full jitter. */
 #define LIMIT_BACKOFF_MIN_MS 500
 #define LIMIT_BACKOFF_MAX_MS 30000

@@ -452,6 +452,8 @@ void session_event_clear(struct session_event *event)
 
 /* ---- closing ---- */
 
+#define CLOSING_LOOK_MS 5
+
 static bool session_any_live(const struct session *session)
 {
     for (size_t i = 0; i < session->peer_count; i++)
@@ -464,9 +466,11 @@ static bool session_any_live(const struct session *session)
  */
 static void session_say_goodbye(struct session *session)
 {
-    int64_t until = clock_monotonic_ms() + SESSION_CLOSING_MS;
+    int64_t until = clock_monotonic_ms() + session->times.closing;
     session->wake_fd = -1;
     for (size_t i = 0; i < session->peer_count; i++) {
+        if (session->peers[i]->dialled)
+            error_free(tunnel_drop(session->tunnel, &session->peers[i]->id)); /* or it would dial again */
         session->peers[i]->dialled = false;
         if (session->peers[i]->state == PEER_UP || session->peers[i]->state == PEER_GREETING)
             session_wire_part(session, session->peers[i], NULL);
@@ -477,7 +481,8 @@ static void session_say_goodbye(struct session *session)
         int64_t left = until - clock_monotonic_ms();
         if (left <= 0)
             break;
-        err = session_next(session, (int)left, &event);
+        /* The end of a peer that was parted from is no event: look again soon. */
+        err = session_next(session, left < CLOSING_LOOK_MS ? (int)left : CLOSING_LOOK_MS, &event);
         if (err == NULL)
             session_event_clear(&event);
     }

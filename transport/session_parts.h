@@ -15,7 +15,6 @@
 /* Peers remembered, connected or not: beyond it the one that is down the longest is forgotten. */
 #define SESSION_PEERS_MOST (LIMIT_CONNECTIONS + 256)
 #define SESSION_PARTING_MS 1000
-#define SESSION_CLOSING_MS 500
 /* After a connection's end: how long libzmq may take to hand over what had come before it. */
 #define SESSION_ENDING_MS 20
 #define SESSION_PATH_BYTES 108 /* sun_path, with the NUL */

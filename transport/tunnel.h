@@ -38,7 +38,8 @@ struct tunnel_times {
     int64_t recheck;
     int64_t backoff_min;
     int64_t backoff_max;
-    int64_t ping; /* the session's, kept here so that there is one set of times */
+    int64_t ping;    /* the session's, kept here so that there is one set of times */
+    int64_t closing; /* the session's: how long session_close waits for peers to hang up */
 };
 
 /* What limits.h says. */

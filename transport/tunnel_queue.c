@@ -10,7 +10,8 @@ struct tunnel_times tunnel_times_default(void)
                                  .recheck = LIMIT_RECHECK_MS,
                                  .backoff_min = LIMIT_BACKOFF_MIN_MS,
                                  .backoff_max = LIMIT_BACKOFF_MAX_MS,
-                                 .ping = LIMIT_PING_MS};
+                                 .ping = LIMIT_PING_MS,
+                                 .closing = LIMIT_CLOSING_MS};
 }
 
 void tunnel_sentence(const char *text, char ret_sentence[static TUNNEL_SENTENCE_BYTES])

@@ -35,6 +35,7 @@ int scene_begin(void **state)
     scene->times = tunnel_times_default();
     scene->times.backoff_min = 20;
     scene->times.backoff_max = 200;
+    scene->times.closing = 50; /* the nodes of a scene share a thread: the other one cannot answer */
     for (size_t i = 0; i < NODES_MOST; i++) {
         struct node *node = &scene->nodes[i];
         (void)snprintf(node->name, sizeof(node->name), "%s", names[i]);
