@@ -278,16 +278,19 @@ static struct error *take_update(struct engine *engine, struct engine_site *site
     double *parameters = NULL;
     TRY(check_answer(engine, update->job_id, update->run_id, update->round));
     TRY(wire_parameters_check(update->parameters.len, record->features, record->classes));
+    parameters = calloc(engine->count, sizeof *parameters);
+    if (parameters == NULL)
+        FAIL(ERROR_MEMORY, "No memory for an update.");
+    wire_parameters_read(update->parameters.data, engine->count, parameters);
+    /* One site's huge numbers must be that site's failure, not the average's and so everybody's. */
+    TRY(softmax_check_parameters(parameters, engine->count));
     if (engine->job->metrics == JOB_METRICS_PER_SITE && update->metrics != NULL) {
         TRY(take_confusion(engine, update->metrics->confusion, update->metrics->n_confusion,
                            &part->confusion));
         part->train_accuracy = update->metrics->train_accuracy;
     }
-    parameters = calloc(engine->count, sizeof *parameters);
-    if (parameters == NULL)
-        FAIL(ERROR_MEMORY, "No memory for an update.");
-    wire_parameters_read(update->parameters.data, engine->count, parameters);
     site->update = parameters;
+    parameters = NULL;
     site->turn = TURN_TRAINED;
     part->status = SITE_OK;
     part->has_examples = true;
@@ -295,6 +298,7 @@ static struct error *take_update(struct engine *engine, struct engine_site *site
     part->train_seconds = update->seconds;
     part->seconds = round_seconds(engine);
 done:
+    free(parameters);
     return err;
 }
 

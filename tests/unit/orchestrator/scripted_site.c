@@ -123,6 +123,8 @@ static void update(struct scripted_site *site, const struct session_event *event
         values[i] += site->script.step;
     if (how == SCRIPTED_NOT_FINITE)
         values[3] = NAN;
+    if (how == SCRIPTED_HUGE)
+        values[3] = 1e308;
     wire_parameters_write(values, SCRIPTED_PARAMETERS, bytes);
     message.job_id = train->job_id;
     message.run_id = train->run_id;
@@ -188,6 +190,7 @@ static void on_train(struct scripted_site *site, const struct session_event *eve
     case SCRIPTED_WELL:
     case SCRIPTED_WRONG_SHAPE:
     case SCRIPTED_NOT_FINITE:
+    case SCRIPTED_HUGE:
     case SCRIPTED_OTHER_JOB:
     case SCRIPTED_OTHER_RUN:
     case SCRIPTED_OTHER_ROUND:

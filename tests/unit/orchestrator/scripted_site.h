@@ -19,6 +19,7 @@ enum scripted_answer {
     SCRIPTED_DROP, /* closes its session for good */
     SCRIPTED_WRONG_SHAPE,
     SCRIPTED_NOT_FINITE,
+    SCRIPTED_HUGE, /* finite, and beyond what any model computes with */
     SCRIPTED_OTHER_JOB,
     SCRIPTED_OTHER_RUN,
     SCRIPTED_OTHER_ROUND,

@@ -229,6 +229,12 @@ static void test_engine_update_not_finite_failed_and_not_averaged(void **state)
     expect_rejoined(*state);
 }
 
+static void test_engine_update_of_huge_numbers_failed_and_not_averaged(void **state)
+{
+    spoil(*state, SCRIPTED_HUGE, 0, "failed", "single precision");
+    expect_rejoined(*state);
+}
+
 static void test_engine_update_of_other_job_failed_and_not_averaged(void **state)
 {
     spoil(*state, SCRIPTED_OTHER_JOB, 0, "failed", "another job");
@@ -369,6 +375,7 @@ int main(void)
         SCENE_TEST(test_engine_busy_site_asked_again),
         SCENE_TEST(test_engine_update_of_wrong_shape_failed_and_not_averaged),
         SCENE_TEST(test_engine_update_not_finite_failed_and_not_averaged),
+        SCENE_TEST(test_engine_update_of_huge_numbers_failed_and_not_averaged),
         SCENE_TEST(test_engine_update_of_other_job_failed_and_not_averaged),
         SCENE_TEST(test_engine_update_of_other_run_failed_and_not_averaged),
         SCENE_TEST(test_engine_update_of_other_round_failed_and_not_averaged),
