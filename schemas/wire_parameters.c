@@ -1,5 +1,7 @@
 #include "schemas/wire.h"
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "parameters are little-endian and copied as they are");
+
 struct error *wire_parameters_check(size_t count, uint64_t features, uint32_t classes)
 {
     if (features < 1 || features > WIRE_MAX_FEATURES || classes < 1 || classes > WIRE_MAX_CLASSES)
@@ -18,20 +20,10 @@ struct error *wire_parameters_check(size_t count, uint64_t features, uint32_t cl
 
 void wire_parameters_read(const uint8_t *bytes, size_t count, double *ret_values)
 {
-    for (size_t i = 0; i < count; i++) {
-        uint64_t bits = 0;
-        for (size_t k = 8; k > 0; k--)
-            bits = bits << 8 | bytes[8 * i + k - 1];
-        memcpy(&ret_values[i], &bits, sizeof(bits));
-    }
+    memcpy(ret_values, bytes, count * sizeof(*ret_values));
 }
 
 void wire_parameters_write(const double *values, size_t count, uint8_t *ret_bytes)
 {
-    for (size_t i = 0; i < count; i++) {
-        uint64_t bits;
-        memcpy(&bits, &values[i], sizeof(bits));
-        for (size_t k = 0; k < 8; k++)
-            ret_bytes[8 * i + k] = (uint8_t)(bits >> (8 * k));
-    }
+    memcpy(ret_bytes, values, count * sizeof(*values));
 }
