@@ -20,9 +20,9 @@
  * PING, HELLO, WELCOME and resending happen inside session_next; a program that does not call it for 45 s is dead to
  * its peers.
  *
- * Who may talk: peers whose fingerprint is in `trust` (limit 256 MiB a message), and peers with a certificate of a
- * trusted CA that is not revoked (the lobby: 64 KiB a message, event.lobby is true). All others are refused in the TLS
- * handshake, and both ends get a sentence.
+ * Who may talk: peers whose fingerprint `trust` lists (limit 256 MiB a message), its members while a trusted CA vouches
+ * for them (the same), and other peers with a certificate of a trusted CA that is not revoked (the lobby: 64 KiB a
+ * message, event.lobby is true). All others are refused in the TLS handshake, and both ends get a sentence.
  */
 #pragma once
 
@@ -36,12 +36,20 @@
 
 struct session;
 
-/* Whom to accept; copied by session_open and session_reload. Fingerprints: any number, any order. */
+/* Whom to accept; copied by session_open and session_reload. Fingerprints: any number, any order.
+ *
+ * `listed` (and dialled) peers are pinned: the owner named the key itself, so a self-signed certificate of that key is
+ * enough, now and later. A CA that revokes a certificate of a pinned key keeps out that certificate, not the key: one
+ * that the key signs itself is still admitted, until the owner takes the key off the list. `members` were authorised by
+ * an approval while a CA vouched for them: they are admitted only while a CA of ca_file vouches for the certificate
+ * they show and nothing revokes it, and then they are not in the lobby. A key that is in both is pinned. */
 struct session_trust {
     const struct site_id *listed;
     size_t listed_count;
     const char *ca_file;  /* PEM with one or more CA certificates, or NULL */
     const char *crl_file; /* PEM with the CAs' revocation lists, or NULL */
+    const struct site_id *members; /* NULL and 0: none */
+    size_t member_count;
 };
 
 struct session_options {

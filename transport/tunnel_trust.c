@@ -1,7 +1,8 @@
 /* Who is admitted. A certificate passes if it is now valid, for an Ed25519 key, and
  *     pinned: its fingerprint is the dialled one or is listed (and a self-signed one has signed itself), or
- *     issued: its chain ends at a CA of ca_file and, with crl_file, nothing in it is revoked.
- * A certificate that the revocation list names is refused even when it is pinned. */
+ *     issued: its chain ends at a CA of ca_file and, with crl_file, nothing in it is revoked. A member that
+ * is issued is not in the lobby; being a member alone admits nobody. A certificate that the revocation list
+ * names is refused even when it is pinned. */
 #include "crypto/certificate.h"
 #include "crypto/openssl_error.h"
 #include "schemas/clock.h"
@@ -21,6 +22,8 @@ struct tunnel_trust {
     char self[TRUST_SELF_BYTES];
     struct site_id *listed; /* sorted */
     size_t listed_count;
+    struct site_id *members; /* sorted */
+    size_t member_count;
     char *ca_file;
     char *crl_file;
     X509_STORE *store; /* NULL without ca_file */
@@ -68,24 +71,36 @@ done:
     return err;
 }
 
+/* A sorted copy; with a place more, so that none of them is not NULL. */
+static struct site_id *tunnel_trust_sorted(const struct site_id *ids, size_t count)
+{
+    struct site_id *copy = calloc(count + 1, sizeof(*copy));
+    if (copy == NULL)
+        return NULL;
+    if (count > 0)
+        memcpy(copy, ids, count * sizeof(*copy));
+    qsort(copy, count, sizeof(*copy), tunnel_trust_order);
+    return copy;
+}
+
 static struct error *tunnel_trust_copy(const struct session_trust *from, struct tunnel_trust *trust)
 {
     struct error *err = NULL;
     if (from->crl_file != NULL && from->ca_file == NULL)
         FAIL(ERROR_INVALID, "The revocation list %s needs the CA certificates that it belongs to.",
              from->crl_file);
-    trust->listed = calloc(from->listed_count + 1, sizeof(*trust->listed));
+    trust->listed = tunnel_trust_sorted(from->listed, from->listed_count);
+    trust->listed_count = from->listed_count;
+    trust->members = tunnel_trust_sorted(from->members, from->member_count);
+    trust->member_count = from->member_count;
     if (from->ca_file != NULL)
         trust->ca_file = strdup(from->ca_file);
     if (from->crl_file != NULL)
         trust->crl_file = strdup(from->crl_file);
-    if (trust->listed == NULL || (from->ca_file != NULL && trust->ca_file == NULL) ||
+    if (trust->listed == NULL || trust->members == NULL ||
+        (from->ca_file != NULL && trust->ca_file == NULL) ||
         (from->crl_file != NULL && trust->crl_file == NULL))
         FAIL(ERROR_MEMORY, "There is not enough memory for the trust list.");
-    if (from->listed_count > 0)
-        memcpy(trust->listed, from->listed, from->listed_count * sizeof(*trust->listed));
-    trust->listed_count = from->listed_count;
-    qsort(trust->listed, trust->listed_count, sizeof(*trust->listed), tunnel_trust_order);
 done:
     return err;
 }
@@ -120,6 +135,7 @@ void tunnel_trust_free(struct tunnel_trust *trust)
     SSL_CTX_free(trust->tls);
     X509_STORE_free(trust->store);
     free(trust->listed);
+    free(trust->members);
     free(trust->ca_file);
     free(trust->crl_file);
     free(trust);
@@ -159,6 +175,12 @@ void tunnel_trust_refresh(struct tunnel_trust *trust)
 static bool tunnel_trust_lists(const struct tunnel_trust *trust, const struct site_id *peer)
 {
     return bsearch(peer, trust->listed, trust->listed_count, sizeof(*trust->listed), tunnel_trust_order) !=
+           NULL;
+}
+
+static bool tunnel_trust_is_member(const struct tunnel_trust *trust, const struct site_id *peer)
+{
+    return bsearch(peer, trust->members, trust->member_count, sizeof(*trust->members), tunnel_trust_order) !=
            NULL;
 }
 
@@ -248,7 +270,8 @@ static bool tunnel_trust_self_issued(X509 *leaf)
 }
 
 /* Neither pinned nor issued: the sentence for it. */
-static struct error *tunnel_trust_refuse(const struct tunnel_trust *trust, const char *who, int chain_error)
+static struct error *tunnel_trust_refuse(const struct tunnel_trust *trust, const char *who, bool member,
+                                         int chain_error)
 {
     if (chain_error == X509_V_ERR_CERT_REVOKED)
         return error_new(ERROR_UNTRUSTED, "The certificate of %s was revoked by its CA (%s).", who,
@@ -260,6 +283,14 @@ static struct error *tunnel_trust_refuse(const struct tunnel_trust *trust, const
                          who, trust->crl_file,
                          chain_error == X509_V_ERR_CRL_HAS_EXPIRED ? "out of date"
                                                                    : "not of the CA that issued it");
+    if (member)
+        return error_new(
+            ERROR_UNTRUSTED,
+            "%s is admitted here as a member of a consortium, and no CA in %s vouches for the "
+            "certificate it shows (%s); it has to show one that the CA issued, or its fingerprint "
+            "has to be added to the trust list of %s.",
+            who, trust->ca_file != NULL ? trust->ca_file : "the configuration (it names none)",
+            X509_verify_cert_error_string(chain_error), trust->self);
     if (trust->store == NULL)
         return error_new(ERROR_UNTRUSTED,
                          "The certificate of %s is not in the trust list of %s; to admit it, that "
@@ -271,8 +302,8 @@ static struct error *tunnel_trust_refuse(const struct tunnel_trust *trust, const
                      who, trust->self, trust->ca_file, X509_verify_cert_error_string(chain_error));
 }
 
-/* Which code goes to OpenSSL, and so which alert to the other side: what it can act on, else "unknown CA" (a forged
- * signature of a CA's namesake would become "decrypt error", which says nothing). */
+/* Which code goes to OpenSSL, and so which alert to the other side: what it can act on, else "unknown CA" (a
+ * forged signature of a CA's namesake would become "decrypt error", which says nothing). */
 static int tunnel_trust_alert(int chain_error)
 {
     switch (chain_error) {
@@ -291,6 +322,7 @@ static struct error *tunnel_trust_admit(const struct tunnel_trust *trust, X509 *
                                         struct tunnel_verdict *verdict)
 {
     struct error *err = NULL;
+    bool member = tunnel_trust_is_member(trust, &verdict->peer);
     bool self_issued = tunnel_trust_self_issued(leaf);
     int issued = X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT;
     if (trust->store != NULL && !self_issued)
@@ -299,13 +331,13 @@ static struct error *tunnel_trust_admit(const struct tunnel_trust *trust, X509 *
         issued = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
     verdict->x509_error = tunnel_trust_alert(issued);
     if (issued == X509_V_ERR_CERT_REVOKED || (issued != X509_V_OK && !pinned))
-        return tunnel_trust_refuse(trust, who, issued);
+        return tunnel_trust_refuse(trust, who, member, issued);
     if (self_issued && X509_verify(leaf, X509_get0_pubkey(leaf)) != 1) {
         verdict->x509_error = X509_V_ERR_CERT_SIGNATURE_FAILURE;
         FAIL(ERROR_UNTRUSTED, "The self-signed certificate of %s is damaged: its signature does not hold.",
              who);
     }
-    verdict->lobby = !pinned;
+    verdict->lobby = !pinned && !member;
     verdict->x509_error = X509_V_OK;
 done:
     ERR_clear_error();

@@ -71,14 +71,14 @@ void node_open(struct scene *scene, struct node *node, const struct node_plan *p
 {
     char sockets[NODE_PATH_BYTES];
     (void)snprintf(sockets, sizeof(sockets), "%.200s/s", scene->folder);
-    const struct session_options options = {
-        .identity = node->identity,
-        .name = node->name,
-        .directory = sockets,
-        .listen = plan->listens ? "tcp://127.0.0.1:0" : NULL,
-        .trust = {plan->listed, plan->listed_count, plan->ca_file, plan->crl_file},
-        .wake_fd = plan->wake_fd > 0 ? plan->wake_fd : -1,
-        .clock = plan->clock};
+    const struct session_options options = {.identity = node->identity,
+                                            .name = node->name,
+                                            .directory = sockets,
+                                            .listen = plan->listens ? "tcp://127.0.0.1:0" : NULL,
+                                            .trust = {plan->listed, plan->listed_count, plan->ca_file,
+                                                      plan->crl_file, plan->members, plan->member_count},
+                                            .wake_fd = plan->wake_fd > 0 ? plan->wake_fd : -1,
+                                            .clock = plan->clock};
     node_succeeds(session_open_timed(&options, &scene->times, &node->session));
 }
 

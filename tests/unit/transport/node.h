@@ -36,6 +36,8 @@ struct node_plan {
     size_t listed_count;
     const char *ca_file;
     const char *crl_file;
+    const struct site_id *members;
+    size_t member_count;
     int64_t (*clock)(void);
     int wake_fd; /* 0: none */
 };

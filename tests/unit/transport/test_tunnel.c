@@ -24,7 +24,8 @@ struct side {
 static void side_open(struct scene *scene, struct node *node, const struct node_plan *plan, struct side *side)
 {
     struct tunnel_trust *trust = NULL;
-    const struct session_trust from = {plan->listed, plan->listed_count, plan->ca_file, plan->crl_file};
+    const struct session_trust from = {plan->listed,   plan->listed_count, plan->ca_file,
+                                       plan->crl_file, plan->members,      plan->member_count};
     const struct tunnel_options options = {
         .listen = plan->listens ? "tcp://127.0.0.1:0" : NULL, .clock = clock_now_ms, .times = scene->times};
     node_succeeds(tunnel_trust_new(node->identity, &from, &trust));

@@ -1,41 +1,9 @@
 /* Who is admitted and who is not, with a sentence on both sides. */
-#include "crypto/authority.h"
-#include "tests/unit/transport/node.h"
+#include "tests/unit/transport/consortium.h"
 
 #include <unistd.h>
 
 #define ASK 32
-
-struct consortium {
-    char folder[NODE_PATH_BYTES];
-    char ca_file[NODE_PATH_BYTES + 16];
-    char crl_file[NODE_PATH_BYTES + 16];
-    struct authority *authority;
-};
-
-static void consortium_begin(struct scene *scene, const char *folder, struct consortium *consortium)
-{
-    (void)snprintf(consortium->folder, sizeof(consortium->folder), "%.100s/%s", scene->folder, folder);
-    (void)snprintf(consortium->ca_file, sizeof(consortium->ca_file), "%.200s/ca.crt", consortium->folder);
-    (void)snprintf(consortium->crl_file, sizeof(consortium->crl_file), "%.200s/ca.crl", consortium->folder);
-    node_succeeds(authority_create(consortium->folder, "Consortium", &consortium->authority));
-}
-
-/* Gives the node a certificate of the consortium. */
-static void consortium_enrol(struct consortium *consortium, struct node *node)
-{
-    char *request = NULL;
-    char *chain = NULL;
-    struct site_id id;
-    node_succeeds(identity_request(node->identity, &request));
-    node_succeeds(authority_issue(consortium->authority, request, 30, &id, &chain));
-    node_succeeds(identity_install(node->keys, chain));
-    identity_free(node->identity);
-    node->identity = NULL;
-    node_succeeds(identity_load(node->keys, &node->identity));
-    free(request);
-    free(chain);
-}
 
 static int64_t clock_in_three_years(void)
 {
@@ -45,18 +13,6 @@ static int64_t clock_in_three_years(void)
 static int64_t clock_in_an_hour(void)
 {
     return clock_now_ms() + (int64_t)3600 * 1000;
-}
-
-static void expect_refusals(struct scene *scene, const char *at_listener, const char *at_dialler)
-{
-    struct session_event refused = node_wait(scene, &scene->nodes[1], SESSION_REFUSED);
-    node_expect_sentence(&refused, at_dialler);
-    refused = node_wait(scene, &scene->nodes[0], SESSION_REFUSED);
-    node_expect_sentence(&refused, at_listener);
-    assert_false(session_is_up(scene->nodes[0].session, &scene->nodes[1].id));
-    assert_false(session_is_up(scene->nodes[1].session, &scene->nodes[0].id));
-    assert_int_equal(node_count(&scene->nodes[0], SESSION_UP), 0);
-    assert_int_equal(node_count(&scene->nodes[1], SESSION_UP), 0);
 }
 
 static void test_tunnel_trust_unlisted_dialler_is_refused_on_both_sides(void **state)
@@ -117,19 +73,6 @@ static void test_tunnel_trust_clock_far_off_is_refused_on_both_sides(void **stat
     node_open(scene, b, &(struct node_plan){.clock = clock_in_an_hour});
     node_dial(b, a);
     expect_refusals(scene, "The clock of 'Beta' says", "The clock of 'Beta' says");
-}
-
-/* b has a certificate of the consortium, a trusts the consortium and lists nobody. */
-static void lobby_open(struct scene *scene, struct consortium *consortium)
-{
-    struct node *a = &scene->nodes[0];
-    struct node *b = &scene->nodes[1];
-    consortium_enrol(consortium, b);
-    node_open(scene, a,
-              &(struct node_plan){
-                  .listens = true, .ca_file = consortium->ca_file, .crl_file = consortium->crl_file});
-    node_open(scene, b, &(struct node_plan){0});
-    node_dial(b, a);
 }
 
 static void test_tunnel_trust_certificate_of_the_ca_comes_up_in_the_lobby(void **state)
