@@ -66,7 +66,9 @@ prepare_build() {
   local preset=$1 log
   shift
   log=$root/build/$preset.log
-  mkdir -p "$root/build"
+  if ! mkdir -p "$root/build" 2>/dev/null || ! [ -w "$root/build" ]; then
+    die "$root/build cannot be written; copy the repository to a folder of yours, or build as its owner."
+  fi
   if [ ! -f "$root/build/$preset/build.ninja" ]; then
     say "Configuring build/$preset"
     (cd "$root" && cmake --preset "$preset") >"$log" 2>&1 || {
@@ -94,5 +96,16 @@ prepare_programs() {
   export DATASITE_BIN
 }
 
+# need_partition VALUE: how rows are divided between sites.
+need_partition() {
+  [[ $1 =~ ^(iid|label-skew|dirichlet:[0-9]+(\.[0-9]+)?)$ ]] ||
+    usage_error "--partition takes iid, label-skew or dirichlet:ALPHA, not '$1'."
+  ! [[ $1 =~ ^dirichlet:0+(\.0+)?$ ]] || usage_error "--partition dirichlet:ALPHA wants an ALPHA above 0."
+}
+
 # Where fetched data is kept.
-cache_directory() { printf '%s/datasite' "${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}"; }
+cache_directory() {
+  [ -n "${XDG_CACHE_HOME:-}${HOME:-}" ] ||
+    die "neither HOME nor XDG_CACHE_HOME is set, so there is no place for fetched data; set one of them."
+  printf '%s/datasite' "${XDG_CACHE_HOME:-$HOME/.cache}"
+}
