@@ -81,22 +81,48 @@ static const struct verb *verbs_find(const struct program *program, int count, c
     return NULL;
 }
 
-/* The second words of a first word that is no verb by itself, for the sentence. */
+/* The second word of a verb of two whose first is `word`, or NULL. */
+static const char *verbs_second(const struct verb *verb, const char *word)
+{
+    size_t length = strlen(word);
+    return strncmp(verb->name, word, length) == 0 && verb->name[length] == ' ' ? verb->name + length + 1 : NULL;
+}
+
+/* The second words of a first word that is no verb by itself: "idx, csv"; "" if there are none. */
+static void verbs_second_words(const struct program *program, const char *word, size_t list_bytes, char *ret_list)
+{
+    ret_list[0] = '\0';
+    for (const struct verb *verb = program->verbs; verb->name != NULL; verb++) {
+        const char *second = verbs_second(verb, word);
+        size_t used = strlen(ret_list);
+        if (second != NULL)
+            (void)snprintf(ret_list + used, list_bytes - used, "%s%s", used == 0 ? "" : ", ", second);
+    }
+}
+
+static void verbs_family_help(const struct program *program, const char *word)
+{
+    (void)printf("Usage: %s %s WORD [OPTIONS]\n\n", program->name, word);
+    for (const struct verb *verb = program->verbs; verb->name != NULL; verb++) {
+        if (verbs_second(verb, word) != NULL)
+            (void)printf("  %-15s %s\n", verb->name, verb->summary);
+    }
+    (void)printf("\n`%s %s WORD --help` explains each, with an example.\n", program->name, word);
+}
+
+/* A first word that is no verb by itself: its help, or what is wrong. */
 static struct error *verbs_unknown(const struct program *program, int count, const char *const *words)
 {
-    char list[256] = "";
-    size_t length = strlen(words[0]);
-    for (const struct verb *verb = program->verbs; verb->name != NULL; verb++) {
-        if (strncmp(verb->name, words[0], length) == 0 && verb->name[length] == ' ') {
-            size_t used = strlen(list);
-            (void)snprintf(list + used, sizeof(list) - used, "%s%s", used == 0 ? "" : ", ",
-                           verb->name + length + 1);
-        }
+    char list[256];
+    verbs_second_words(program, words[0], sizeof(list), list);
+    if (list[0] == '\0')
+        return error_new(ERROR_USAGE, "There is no verb '%s'. `%s --help` lists the verbs.", words[0],
+                         program->name);
+    if (count > 1 && (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0)) {
+        verbs_family_help(program, words[0]);
+        return NULL;
     }
-    if (list[0] != '\0')
-        return error_new(ERROR_USAGE, "'%s' wants a second word: %s.", words[0], list);
-    (void)count;
-    return error_new(ERROR_USAGE, "There is no verb '%s'. `%s --help` lists the verbs.", words[0], program->name);
+    return error_new(ERROR_USAGE, "'%s' wants a second word: %s.", words[0], list);
 }
 
 static struct error *verbs_count(const struct option *option, const char *text)

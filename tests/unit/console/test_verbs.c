@@ -99,6 +99,9 @@ static void test_verbs_two_words_found_before_one(void **state)
     assert_int_equal(RUN("prog", "--home", "/h", "trust", "add", "a", "b"), 0);
     assert_string_equal(seen, "trust add|/h|2");
     assert_int_equal(RUN("prog", "--home", "/h", "trust"), 2);
+    assert_int_equal(RUN("prog", "--home", "/h", "trust", "fly"), 2);
+    assert_int_equal(RUN("prog", "trust", "--help"), 0);
+    assert_string_equal(seen, "");
 }
 
 static void test_verbs_home_from_environment_then_user(void **state)
