@@ -135,6 +135,7 @@ struct error *session_drop(struct session *session, const struct site_id *peer_i
     TRY(tunnel_drop(session->tunnel, peer_id));
     peer->dialled = false;
     session_peer_forget_all(peer);
+    session_peer_forget_served(session, peer);
     if (peer->state == PEER_GREETING || peer->state == PEER_UP)
         session_wire_part(session, peer, NULL);
 done:
@@ -217,10 +218,10 @@ bool session_is_up(const struct session *session, const struct site_id *peer_id)
 
 /* ---- what the tunnel tells ---- */
 
-static void session_peer_is_down(struct session_peer *peer)
+static void session_peer_is_down(struct session *session, struct session_peer *peer)
 {
     session_wire_detach(peer);
-    session_peer_reset(peer);
+    session_peer_reset(session, peer);
     peer->state = PEER_DOWN;
     peer->down_since = clock_monotonic_ms();
 }
@@ -240,12 +241,12 @@ static struct error *session_tunnel_ready(struct session *session, const struct 
     struct error *fault = session_peer_need(session, &from->peer, &peer);
     if (fault == NULL) {
         if (peer->state != PEER_DOWN)
-            session_peer_is_down(peer);
+            session_peer_is_down(session, peer);
         memcpy(peer->name, from->name, sizeof(peer->name));
         peer->lobby = from->lobby;
         peer->link = from->number;
         peer->link_dialled = from->dialled;
-        session_peer_reset(peer);
+        session_peer_reset(session, peer);
         peer->arrived[0] = peer->arrived[1] = session->clock();
         fault = session_wire_attach(session, peer, from->lobby);
     }
@@ -274,7 +275,7 @@ static void session_tunnel_down(struct session *session, const struct tunnel_eve
     bool told = peer->state == PEER_PARTING;
     if (peer->state == PEER_UP)
         kind = SESSION_DOWN;
-    session_peer_is_down(peer);
+    session_peer_is_down(session, peer);
     if (!told)
         session_tell_end(from, kind, ret_event);
 }
@@ -497,7 +498,7 @@ void session_close(struct session *session)
         session_say_goodbye(session);
     for (size_t i = 0; i < session->peer_count; i++) {
         session_wire_detach(session->peers[i]);
-        session_peer_free(session->peers[i]);
+        session_peer_free(session, session->peers[i]);
     }
     tunnel_close(session->tunnel);
     if (session->zmq != NULL)

@@ -12,10 +12,17 @@
  * so that it can be checked without the connection that carried it. The envelope on the wire is the Protocol Buffers
  * message Envelope of schemas/datasite.proto.
  *
- * Delivery is at least once: a request keeps its number until its answer arrives, is sent again after a lost
- * connection, and a receiver that has answered a number repeats the answer instead of showing the request again.
- * Numbers that the program sees of others' requests are tickets of this process, so that a request of a peer's former
- * life cannot be answered into its present one.
+ * Delivery is at least once: a request keeps its number until its answer arrives, and is sent again after a lost
+ * connection. The receiver remembers requests and answers for as long as the connection lasts: a number that comes
+ * twice on one connection gets the same answer without the program. When the connection ends, for whatever reason, all
+ * of it is forgotten, answers not yet sent too: a request that is sent again after that reaches the program again, as a
+ * new ticket. So nothing is given out on the strength of a permission that held only for an earlier connection, and
+ * programs have to be idempotent and to answer the latest ticket of a request. Numbers that the program sees of
+ * others' requests are tickets of this process, so that what a former connection asked cannot be answered into the
+ * present one.
+ *
+ * A peer that asks and does not read is left unread itself: no more than LIMIT_OUTSTANDING requests and one are ever
+ * unanswered, or answered and unsent.
  *
  * PING, HELLO, WELCOME and resending happen inside session_next; a program that does not call it for 45 s is dead to
  * its peers.
@@ -99,7 +106,8 @@ void session_close(struct session *session);
  * name or an address. Being listed in `trust` is not required of a dialled peer: its fingerprint must be `peer`. */
 MUST_USE struct error *session_dial(struct session *session, const struct site_id *peer, const char *endpoint);
 
-/* Ends the connection to a peer and stops dialling it; its unanswered requests are forgotten. */
+/* Ends the connection to a peer and stops dialling it; unanswered requests and kept answers, its and ours, are
+ * forgotten. */
 MUST_USE struct error *session_drop(struct session *session, const struct site_id *peer);
 
 /* New certificate, trust lists or revocation list: live connections that they no longer admit are closed. */
@@ -111,8 +119,8 @@ MUST_USE struct error *session_reload(struct session *session, const struct iden
 MUST_USE struct error *session_request(struct session *session, const struct site_id *peer, uint32_t type,
                                        const void *body, size_t body_bytes, uint64_t *ret_number);
 
-/* Answers request `number` of `peer`, once; a peer that is down gets it when it asks again. ERROR_NOT_FOUND when nobody
- * waits for it any more: it was answered, or the peer started anew. */
+/* Answers request `number` of `peer`, once. ERROR_NOT_FOUND when nobody waits for it any more: it was answered, or the
+ * connection that it came on has ended; the peer asks again on its next one, and that is another ticket. */
 MUST_USE struct error *session_answer(struct session *session, const struct site_id *peer, uint64_t number,
                                       uint32_t type, const void *body, size_t body_bytes);
 

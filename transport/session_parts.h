@@ -8,9 +8,8 @@
 #include "transport/session.h"
 #include "transport/tunnel.h"
 
-/* Answers that are kept to be repeated. A peer has at most LIMIT_OUTSTANDING requests without an answer, and
- * asks for them again, oldest first, before anything new; twice that many cannot be missed by one that keeps
- * the rules. */
+/* Answers of one connection that are kept to be repeated in it. A peer has at most LIMIT_OUTSTANDING requests
+ * without an answer; twice that many cannot be missed by one that keeps the rules. */
 #define SESSION_ANSWERS_KEPT (2 * LIMIT_OUTSTANDING)
 /* Peers remembered, connected or not: beyond it the one that is down the longest is forgotten. */
 #define SESSION_PEERS_MOST (LIMIT_CONNECTIONS + 256)
@@ -33,8 +32,8 @@ enum {
  * DOWN ---------------------------------------------------> GREETING  the dialler sends HELLO, the listener
  * waits GREETING -- HELLO or WELCOME holds: event UP -----------> UP        requests go out (again), answers
  * on demand GREETING, UP -- GOODBYE sent or received, or a breach --> PARTING   event REFUSED or DOWN; a
- * second to close any -- TUNNEL_DOWN: event DOWN unless told -------------> DOWN      requests and answers
- * are kept */
+ * second to close any -- TUNNEL_DOWN: event DOWN unless told -------------> DOWN      our requests are kept,
+ * theirs and the answers to them are forgotten */
 enum session_peer_state { PEER_DOWN, PEER_GREETING, PEER_UP, PEER_PARTING };
 
 /* A request of ours without an answer. */
@@ -47,11 +46,11 @@ struct session_asked {
     bool sent; /* on this connection */
 };
 
-/* A request of theirs: waiting for the program, or with the answer that is kept. */
+/* A request of theirs on this connection: waiting for the program, or with the answer that is kept. */
 struct session_served {
     struct session_served *next; /* oldest first */
     uint64_t ticket; /* the number that the program knows; unique in this process, so that a request of
-                        a peer's former life cannot be answered into its present one */
+                        a former connection cannot be answered into the present one */
     uint64_t asked;  /* the peer's number */
     bool answered;
     bool due; /* the answer has to be sent on this connection */
@@ -90,13 +89,14 @@ struct session_peer {
     size_t asked_count;
     size_t asked_large;
 
-    bool remote_known;
+    /* of this connection too: another one may be another approval, another trust list or another process */
     uint8_t remote[MESSAGE_SESSION_BYTES];
-    uint64_t served_most; /* highest request number of the remote session */
+    uint64_t served_most; /* highest request number on it */
     struct session_served *served;
-    size_t pending_count;
-    size_t answered_count;
+    size_t pending_count;  /* without an answer */
+    size_t answered_count; /* with one, due or sent */
     size_t answered_bytes;
+    size_t due_count; /* of the answered: not sent yet */
 };
 
 struct session {
@@ -133,7 +133,7 @@ struct session_peer *session_peer_of(const struct session *session, const struct
 struct session_peer *session_peer_of_link(const struct session *session, uint64_t link);       /* or NULL */
 MUST_USE struct error *session_peer_need(struct session *session, const struct site_id *id,
                                          struct session_peer **ret_peer);
-void session_peer_free(struct session_peer *peer);
+void session_peer_free(struct session *session, struct session_peer *peer);
 
 MUST_USE struct error *session_peer_ask(struct session_peer *peer, uint32_t type, const void *body,
                                         size_t body_bytes, uint64_t *ret_number);
@@ -148,23 +148,32 @@ enum session_peer_verdict {
     REQUEST_STALE,   /* answered once, but the answer is not kept any more */
     REQUEST_TOO_MANY /* more than LIMIT_OUTSTANDING without an answer */
 };
+/* Whether a peer asked for more than LIMIT_OUTSTANDING answers and leaves some unread: its messages are left
+ * unread too until those are sent, so that what is kept for it is bounded. A peer that keeps the rules never
+ * is. */
+MUST_USE bool session_peer_is_behind(const struct session_peer *peer);
+
 MUST_USE struct error *session_peer_serve(struct session *session, struct session_peer *peer, uint64_t number,
                                           enum session_peer_verdict *ret_verdict, uint64_t *ret_ticket);
 /* Keeps the answer to a ticket and makes it due. ERROR_NOT_FOUND for a ticket that is not waiting. */
 MUST_USE struct error *session_peer_answer(struct session *session, struct session_peer *peer,
                                            uint64_t ticket, uint32_t type, const void *body,
                                            size_t body_bytes);
-/* The peer started anew: what its former life asked is forgotten. */
-void session_peer_renew(struct session *session, struct session_peer *peer,
-                        const uint8_t remote[static MESSAGE_SESSION_BYTES]);
-/* Of this connection: everything to be sent again, nothing of it due. */
-void session_peer_reset(struct session_peer *peer);
+/* The answer is on its way: not due any more. */
+void session_peer_sent(struct session_peer *peer, struct session_served *served);
+/* Drops what the peer asked and every answer to it, sent or not: a request that comes again reaches the
+ * program. */
+void session_peer_forget_served(struct session *session, struct session_peer *peer);
+/* A connection ended or begins: our requests are to be sent again, the peer's are forgotten, nothing is due.
+ */
+void session_peer_reset(struct session *session, struct session_peer *peer);
 
 /* ---- session_wire.c: one message out; the DEALERs ---- */
 
 MUST_USE struct error *session_wire_attach(struct session *session, struct session_peer *peer, bool lobby);
 void session_wire_detach(struct session_peer *peer);
-MUST_USE bool session_wire_has_news(const struct session_peer *peer); /* a message can be received */
+/* A message can be received, and may be: the peer is not behind. */
+MUST_USE bool session_wire_has_news(const struct session_peer *peer);
 MUST_USE bool session_wire_has_due(const struct session_peer *peer);
 MUST_USE struct error *session_wire_flush(struct session *session, struct session_peer *peer);
 /* Signs and sends; *ret_sent is false when the peer is not reading. `message.number` 0 means a new one. */

@@ -23,22 +23,24 @@ static void session_peer_free_served(struct session_served *served)
     free(served);
 }
 
-static void session_peer_clear_served(struct session_peer *peer)
+void session_peer_forget_served(struct session *session, struct session_peer *peer)
 {
+    session->answered_bytes -= peer->answered_bytes;
     while (peer->served != NULL) {
         struct session_served *served = peer->served;
         peer->served = served->next;
         session_peer_free_served(served);
     }
-    peer->pending_count = peer->answered_count = peer->answered_bytes = 0;
+    peer->pending_count = peer->answered_count = peer->answered_bytes = peer->due_count = 0;
+    peer->served_most = 0;
 }
 
-void session_peer_free(struct session_peer *peer)
+void session_peer_free(struct session *session, struct session_peer *peer)
 {
     if (peer == NULL)
         return;
     session_peer_forget_all(peer);
-    session_peer_clear_served(peer);
+    session_peer_forget_served(session, peer);
     error_free(peer->goodbye);
     free(peer);
 }
@@ -57,8 +59,7 @@ static bool session_peer_evict(struct session *session)
     }
     if (oldest == SIZE_MAX)
         return false;
-    session->answered_bytes -= session->peers[oldest]->answered_bytes;
-    session_peer_free(session->peers[oldest]);
+    session_peer_free(session, session->peers[oldest]);
     session->peers[oldest] = session->peers[--session->peer_count];
     return true;
 }
@@ -164,13 +165,31 @@ bool session_peer_asked(const struct session_peer *peer, uint64_t number)
 
 /* ---- what they asked ---- */
 
+static void session_peer_make_due(struct session_peer *peer, struct session_served *served)
+{
+    peer->due_count += !served->due;
+    served->due = true;
+}
+
+void session_peer_sent(struct session_peer *peer, struct session_served *served)
+{
+    peer->due_count -= served->due;
+    served->due = false;
+}
+
+bool session_peer_is_behind(const struct session_peer *peer)
+{
+    return peer->due_count > 0 && peer->pending_count + peer->due_count > LIMIT_OUTSTANDING;
+}
+
 struct error *session_peer_serve(struct session *session, struct session_peer *peer, uint64_t number,
                                  enum session_peer_verdict *ret_verdict, uint64_t *ret_ticket)
 {
     struct session_served **end = &peer->served;
     for (; *end != NULL; end = &(*end)->next)
         if ((*end)->asked == number) {
-            (*end)->due = (*end)->answered;
+            if ((*end)->answered)
+                session_peer_make_due(peer, *end);
             *ret_verdict = REQUEST_KNOWN;
             return NULL;
         }
@@ -235,15 +254,17 @@ struct error *session_peer_answer(struct session *session, struct session_peer *
         served = served->next;
     if (served == NULL)
         FAIL(ERROR_NOT_FOUND,
-             "No request of '%s' waits for this answer: it was answered, or the peer started anew "
-             "since.",
+             "No request of '%s' waits for this answer: it was answered, or the connection that it came on "
+             "has "
+             "ended.",
              peer->name);
     TRY(session_peer_copy(body, body_bytes, &served->body));
     served->body_bytes = body_bytes;
     served->type = type;
     served->number = ++peer->last_number;
     served->answered = true;
-    served->due = peer->state == PEER_UP;
+    if (peer->state == PEER_UP)
+        session_peer_make_due(peer, served);
     peer->pending_count--;
     peer->answered_count++;
     peer->answered_bytes += body_bytes;
@@ -253,25 +274,12 @@ done:
     return err;
 }
 
-void session_peer_renew(struct session *session, struct session_peer *peer,
-                        const uint8_t remote[static MESSAGE_SESSION_BYTES])
-{
-    if (peer->remote_known && memcmp(peer->remote, remote, MESSAGE_SESSION_BYTES) == 0)
-        return;
-    session->answered_bytes -= peer->answered_bytes;
-    session_peer_clear_served(peer);
-    peer->served_most = 0;
-    memcpy(peer->remote, remote, MESSAGE_SESSION_BYTES);
-    peer->remote_known = true;
-}
-
-void session_peer_reset(struct session_peer *peer)
+void session_peer_reset(struct session *session, struct session_peer *peer)
 {
     peer->greeting_due = peer->ping_due = peer->pong_due = peer->goodbye_due = false;
     peer->accepts = 0;
     error_clear(&peer->goodbye);
     for (struct session_asked *asked = peer->asked; asked != NULL; asked = asked->next)
         asked->sent = false;
-    for (struct session_served *served = peer->served; served != NULL; served = served->next)
-        served->due = false; /* the peer asks again for what it misses */
+    session_peer_forget_served(session, peer);
 }

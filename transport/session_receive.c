@@ -76,7 +76,7 @@ static struct error *session_receive_greeted(struct session *session, struct ses
     struct error *err = NULL;
     Fds__Greeting *greeting = NULL;
     TRY(wire_greeting_decode(message->body, message->body_bytes, &greeting));
-    session_peer_renew(session, peer, message->session);
+    memcpy(peer->remote, message->session, MESSAGE_SESSION_BYTES);
     peer->accepts = greeting->accepts;
     peer->state = PEER_UP;
     peer->ping_at = clock_monotonic_ms() + session->times.ping;

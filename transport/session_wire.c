@@ -109,7 +109,7 @@ static bool session_wire_ready(const struct session_peer *peer, int what)
 
 bool session_wire_has_news(const struct session_peer *peer)
 {
-    return session_wire_ready(peer, ZMQ_POLLIN);
+    return !session_peer_is_behind(peer) && session_wire_ready(peer, ZMQ_POLLIN);
 }
 
 /* ---- out ---- */
@@ -227,11 +227,11 @@ static struct error *session_wire_flush_answers(struct session *session, struct 
         if (!served->due)
             continue;
         TRY(session_wire_send(session, peer, &message, &sent));
-        served->due = !sent;
         if (!sent) {
             *ret_blocked = true;
             break;
         }
+        session_peer_sent(peer, served);
     }
 done:
     return err;
@@ -322,7 +322,8 @@ struct error *session_wire_wait(struct session *session, int wait_ms, bool *ret_
         items[count++] = (zmq_pollitem_t){.fd = session->wake_fd, .events = ZMQ_POLLIN};
     for (size_t i = 0; i < session->peer_count; i++) {
         struct session_peer *peer = session->peers[i];
-        short events = (short)(ZMQ_POLLIN | (session_wire_has_due(peer) ? ZMQ_POLLOUT : 0));
+        short events = (short)((session_peer_is_behind(peer) ? 0 : ZMQ_POLLIN) |
+                               (session_wire_has_due(peer) ? ZMQ_POLLOUT : 0));
         if (peer->socket != NULL)
             items[count++] = (zmq_pollitem_t){.socket = peer->socket, .events = events};
     }

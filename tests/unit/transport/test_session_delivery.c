@@ -58,7 +58,8 @@ static void test_session_delivery_cut_in_mid_message_shows_it_once(void **state)
     fault_close(fault);
 }
 
-static void test_session_delivery_answer_made_while_down_arrives_after_reconnecting(void **state)
+/* Work that outlasts its connection: its ticket is void, and the request comes again. */
+static void test_session_delivery_request_being_worked_on_comes_again_after_reconnecting(void **state)
 {
     struct scene *scene = *state;
     struct node *a = &scene->nodes[0];
@@ -70,9 +71,14 @@ static void test_session_delivery_answer_made_while_down_arrives_after_reconnect
     atomic_store(&fault->rules.stalled[0], true);
     atomic_store(&fault->rules.cut_now, true);
     (void)node_wait(scene, a, SESSION_DOWN);
-    node_answer(a, b, asked.number, ANSWER, "done");
+    node_expect_error(session_answer(a->session, &b->id, asked.number, ANSWER, "old", 3), ERROR_NOT_FOUND,
+                      "has ended");
     session_event_clear(&asked);
     atomic_store(&fault->rules.stalled[0], false);
+    asked = node_wait(scene, a, SESSION_MESSAGE);
+    assert_memory_equal(asked.body, "slow work", asked.body_bytes);
+    node_answer(a, b, asked.number, ANSWER, "done");
+    session_event_clear(&asked);
     struct session_event answered = node_wait(scene, b, SESSION_MESSAGE);
     assert_int_equal(answered.answers, number);
     assert_memory_equal(answered.body, "done", answered.body_bytes);
@@ -81,7 +87,9 @@ static void test_session_delivery_answer_made_while_down_arrives_after_reconnect
     fault_close(fault);
 }
 
-static void test_session_delivery_lost_answer_is_repeated_without_asking_the_program(void **state)
+/* An answer that the peer never got is not given out on its next connection: what was allowed may not be any
+ * more. */
+static void test_session_delivery_lost_answer_is_asked_of_the_program_again(void **state)
 {
     struct scene *scene = *state;
     struct node *a = &scene->nodes[0];
@@ -91,19 +99,103 @@ static void test_session_delivery_lost_answer_is_repeated_without_asking_the_pro
     uint64_t number = node_ask(b, a, ASK, "question");
     struct session_event asked = node_wait(scene, a, SESSION_MESSAGE);
     atomic_store(&fault->rules.stalled[1], true);
-    node_answer(a, b, asked.number, ANSWER, "answer");
+    node_answer(a, b, asked.number, ANSWER, "allowed");
     session_event_clear(&asked);
     scene_turn(scene, 100);
     assert_int_equal(node_count(b, SESSION_MESSAGE), 0);
     atomic_store(&fault->rules.cut_now, true);
     (void)node_wait(scene, b, SESSION_DOWN);
     atomic_store(&fault->rules.stalled[1], false);
+    asked = node_wait(scene, a, SESSION_MESSAGE);
+    assert_int_equal(node_count(b, SESSION_MESSAGE), 0);
+    node_answer(a, b, asked.number, ANSWER, "revoked");
+    session_event_clear(&asked);
     struct session_event answered = node_wait(scene, b, SESSION_MESSAGE);
     assert_int_equal(answered.answers, number);
+    assert_memory_equal(answered.body, "revoked", answered.body_bytes);
     session_event_clear(&answered);
     scene_turn(scene, 100);
     assert_int_equal(node_count(a, SESSION_MESSAGE), 0);
     assert_int_equal(node_count(b, SESSION_MESSAGE), 0);
+    fault_close(fault);
+}
+
+/* Within one connection: the number again, and the answer again, without the program. */
+static void test_session_delivery_number_twice_on_one_connection_is_answered_from_memory(void **state)
+{
+    struct scene *scene = *state;
+    struct node *a = &scene->nodes[0];
+    struct node *b = &scene->nodes[1];
+    scene_connect(scene);
+    uint64_t number = node_ask(b, a, ASK, "question");
+    struct session_event asked = node_wait(scene, a, SESSION_MESSAGE);
+    node_answer(a, b, asked.number, ANSWER, "answer");
+    session_event_clear(&asked);
+    struct session_event answered = node_wait(scene, b, SESSION_MESSAGE);
+    session_event_clear(&answered);
+    struct session_peer *peer = session_peer_of(b->session, &a->id);
+    peer->last_number = number - 1; /* a peer that has forgotten that it asked */
+    assert_int_equal(node_ask(b, a, ASK, "question"), number);
+    answered = node_wait(scene, b, SESSION_MESSAGE);
+    assert_int_equal(answered.answers, number);
+    assert_memory_equal(answered.body, "answer", answered.body_bytes);
+    session_event_clear(&answered);
+    assert_int_equal(node_count(a, SESSION_MESSAGE), 0);
+}
+
+#define GREEDY_ASKS 40
+#define GREEDY_ANSWER_BYTES ((size_t)1 << 20)
+
+/* Answers whatever `a` has shown with a megabyte; returns how many. */
+static size_t greedy_answer(struct node *a, const struct node *b)
+{
+    static const uint8_t body[GREEDY_ANSWER_BYTES];
+    size_t answered = 0;
+    for (size_t i = 0; i < a->event_count; i++) {
+        if (a->events[i].kind == SESSION_MESSAGE) {
+            node_succeeds(
+                session_answer(a->session, &b->id, a->events[i].number, ANSWER, body, sizeof(body)));
+            answered++;
+        }
+        session_event_clear(&a->events[i]);
+    }
+    a->event_count = 0;
+    return answered;
+}
+
+/* A peer that asks on and on and reads nothing: what is kept for it stays bounded; it gets all when it reads.
+ */
+static void test_session_delivery_peer_that_asks_and_never_reads_is_left_unread(void **state)
+{
+    struct scene *scene = *state;
+    struct node *a = &scene->nodes[0];
+    struct node *b = &scene->nodes[1];
+    struct fault *fault = scene_through_fault(scene);
+    size_t answered = 0;
+    size_t got = 0;
+    wait_both_up(scene);
+    struct session_peer *greedy = session_peer_of(b->session, &a->id);
+    const struct session_peer *kept = session_peer_of(a->session, &b->id);
+    atomic_store(&fault->rules.stalled[1], true);
+    for (size_t i = 0; i < GREEDY_ASKS; i++) {
+        greedy->asked_count = 0; /* it does not keep the rule of eight */
+        (void)node_ask(b, a, ASK, "more");
+        scene_turn(scene, 20);
+        answered += greedy_answer(a, b);
+        assert_true(kept->due_count + kept->pending_count <= LIMIT_OUTSTANDING + 1);
+        assert_true(kept->answered_count <= SESSION_ANSWERS_KEPT);
+    }
+    greedy->asked_count = GREEDY_ASKS;
+    assert_true(session_peer_is_behind(kept));
+    assert_true(answered < GREEDY_ASKS);
+    atomic_store(&fault->rules.stalled[1], false);
+    while (got < GREEDY_ASKS) {
+        struct session_event answer = node_wait(scene, b, SESSION_MESSAGE);
+        session_event_clear(&answer);
+        got++;
+        answered += greedy_answer(a, b);
+    }
+    assert_int_equal(answered, GREEDY_ASKS);
     fault_close(fault);
 }
 
@@ -261,7 +353,7 @@ static void test_session_delivery_answer_for_a_former_life_is_refused(void **sta
     node_dial(b, a);
     (void)node_wait(scene, a, SESSION_UP);
     node_expect_error(session_answer(a->session, &b->id, asked.number, ANSWER, "x", 1), ERROR_NOT_FOUND,
-                      "anew");
+                      "has ended");
     session_event_clear(&asked);
 }
 
@@ -294,8 +386,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCENE_TEST(test_session_delivery_cut_in_mid_message_shows_it_once),
-        SCENE_TEST(test_session_delivery_answer_made_while_down_arrives_after_reconnecting),
-        SCENE_TEST(test_session_delivery_lost_answer_is_repeated_without_asking_the_program),
+        SCENE_TEST(test_session_delivery_request_being_worked_on_comes_again_after_reconnecting),
+        SCENE_TEST(test_session_delivery_lost_answer_is_asked_of_the_program_again),
+        SCENE_TEST(test_session_delivery_number_twice_on_one_connection_is_answered_from_memory),
+        SCENE_TEST(test_session_delivery_peer_that_asks_and_never_reads_is_left_unread),
         SCENE_TEST(test_session_delivery_one_byte_segments_come_up_and_answer),
         SCENE_TEST(test_session_delivery_flipped_bit_ends_the_connection_and_the_message_comes_again),
         SCENE_TEST(test_session_delivery_cut_anywhere_in_the_handshake_comes_up_afterwards),

@@ -17,7 +17,7 @@ static int table_end(void **state)
 {
     struct session *session = *state;
     for (size_t i = 0; i < session->peer_count; i++)
-        session_peer_free(session->peers[i]);
+        session_peer_free(session, session->peers[i]);
     free(session->peers);
     free(session);
     return 0;
@@ -107,22 +107,54 @@ static void test_session_peer_answers_of_all_peers_are_bounded_in_bytes(void **s
     session->answered_bytes -= LIMIT_REASSEMBLY;
 }
 
-static void test_session_peer_started_anew_begins_without_its_past(void **state)
+static void test_session_peer_request_of_an_ended_connection_is_new_and_another_ticket(void **state)
 {
     struct session *session = *state;
     struct session_peer *peer = need(session, 1);
-    const uint8_t before[MESSAGE_SESSION_BYTES] = {1};
-    const uint8_t after[MESSAGE_SESSION_BYTES] = {2};
     uint64_t old = 0;
     uint64_t ticket = 0;
-    session_peer_renew(session, peer, before);
     (void)serve(session, peer, 1, &old);
-    session_peer_renew(session, peer, before);
-    assert_int_equal(serve(session, peer, 1, &ticket), REQUEST_KNOWN);
-    session_peer_renew(session, peer, after);
+    session_peer_reset(session, peer);
     assert_int_equal(serve(session, peer, 1, &ticket), REQUEST_NEW);
     assert_int_not_equal(ticket, old);
-    node_expect_error(session_peer_answer(session, peer, old, ASK, "x", 1), ERROR_NOT_FOUND, "anew");
+    node_expect_error(session_peer_answer(session, peer, old, ASK, "x", 1), ERROR_NOT_FOUND, "has ended");
+    node_succeeds(session_peer_answer(session, peer, ticket, ASK, "x", 1));
+}
+
+static void test_session_peer_answers_sent_and_unsent_are_dropped_with_the_connection(void **state)
+{
+    struct session *session = *state;
+    struct session_peer *peer = need(session, 1);
+    uint64_t ticket = 0;
+    peer->state = PEER_UP;
+    for (uint64_t number = 1; number <= 2; number++) {
+        (void)serve(session, peer, number, &ticket);
+        node_succeeds(session_peer_answer(session, peer, ticket, ASK, "secret", 6));
+    }
+    session_peer_sent(peer, peer->served);
+    session_peer_reset(session, peer);
+    assert_null(peer->served);
+    assert_int_equal(peer->answered_count + peer->due_count + peer->pending_count, 0);
+    assert_int_equal(session->answered_bytes, 0);
+    assert_int_equal(serve(session, peer, 1, &ticket), REQUEST_NEW);
+    assert_int_equal(serve(session, peer, 2, &ticket), REQUEST_NEW);
+}
+
+static void test_session_peer_with_nine_unsent_answers_is_behind_until_one_is_sent(void **state)
+{
+    struct session_peer *peer = need(*state, 1);
+    uint64_t ticket = 0;
+    peer->state = PEER_UP;
+    for (uint64_t number = 1; number <= LIMIT_OUTSTANDING + 1; number++) {
+        assert_false(session_peer_is_behind(peer));
+        assert_int_equal(serve(*state, peer, number, &ticket), REQUEST_NEW);
+        node_succeeds(session_peer_answer(*state, peer, ticket, ASK, "x", 1));
+    }
+    assert_true(session_peer_is_behind(peer));
+    session_peer_sent(peer, peer->served);
+    assert_false(session_peer_is_behind(peer));
+    assert_int_equal(serve(*state, peer, 1, &ticket), REQUEST_KNOWN); /* asking for one again counts too */
+    assert_true(session_peer_is_behind(peer));
 }
 
 static void test_session_peer_beyond_the_bound_replaces_the_one_down_longest(void **state)
@@ -154,7 +186,9 @@ int main(void)
         TABLE_TEST(test_session_peer_ninth_waiting_request_is_too_many),
         TABLE_TEST(test_session_peer_answers_kept_are_bounded_and_older_ones_stale),
         TABLE_TEST(test_session_peer_answers_of_all_peers_are_bounded_in_bytes),
-        TABLE_TEST(test_session_peer_started_anew_begins_without_its_past),
+        TABLE_TEST(test_session_peer_request_of_an_ended_connection_is_new_and_another_ticket),
+        TABLE_TEST(test_session_peer_answers_sent_and_unsent_are_dropped_with_the_connection),
+        TABLE_TEST(test_session_peer_with_nine_unsent_answers_is_behind_until_one_is_sent),
         TABLE_TEST(test_session_peer_beyond_the_bound_replaces_the_one_down_longest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
