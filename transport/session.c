@@ -84,7 +84,12 @@ struct error *session_open_timed(const struct session_options *options, const st
     TRY(session_start_zmq(session));
     TRY(tunnel_trust_new(options->identity, &options->trust, &trust));
     const struct tunnel_options tunnel = {
-        .listen = options->listen, .clock = session->clock, .times = *times};
+        .listen = options->listen,
+        .clock = session->clock,
+        .times = *times,
+        .bounds = {.unauthenticated = options->unauthenticated,
+                   .unauthenticated_per_address = options->unauthenticated_per_address,
+                   .parked_per_address = options->parked_per_address}};
     TRY(tunnel_open(&tunnel, trust, &session->tunnel));
     trust = NULL;
     *ret_session = session;

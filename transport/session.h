@@ -66,6 +66,11 @@ struct session_options {
     const char *listen;              /* "tcp://ADDRESS:PORT" ("*" for every address), or NULL not to listen */
     struct session_trust trust;
     int wake_fd;                     /* readable = session_next returns SESSION_WAKE; -1 for none */
+    /* Connections that have not authenticated; 0: what limits.h says. More sites behind one address than these have
+     * to take turns, which their dialling again does. */
+    size_t unauthenticated;             /* in their TLS handshake at a time */
+    size_t unauthenticated_per_address; /* of them, of one address (IPv6: of one /64) */
+    size_t parked_per_address;          /* waiting for their turn, of one address */
     int64_t (*clock)(void);          /* Unix milliseconds; NULL: the system's clock (tests set their own). Also
                                         judges certificates, so it is called in the tunnel's thread too */
 };

@@ -221,6 +221,9 @@ static void tunnel_tick(struct tunnel *tunnel, int64_t now)
         tunnel_trust_refresh(tunnel->trust);
         tunnel_recheck(tunnel, now);
     }
+    tunnel->budget_pressed = false;
+    for (size_t i = 0; i < tunnel->link_count; i++)
+        tunnel->budget_pressed = tunnel->budget_pressed || tunnel->links[i]->starved;
     for (size_t i = 0; i < tunnel->link_count; i++) {
         tunnel_link_tick(tunnel->links[i], now);
         if (tunnel->budget_freed && tunnel->links[i]->starved)
@@ -334,6 +337,20 @@ static struct error *tunnel_start_thread(struct tunnel *tunnel)
                        : error_errno(ERROR_MEMORY, failed, "The thread for connections cannot be started");
 }
 
+static struct tunnel_bounds tunnel_bounds_or_default(const struct tunnel_bounds *given)
+{
+    struct tunnel_bounds bounds = *given;
+    if (bounds.reassembly == 0)
+        bounds.reassembly = LIMIT_REASSEMBLY;
+    if (bounds.unauthenticated == 0)
+        bounds.unauthenticated = LIMIT_UNAUTHENTICATED;
+    if (bounds.unauthenticated_per_address == 0)
+        bounds.unauthenticated_per_address = LIMIT_UNAUTHENTICATED_PER_ADDRESS;
+    if (bounds.parked_per_address == 0)
+        bounds.parked_per_address = LIMIT_PARKED_PER_ADDRESS;
+    return bounds;
+}
+
 static struct error *tunnel_new(const struct tunnel_options *options, struct tunnel **ret_tunnel)
 {
     struct error *err = NULL;
@@ -344,6 +361,7 @@ static struct error *tunnel_new(const struct tunnel_options *options, struct tun
     tunnel->commands_end = &tunnel->commands;
     tunnel->notes_end = &tunnel->notes;
     tunnel->times = options->times;
+    tunnel->bounds = tunnel_bounds_or_default(&options->bounds);
     tunnel->clock = options->clock;
     tunnel->recheck_due = clock_monotonic_ms() + options->times.recheck;
     (void)pthread_mutex_init(&tunnel->lock, NULL);

@@ -54,11 +54,20 @@ MUST_USE struct error *tunnel_trust_new(const struct identity *identity, const s
                                         struct tunnel_trust **ret_trust);
 void tunnel_trust_free(struct tunnel_trust *trust); /* accepts NULL */
 
+/* Bounds that a program may set; 0 everywhere: what limits.h says. */
+struct tunnel_bounds {
+    uint64_t reassembly; /* bytes */
+    size_t unauthenticated;
+    size_t unauthenticated_per_address;
+    size_t parked_per_address;
+};
+
 struct tunnel_options {
     const char *listen; /* "tcp://ADDRESS:PORT" or NULL */
     int64_t (*clock)(
         void); /* Unix milliseconds for the validity of certificates; called in the tunnel's thread */
     struct tunnel_times times;
+    struct tunnel_bounds bounds;
 };
 
 enum tunnel_event_kind {

@@ -225,21 +225,30 @@ static short tunnel_link_local_events(const struct tunnel_link *link)
     return (short)((link->in.start < link->in.walked ? POLLOUT : 0) | (link->out.bytes == NULL ? POLLIN : 0));
 }
 
+/* Connected, and not to be read from now: its silence is ours. */
+static bool tunnel_link_is_unwilling(const struct tunnel_link *link)
+{
+    return link->state == LINK_RELAY && (tunnel_link_net_events(link) & POLLIN) == 0;
+}
+
 void tunnel_link_poll(struct tunnel_link *link, struct pollfd *polls, size_t *count, int64_t now)
 {
-    short net = tunnel_link_net_events(link);
-    if (link->state == LINK_RELAY && (net & POLLIN) == 0)
+    if (tunnel_link_is_unwilling(link))
         tunnel_relay_unwilling(link, now);
-    link->net_poll = tunnel_link_poll_one(polls, count, link->net, net);
+    link->net_poll = tunnel_link_poll_one(polls, count, link->net, tunnel_link_net_events(link));
     link->local_poll = tunnel_link_poll_one(polls, count, link->local, tunnel_link_local_events(link));
 }
 
 int64_t tunnel_link_due(const struct tunnel_link *link)
 {
-    if (link->state == LINK_RELAY && link->walker.messages > 0)
-        return (link->reserved > 0 && link->window_since < link->heard ? link->window_since : link->heard) +
-               link->tunnel->times.dead;
-    return link->deadline;
+    uint64_t bytes = 0;
+    if (link->state != LINK_RELAY || link->walker.messages == 0)
+        return link->deadline;
+    if (tunnel_link_is_unwilling(link))
+        return INT64_MAX;
+    int64_t silent = link->heard + link->tunnel->times.dead;
+    int64_t slow = link->window_since + tunnel_budget_window(link, &bytes);
+    return link->reserved > 0 && slow < silent ? slow : silent;
 }
 
 /* ---- what it does ---- */
@@ -295,6 +304,8 @@ static void tunnel_link_drain(struct tunnel_link *link)
 void tunnel_link_step(struct tunnel_link *link, int64_t now)
 {
     link->again = false;
+    if (tunnel_link_is_unwilling(link)) /* perhaps until now: poll() may have waited long */
+        tunnel_relay_unwilling(link, now);
     switch (link->state) {
     case LINK_CONNECTING:
         tunnel_link_connected(link);
@@ -345,12 +356,14 @@ static struct error *tunnel_link_late(const struct tunnel_link *link)
 /* A window of a large message is over. */
 static void tunnel_link_judge_speed(struct tunnel_link *link, int64_t now)
 {
-    if (link->window_bytes < LIMIT_SLOWEST_BYTES)
-        tunnel_link_end(link, true,
-                        error_new(ERROR_DEADLINE,
-                                  "%s sends a large message too slowly: %llu bytes in %lld s.", link->address,
-                                  (unsigned long long)link->window_bytes,
-                                  (long long)link->tunnel->times.dead / 1000));
+    uint64_t bytes = 0;
+    int64_t window = tunnel_budget_window(link, &bytes);
+    if (link->window_bytes < bytes)
+        tunnel_link_end(
+            link, true,
+            error_new(ERROR_DEADLINE, "%s sends a large message too slowly%s: %llu bytes in %lld s.",
+                      link->address, link->tunnel->budget_pressed ? " while others wait for room" : "",
+                      (unsigned long long)link->window_bytes, (long long)window / 1000));
     link->window_since = now;
     link->window_bytes = 0;
 }

@@ -2,7 +2,11 @@
  *
  * Every accepted connection has its deadline from the start. Those beyond LIMIT_UNAUTHENTICATED in all, or
  * beyond LIMIT_UNAUTHENTICATED_PER_ADDRESS of one address, are parked: no byte of them is read until an older
- * one has authenticated or failed. Half of all connections are kept for peers that have authenticated. */
+ * one has authenticated or failed. Half of all connections are kept for peers that have authenticated.
+ *
+ * One address cannot keep others out: it has LIMIT_PARKED_PER_ADDRESS parked connections at most, and when
+ * the half for strangers is full, a newcomer takes the place of the oldest parked one of the address that has
+ * the most. (The bounds are those of struct tunnel_bounds.) */
 #include "schemas/clock.h"
 #include "transport/tunnel_parts.h"
 
@@ -85,15 +89,75 @@ static bool tunnel_listen_unauthenticated(const struct tunnel_link *link)
     return !link->dialled && (link->state == LINK_PARKED || link->state == LINK_HANDSHAKE);
 }
 
-bool tunnel_listen_willing(const struct tunnel *tunnel, int64_t now)
+static bool tunnel_listen_is_full(const struct tunnel *tunnel)
 {
-    if (tunnel->listener < 0 || tunnel->listen_again > now || tunnel->link_count >= tunnel->connections_most)
-        return false;
     size_t strangers = 0;
     for (size_t i = 0; i < tunnel->link_count; i++)
         strangers +=
             tunnel_listen_unauthenticated(tunnel->links[i]) || tunnel->links[i]->state == LINK_DRAINING;
-    return strangers < (tunnel->connections_most + 1) / 2;
+    return strangers >= (tunnel->connections_most + 1) / 2;
+}
+
+static bool tunnel_listen_same_address(const struct tunnel_link *a, const struct tunnel_link *b)
+{
+    return memcmp(&a->address_key, &b->address_key, sizeof(a->address_key)) == 0;
+}
+
+/* How many parked connections the address of `link` has. */
+static size_t tunnel_listen_parked(const struct tunnel *tunnel, const struct tunnel_link *link)
+{
+    size_t parked = 0;
+    for (size_t i = 0; i < tunnel->link_count; i++)
+        parked +=
+            tunnel->links[i]->state == LINK_PARKED && tunnel_listen_same_address(tunnel->links[i], link);
+    return parked;
+}
+
+/* The oldest parked connection of the address with the most of them, or SIZE_MAX. */
+static size_t tunnel_listen_busiest(const struct tunnel *tunnel)
+{
+    size_t busiest = SIZE_MAX;
+    size_t most = 0;
+    for (size_t i = 0; i < tunnel->link_count; i++) {
+        size_t parked =
+            tunnel->links[i]->state == LINK_PARKED ? tunnel_listen_parked(tunnel, tunnel->links[i]) : 0;
+        if (parked > most) {
+            most = parked;
+            busiest = i;
+        }
+    }
+    return busiest;
+}
+
+/* A parked connection goes at once: nothing of it was read or said. */
+static void tunnel_listen_evict(struct tunnel *tunnel, size_t at)
+{
+    tunnel_link_free(tunnel->links[at]);
+    tunnel->link_count--;
+    memmove(&tunnel->links[at], &tunnel->links[at + 1], (tunnel->link_count - at) * sizeof(tunnel->links[0]));
+}
+
+bool tunnel_listen_willing(const struct tunnel *tunnel, int64_t now)
+{
+    if (tunnel->listener < 0 || tunnel->listen_again > now)
+        return false;
+    bool full = tunnel->link_count >= tunnel->connections_most || tunnel_listen_is_full(tunnel);
+    for (size_t i = 0; full && i < tunnel->link_count; i++)
+        full = tunnel->links[i]->state != LINK_PARKED;
+    return !full;
+}
+
+/* Parks a new connection if its address may have another one and there is room or can be made. */
+static void tunnel_listen_park(struct tunnel *tunnel, struct tunnel_link *link)
+{
+    bool welcome = tunnel_listen_parked(tunnel, link) < tunnel->bounds.parked_per_address;
+    if (welcome && (tunnel->link_count >= tunnel->connections_most || tunnel_listen_is_full(tunnel))) {
+        size_t busiest = tunnel_listen_busiest(tunnel);
+        if (busiest != SIZE_MAX)
+            tunnel_listen_evict(tunnel, busiest);
+    }
+    if (!welcome || !tunnel_add(tunnel, link))
+        tunnel_link_free(link);
 }
 
 void tunnel_listen_accept(struct tunnel *tunnel, int64_t now)
@@ -115,9 +179,15 @@ void tunnel_listen_accept(struct tunnel *tunnel, int64_t now)
             return;
         }
         link->deadline = now + tunnel->times.handshake;
-        if (!tunnel_add(tunnel, link))
-            tunnel_link_free(link);
+        tunnel_listen_park(tunnel, link);
     }
+}
+
+/* Whether a place among the handshakes of one address is taken. One that failed keeps it until it is gone. */
+static bool tunnel_listen_takes_place(const struct tunnel_link *link)
+{
+    return !link->dialled &&
+           (link->state == LINK_HANDSHAKE || (link->state == LINK_DRAINING && !link->announced));
 }
 
 /* Links are in the order of their arrival, so the oldest is first. */
@@ -126,16 +196,15 @@ void tunnel_listen_unpark(struct tunnel *tunnel)
     size_t busy = 0;
     for (size_t i = 0; i < tunnel->link_count; i++)
         busy += !tunnel->links[i]->dialled && tunnel->links[i]->state == LINK_HANDSHAKE;
-    for (size_t i = 0; i < tunnel->link_count && busy < LIMIT_UNAUTHENTICATED; i++) {
+    for (size_t i = 0; i < tunnel->link_count && busy < tunnel->bounds.unauthenticated; i++) {
         struct tunnel_link *link = tunnel->links[i];
         if (link->state != LINK_PARKED)
             continue;
         size_t same = 0;
         for (size_t j = 0; j < tunnel->link_count; j++)
-            same +=
-                !tunnel->links[j]->dialled && tunnel->links[j]->state == LINK_HANDSHAKE &&
-                memcmp(&tunnel->links[j]->address_key, &link->address_key, sizeof(link->address_key)) == 0;
-        if (same >= LIMIT_UNAUTHENTICATED_PER_ADDRESS)
+            same += tunnel_listen_takes_place(tunnel->links[j]) &&
+                    tunnel_listen_same_address(tunnel->links[j], link);
+        if (same >= tunnel->bounds.unauthenticated_per_address)
             continue;
         tunnel_link_unpark(link);
         busy++;

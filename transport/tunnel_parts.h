@@ -112,12 +112,14 @@ struct tunnel_link {
     struct zmtp_walker walker;
     struct tunnel_buffer in;
     struct tunnel_buffer out;
-    uint64_t reserved; /* of the process-wide budget */
-    bool starved;      /* waits for the budget */
-    bool again;        /* has work without waiting for poll */
-    bool heard_any;    /* a byte came from the network */
-    bool announced;    /* READY was told */
-    bool refused;      /* the reason in `failure` is a refusal */
+    uint64_t frame;       /* bytes of the large message in hand, 0 for none */
+    uint64_t frame_order; /* which large message was announced first */
+    uint64_t reserved;    /* of the process-wide budget: that many of its bytes may come */
+    bool starved;         /* waits for the budget */
+    bool again;           /* has work without waiting for poll */
+    bool heard_any;       /* a byte came from the network */
+    bool announced;       /* READY was told */
+    bool refused;         /* the reason in `failure` is a refusal */
     struct error *failure;
     int64_t deadline; /* absolute, until the first message; while flushing until given up */
     int64_t heard;    /* when the last byte came, or when it was last unwilling to read */
@@ -154,6 +156,14 @@ void tunnel_relay_in(struct tunnel_link *link, int64_t now);
 void tunnel_relay_unwilling(struct tunnel_link *link, int64_t now); /* its silence does not count */
 void tunnel_relay_out(struct tunnel_link *link, int64_t now);
 void tunnel_relay_release(struct tunnel_link *link); /* gives back budget and buffers */
+
+/* ---- tunnel_budget.c: the memory of messages that are arriving ---- */
+
+void tunnel_budget_announce(struct tunnel_link *link, uint64_t bytes); /* a large message begins */
+uint64_t tunnel_budget_room(struct tunnel_link *link);                 /* bytes of it that may come now */
+void tunnel_budget_release(struct tunnel_link *link); /* it is over; also when there is none */
+/* How many milliseconds a large message may take for how many bytes. */
+int64_t tunnel_budget_window(const struct tunnel_link *link, uint64_t *ret_bytes);
 
 /* ---- tunnel_dial.c: connections that this side makes ---- */
 
@@ -217,6 +227,7 @@ struct tunnel {
     int event_fd; /* the thread has events */
     uint16_t port;
     struct tunnel_times times;
+    struct tunnel_bounds bounds;
     int64_t (*clock)(void);
 
     pthread_mutex_t lock; /* guards this group */
@@ -239,6 +250,8 @@ struct tunnel {
     struct tunnel_dial *dials;
     uint64_t budget_used;
     bool budget_freed;
+    bool budget_pressed; /* a connection waits for room */
+    uint64_t frames;     /* large messages announced so far */
     int64_t recheck_due;
     uint8_t *spare; /* one buffer that was just emptied */
     struct pollfd polls[2 + 2 * LIMIT_CONNECTIONS];

@@ -35,18 +35,9 @@ static void tunnel_relay_return(struct tunnel_link *link, struct tunnel_buffer *
     *buffer = (struct tunnel_buffer){0};
 }
 
-static void tunnel_relay_unreserve(struct tunnel_link *link)
-{
-    if (link->reserved == 0)
-        return;
-    link->tunnel->budget_used -= link->reserved;
-    link->tunnel->budget_freed = true;
-    link->reserved = 0;
-}
-
 void tunnel_relay_release(struct tunnel_link *link)
 {
-    tunnel_relay_unreserve(link);
+    tunnel_budget_release(link);
     link->starved = false;
     if (link->in.bytes != NULL)
         tunnel_relay_return(link, &link->in);
@@ -60,34 +51,25 @@ void tunnel_relay_unwilling(struct tunnel_link *link, int64_t now)
     link->window_bytes = 0;
 }
 
-/* Whether the announced frame may come now. */
-static bool tunnel_relay_reserve(struct tunnel_link *link)
+/* How many of `count` bytes may be walked now: of a large message only as many as there is room for. */
+static size_t tunnel_relay_allowed(struct tunnel_link *link, size_t count)
 {
-    uint64_t bytes = link->walker.left;
-    if (bytes > RELAY_SMALL) {
-        if (bytes > LIMIT_REASSEMBLY - link->tunnel->budget_used)
-            return false;
-        link->tunnel->budget_used += bytes;
-        link->reserved = bytes;
-        link->window_since = link->heard;
-        link->window_bytes = 0;
-    }
-    return true;
+    uint64_t room = link->frame == 0 ? count : tunnel_budget_room(link);
+    link->starved = room == 0;
+    return room < count ? (size_t)room : count;
 }
 
 /* Walks what has come as far as the budget goes. */
 static void tunnel_relay_walk(struct tunnel_link *link)
 {
-    if (link->starved) {
-        if (!tunnel_relay_reserve(link))
-            return;
-        link->starved = false;
-    }
     while (link->in.walked < link->in.end) {
         size_t taken = 0;
+        size_t allowed = tunnel_relay_allowed(link, link->in.end - link->in.walked);
+        if (allowed == 0)
+            return;
         enum zmtp_mark mark = ZMTP_HUNGRY;
-        struct error *err = zmtp_walk(&link->walker, link->in.bytes + link->in.walked,
-                                      link->in.end - link->in.walked, &taken, &mark);
+        struct error *err =
+            zmtp_walk(&link->walker, link->in.bytes + link->in.walked, allowed, &taken, &mark);
         if (err != NULL) {
             tunnel_link_end(link, true,
                             error_prefix(err, "The connection with %s was refused", link->address));
@@ -95,11 +77,9 @@ static void tunnel_relay_walk(struct tunnel_link *link)
         }
         link->in.walked += taken;
         if (mark == ZMTP_MESSAGE)
-            tunnel_relay_unreserve(link);
-        if (mark == ZMTP_ANNOUNCED && !tunnel_relay_reserve(link)) {
-            link->starved = true;
-            return;
-        }
+            tunnel_budget_release(link);
+        if (mark == ZMTP_ANNOUNCED && link->walker.left > RELAY_SMALL)
+            tunnel_budget_announce(link, link->walker.left);
     }
 }
 

@@ -105,7 +105,8 @@ static const char *tunnel_tls_alert_meaning(int alert)
 {
     switch (alert) {
     case SSL_AD_UNKNOWN_CA:
-        return "it does not know this node's certificate: neither its fingerprint is in the trust list there, "
+        return "it does not know this node's certificate: neither its fingerprint is in the trust list "
+               "there, "
                "nor did a CA trusted there issue it; its owner has to take this node's line of `invite` with "
                "`trust add` (a datasite) or `sites add` (an orchestrator)";
     case SSL_AD_CERTIFICATE_EXPIRED:

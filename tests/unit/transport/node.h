@@ -27,6 +27,7 @@ struct scene {
     char folder[NODE_PATH_BYTES];
     struct node nodes[NODES_MOST];
     struct tunnel_times times;
+    struct tunnel_bounds bounds;
 };
 
 /* What a node is opened with; all zero: does not listen, trusts nobody. */
