@@ -18,17 +18,29 @@ struct solver {
     double *best;     /* point of the last accepted iteration */
     double best_loss; /* its objective */
     bool started;     /* best_loss is set */
+    bool searching;   /* a line search has evaluated a point since the last accepted iteration */
     uint32_t steps;
     bool stopped;
 };
 
-/* liblbfgs pads the vectors to a multiple of 8; the padding of the gradient stays 0 as it allocated it. */
+/* liblbfgs pads the vectors to a multiple of 8; the padding of the gradient stays 0 as it allocated it. A
+ * line search can take many evaluations, so each after its first asks whether to go on. Once it is not to,
+ * evaluations cost nothing and claim a flat place that is no better than the best one: the line search then
+ * ends of itself. */
 static lbfgsfloatval_t solver_evaluate(void *context, const lbfgsfloatval_t *x, lbfgsfloatval_t *gradient,
                                        int n, lbfgsfloatval_t step)
 {
     (void)n;
     (void)step;
     struct solver *solver = context;
+    if (solver->searching && !solver->stopped)
+        solver->stopped =
+            !training_keep_going(solver->progress, solver->steps, solver->total, solver->best_loss);
+    solver->searching = solver->started;
+    if (solver->stopped) {
+        memset(gradient, 0, solver->count * sizeof(*gradient));
+        return solver->best_loss;
+    }
     double loss = softmax_pass_objective(solver->pass, x, gradient);
     if (!solver->started) {
         solver->started = true;
@@ -48,6 +60,9 @@ static int solver_progress(void *context, const lbfgsfloatval_t *x, const lbfgsf
     (void)n;
     (void)evaluations;
     struct solver *solver = context;
+    if (solver->stopped)
+        return 1;
+    solver->searching = false;
     solver->steps = (uint32_t)iteration;
     if (loss <= solver->best_loss) {
         solver->best_loss = loss;

@@ -100,12 +100,18 @@ static void test_lbfgs_solver_at_the_optimum_keeps_the_best_point(void **state)
 
 struct watch {
     uint32_t calls, stop_at;
+    uint32_t asked, asked_at_most; /* in all; 0: any number */
     double last;
 };
 
 static bool watch_progress(void *context, uint32_t done, uint32_t total, double loss)
 {
     struct watch *watch = context;
+    watch->asked++;
+    if (watch->asked_at_most > 0)
+        return watch->asked < watch->asked_at_most;
+    if (watch->calls > 0 && done == watch->calls)
+        return true; /* in a line search of several evaluations */
     watch->calls++;
     assert_int_equal(done, watch->calls);
     assert_int_equal(total, 30);
@@ -136,6 +142,24 @@ static void test_lbfgs_solver_callback_stops_the_training(void **state)
     assert_int_equal(result.end, TRAINING_STOPPED);
     assert_int_equal(result.steps, 3);
     assert_true(fabs(objective(trained) - watch.last) < 1e-12);
+}
+
+/* From far away a line search needs many evaluations before an iteration is accepted: it asks in between, and
+ * a deadline ends it there. */
+static void test_lbfgs_solver_stops_within_a_line_search(void **state)
+{
+    (void)state;
+    struct watch watch = {.asked_at_most = 1};
+    struct training_progress progress = {watch_progress, &watch};
+    double trained[PARAMETERS], far[PARAMETERS];
+    struct training_result result;
+    for (size_t i = 0; i < PARAMETERS; i++)
+        far[i] = (i % 2 == 0 ? 1e30 : -1e30);
+    assert_null(lbfgs_solver_train(&problem, &good, &progress, far, trained, &result));
+    assert_int_equal(result.end, TRAINING_STOPPED);
+    assert_int_equal(result.steps, 0);
+    assert_int_equal(watch.asked, 1);
+    assert_memory_equal(trained, far, sizeof(far));
 }
 
 static void refused(const struct softmax_problem *of, const struct lbfgs_solver_options *options,
@@ -172,7 +196,7 @@ static void test_lbfgs_solver_bad_problem_is_refused(void **state)
     (void)state;
     struct softmax_problem bad = problem;
     bad.classes = 9;
-    refused(&bad, &good, zeros, ERROR_INVALID, "label of row");
+    refused(&bad, &good, zeros, ERROR_INVALID, "label of a row");
     bad = problem;
     bad.rows.rows = 0;
     refused(&bad, &good, zeros, ERROR_INVALID, "no rows");
@@ -183,7 +207,7 @@ static void test_lbfgs_solver_start_not_finite_is_refused(void **state)
     (void)state;
     static double bad[PARAMETERS];
     bad[7] = (double)INFINITY;
-    refused(&problem, &good, bad, ERROR_NUMERIC, "Parameter 7");
+    refused(&problem, &good, bad, ERROR_NUMERIC, "A parameter");
 }
 
 static void test_lbfgs_solver_loss_not_finite_at_start_is_an_error(void **state)
@@ -204,6 +228,7 @@ int main(void)
         cmocka_unit_test(test_lbfgs_solver_at_the_optimum_keeps_the_best_point),
         cmocka_unit_test(test_lbfgs_solver_callback_sees_the_loss_fall),
         cmocka_unit_test(test_lbfgs_solver_callback_stops_the_training),
+        cmocka_unit_test(test_lbfgs_solver_stops_within_a_line_search),
         cmocka_unit_test(test_lbfgs_solver_bad_options_are_refused),
         cmocka_unit_test(test_lbfgs_solver_bad_problem_is_refused),
         cmocka_unit_test(test_lbfgs_solver_start_not_finite_is_refused),
