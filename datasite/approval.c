@@ -200,11 +200,17 @@ static struct error *approval_state(enum job_state state)
     return error_new(ERROR_INTERNAL, "The job is in an unknown state.");
 }
 
-/* The decision behind the state, signed by this site, in time. */
+/* The decision behind the state: not withheld, signed by this site, in time. A denial or a revocation counts
+ * whatever the state says. */
 static struct error *approval_decision(struct store *store, const struct identity *identity,
                                        struct approval *approval, int64_t now)
 {
-    struct error *err = store_approval(store, &approval->record.id, &approval->decision);
+    struct error *err = NULL;
+    bool withheld = true;
+    TRY(store_withheld(store, &approval->record.id, &withheld));
+    if (withheld)
+        FAIL(ERROR_REFUSED, "This site's owner denied the job, or revoked its approval.");
+    err = store_approval(store, &approval->record.id, &approval->decision);
     if (err != NULL && err->code == ERROR_NOT_FOUND) {
         error_free(err);
         FAIL(ERROR_UNTRUSTED, "The site's database calls the job approved, but nobody approved it.");

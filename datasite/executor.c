@@ -87,23 +87,33 @@ static struct error *executor_check(void *context, double fraction)
     return err;
 }
 
-static void executor_work(struct executor *executor, struct step *step)
+/* trainer_watch: the output rules as they are now. */
+static struct policy executor_output(void *context)
 {
-    struct trainer_answer answer = {NULL, 0, false};
-    struct trainer_watch watch = {executor_check, executor};
+    struct executor *executor = context;
     executor_lock(executor);
     struct policy output = executor->output;
+    executor_unlock(executor);
+    return output;
+}
+
+static void executor_work(struct executor *executor, struct step *step)
+{
+    struct trainer_answer answer = {.body = NULL};
+    struct trainer_watch watch = {executor_check, executor_output, executor};
+    executor_lock(executor);
     struct executor_report started = executor_report_of(step, EXECUTOR_STARTED);
     executor_report(executor, &started);
     executor_unlock(executor);
 
     int64_t start = clock_monotonic_ms();
-    struct error *err = trainer_run(executor->trainer, step, &output, &watch, &answer);
+    struct error *err = trainer_run(executor->trainer, step, &watch, &answer);
 
     struct executor_report done = executor_report_of(step, EXECUTOR_DONE);
     done.error = err;
     done.body = answer.body;
     done.bytes = answer.bytes;
+    done.refused = answer.refused;
     done.repeated = answer.repeated;
     done.seconds = (double)(clock_monotonic_ms() - start) / 1000.0;
     executor_lock(executor);

@@ -43,7 +43,8 @@ struct executor_report {
     struct error *error;
     uint8_t *body;
     size_t bytes;
-    bool repeated;  /* the body was released before */
+    bool refused;   /* the body is the refusal of a step that failed */
+    bool repeated;  /* the body was given before */
     double seconds; /* in hand */
 };
 
@@ -79,7 +80,7 @@ size_t executor_items(struct executor *executor, struct executor_item ret_items[
 void executor_cancel(struct executor *executor, const struct digest *job_id, const uint8_t *run_id,
                      enum error_code code, const char *sentence);
 
-/* New output rules, from the next step on. */
+/* New output rules, from the next release on: that of the step in hand is held to them too. */
 void executor_set_policy(struct executor *executor, const struct policy *policy);
 
 /* Abandons everything and waits for the thread, at most `timeout_ms`; false when it has not ended by then

@@ -20,7 +20,16 @@ static struct error *release_admit(struct release_check *check)
     TRY(release_check_dataset(check));
     TRY(release_check_run(check));
     TRY(release_check_round(check));
+    TRY(release_check_events(check));
 done:
+    return err;
+}
+
+struct error *release_foresee(const struct release_context *context, enum answer_kind kind)
+{
+    struct release_check check = {.context = context, .kind = kind};
+    struct error *err = release_admit(&check);
+    release_check_clear(&check);
     return err;
 }
 
@@ -130,7 +139,7 @@ done:
 
 /* The last checks and the write: event, body and round, then the commit. */
 static struct error *release_write(const struct release_check *check, const struct release_body *body,
-                                   const char *detail)
+                                   bool refused, const char *detail)
 {
     struct error *err = NULL;
     const struct release_context *context = check->context;
@@ -139,6 +148,7 @@ static struct error *release_write(const struct release_check *check, const stru
         .job_id = context->job_id,
         .round = context->round,
         .kind = check->kind,
+        .refused = refused,
         .model_digest = context->model_digest,
         .body = body->bytes,
         .body_bytes = body->count,
@@ -164,7 +174,7 @@ struct error *release_update(const struct release_context *context, const struct
     TRY(update_encode(&check, update, &body));
     (void)snprintf(detail, sizeof(detail), "%zu coefficients%s, %zu bytes", update->count,
                    update->confusion == NULL ? "" : ", accuracy and confusion matrix", body.count);
-    TRY(release_write(&check, &body, detail));
+    TRY(release_write(&check, &body, false, detail));
     *ret_body = body.bytes;
     *ret_bytes = body.count;
     body.bytes = NULL;
@@ -185,13 +195,36 @@ struct error *release_evaluation(const struct release_context *context, const ui
     TRY(store_release_begin(context->store));
     TRY(evaluation_admit(&check, confusion));
     TRY(evaluation_encode(&check, confusion, &body));
-    TRY(release_write(&check, &body, "confusion matrix of the global model"));
+    TRY(release_write(&check, &body, false, "confusion matrix of the global model"));
     *ret_body = body.bytes;
     *ret_bytes = body.count;
     body.bytes = NULL;
 done:
     if (err != NULL)
         store_release_rollback(context->store);
+    free(body.bytes);
+    release_check_clear(&check);
+    return err;
+}
+
+struct error *release_failure(const struct release_context *context, enum answer_kind kind, const char *why,
+                              uint8_t **ret_body, size_t *ret_bytes)
+{
+    struct error *err = NULL;
+    struct release_check check = {.context = context, .kind = kind};
+    struct release_body body = {NULL, 0};
+    struct error *told = error_new(ERROR_NUMERIC, RELEASE_FAILED);
+    TRY(store_release_begin(context->store));
+    TRY(release_admit(&check));
+    TRY(wire_refusal_encode(told, &body.bytes, &body.count));
+    TRY(release_write(&check, &body, true, why));
+    *ret_body = body.bytes;
+    *ret_bytes = body.count;
+    body.bytes = NULL;
+done:
+    if (err != NULL)
+        store_release_rollback(context->store);
+    error_free(told);
     free(body.bytes);
     release_check_clear(&check);
     return err;

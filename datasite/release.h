@@ -38,8 +38,24 @@ struct release_update {
     const char *stopped;       /* how the optimiser ended: one word */
 };
 
+/* What would stand in the way of any release of this round, before time is spent on it. Nothing is written, and the
+ * release checks it again. */
+MUST_USE struct error *release_foresee(const struct release_context *context, enum answer_kind kind);
+
 MUST_USE struct error *release_update(const struct release_context *context, const struct release_update *update,
                                       uint8_t **ret_body, size_t *ret_bytes);
+
+/* What a requester is told of a step that failed once rows were read, whatever failed: why, where and when it
+ * failed depends on private rows. */
+#define RELEASE_FAILED                                                                                       \
+    "The step failed at this site, or did not end in time. The site tells no more, since why can depend on " \
+    "private rows. A smaller learning_rate, fewer local iterations or a longer round_deadline may do."
+
+/* A step that failed spends its round as a release does, so that nobody can ask about the rows by making steps
+ * fail: the refusal is the round's answer from now on. `why` is for the owner, in the event: one sentence
+ * without an index or a count. */
+MUST_USE struct error *release_failure(const struct release_context *context, enum answer_kind kind,
+                                       const char *why, uint8_t **ret_body, size_t *ret_bytes);
 
 /* Counts of the global model on the site's test rows. */
 MUST_USE struct error *release_evaluation(const struct release_context *context, const uint64_t *confusion,

@@ -51,20 +51,35 @@ struct error *release_check_round(const struct release_check *check)
 {
     struct error *err = NULL;
     const struct release_context *context = check->context;
-    uint8_t *body = NULL;
+    struct answer answer = {.body = NULL};
     if (context->round < 1 || context->round > check->approval.decision.rounds)
         FAIL(ERROR_REFUSED, "Round %" PRIu32 " is outside the %" PRIu32 " rounds that the owner approved.",
              context->round, check->approval.decision.rounds);
     if (check->kind == ANSWER_UPDATE && context->round <= check->run.last_round)
         FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run is over: its last round here was %" PRIu32 ".",
              context->round, check->run.last_round);
-    struct digest digest;
-    size_t bytes = 0;
-    TRY(store_answer(context->store, context->run_id, context->round, check->kind, &digest, &body, &bytes));
-    if (body != NULL)
+    TRY(store_answer(context->store, context->job_id, context->run_id, context->round, check->kind, &answer));
+    if (answer.body != NULL)
         FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run was answered already.", context->round);
 done:
-    free(body);
+    answer_clear(&answer);
+    return err;
+}
+
+struct error *release_check_events(const struct release_check *check)
+{
+    struct error *err = NULL;
+    const struct release_context *context = check->context;
+    const struct decision *decision = &check->approval.decision;
+    struct release_events events;
+    TRY(store_release_events(context->store, context->job_id, context->run_id, context->round, check->kind,
+                             &events));
+    if (events.of_round > 0)
+        FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run was answered before, by this site's own events.",
+             context->round);
+    if (events.of_job >= (uint64_t)decision->runs * decision->rounds)
+        FAIL(ERROR_REFUSED, "As many rounds of this job were answered as the owner approved.");
+done:
     return err;
 }
 

@@ -25,6 +25,9 @@ MUST_USE struct error *release_check_dataset(const struct release_check *check);
 MUST_USE struct error *release_check_run(struct release_check *check);
 /* The round is within the approval, not behind the run, and nothing of this kind left in it yet. */
 MUST_USE struct error *release_check_round(const struct release_check *check);
+/* By the events alone, which nobody edits: this round was never answered, and the job not more often than its
+ * approved runs have rounds. */
+MUST_USE struct error *release_check_events(const struct release_check *check);
 /* The job's metrics allow counts to leave. */
 MUST_USE struct error *release_check_metrics(const struct release_check *check);
 

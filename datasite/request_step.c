@@ -1,5 +1,6 @@
 #include "datasite/approval.h"
 #include "datasite/request_parts.h"
+#include "learning/softmax.h"
 #include "schemas/clock.h"
 #include "schemas/wire.h"
 
@@ -26,6 +27,17 @@ static struct error *step_check(const struct approval *approval, const struct st
     return wire_parameters_check(message->parameters->len, dataset->features, dataset->classes);
 }
 
+/* What came in is refused for what it is, before a row is read. */
+static struct error *step_check_model(const struct step *step)
+{
+    struct error *err = softmax_check_parameters(step->parameters, step->count);
+    if (err == NULL)
+        return NULL;
+    error_free(err);
+    return error_new(ERROR_INVALID,
+                     "The model has a parameter that is not finite or beyond single precision (3.4e38).");
+}
+
 static struct error *step_new(const struct request *request, const struct step_message *message,
                               const struct job *job, struct step **ret_step)
 {
@@ -41,6 +53,7 @@ static struct error *step_new(const struct request *request, const struct step_m
     step->round = message->round;
     step->deadline = clock_monotonic_ms() + (int64_t)job->round_deadline_s * 1000;
     TRY(step_take_parameters(step, message->parameters->data, message->parameters->len));
+    TRY(step_check_model(step));
     *ret_step = step;
     step = NULL;
 done:
@@ -53,17 +66,13 @@ static struct error *step_answer_again(const struct requests *requests, const st
                                        struct reply *ret_reply)
 {
     struct error *err = NULL;
-    TRY(step_repeat(requests->store, step, &ret_reply->body, &ret_reply->body_bytes));
-    if (ret_reply->body == NULL)
+    struct answer answer;
+    TRY(step_repeat(requests->store, step, &answer));
+    if (answer.body == NULL)
         goto done;
-    switch (step->kind) {
-    case STEP_TRAIN:
-        ret_reply->type = FDS__MESSAGE_TYPE__MESSAGE_UPDATE;
-        break;
-    case STEP_EVALUATE:
-        ret_reply->type = FDS__MESSAGE_TYPE__MESSAGE_EVALUATION;
-        break;
-    }
+    *ret_reply = (struct reply){.type = request_answer_type(step->kind, answer.refused),
+                                .body = answer.body,
+                                .body_bytes = answer.bytes};
     LOG(requests->log, EVENT_ANSWER_REPEATED, log_job(&step->job_id), log_run(step->run_id),
         log_round(step->round));
 done:
@@ -82,10 +91,10 @@ static struct error *step_request(const struct requests *requests, const struct 
                       &approval));
     TRY(step_check(&approval, message));
     TRY(step_new(request, message, approval.job, &step));
+    step->approval = approval;
+    memset(&approval, 0, sizeof(approval));
     TRY(step_answer_again(requests, step, ret_reply));
     if (ret_reply->body == NULL) {
-        step->approval = approval;
-        memset(&approval, 0, sizeof(approval));
         TRY(executor_submit(requests->executor, step));
         step = NULL;
         ret_reply->later = true;

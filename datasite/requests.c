@@ -1,6 +1,7 @@
 #include "datasite/requests.h"
 
 #include "datasite/approval.h"
+#include "datasite/release.h"
 #include "datasite/request_parts.h"
 #include "schemas/wire.h"
 
@@ -61,6 +62,9 @@ static struct error *refusal_public(const struct error *err)
 {
     if (err->code == ERROR_BUSY)
         return error_new(ERROR_BUSY, "This site is busy with another step: ask again later.");
+    /* Only a step fails so, and why it did is not told: see RELEASE_FAILED. */
+    if (err->code == ERROR_NUMERIC || err->code == ERROR_DEADLINE)
+        return error_new(err->code, RELEASE_FAILED);
     if (refusal_is_internal(err->code))
         return error_new(err->code,
                          "The site had a problem of its own (%s); its owner's log has the details.",
@@ -113,26 +117,47 @@ void requests_answer(const struct requests *requests, const struct request *requ
 
 /* ---- what the executor reports ---- */
 
-static void finish_log(const struct requests *requests, const struct executor_report *report)
+uint32_t request_answer_type(enum step_kind kind, bool refused)
 {
-    enum event_kind kind = EVENT_UPDATE_RELEASED;
+    if (refused)
+        return FDS__MESSAGE_TYPE__MESSAGE_REFUSAL;
+    switch (kind) {
+    case STEP_TRAIN:
+        return FDS__MESSAGE_TYPE__MESSAGE_UPDATE;
+    case STEP_EVALUATE:
+        return FDS__MESSAGE_TYPE__MESSAGE_EVALUATION;
+    }
+    return FDS__MESSAGE_TYPE__MESSAGE_REFUSAL;
+}
+
+static enum event_kind finish_event(const struct executor_report *report)
+{
+    if (report->repeated)
+        return EVENT_ANSWER_REPEATED;
     switch (report->step) {
     case STEP_TRAIN:
-        kind = EVENT_UPDATE_RELEASED;
-        break;
+        return report->refused ? EVENT_TRAIN_FAILED : EVENT_UPDATE_RELEASED;
     case STEP_EVALUATE:
-        kind = EVENT_EVALUATION_RELEASED;
-        break;
+        return report->refused ? EVENT_EVALUATE_FAILED : EVENT_EVALUATION_RELEASED;
     }
-    if (report->repeated)
-        kind = EVENT_ANSWER_REPEATED;
+    return EVENT_UPDATE_RELEASED;
+}
+
+static void finish_log(const struct requests *requests, const struct executor_report *report)
+{
+    enum event_kind kind = finish_event(report);
+    if (report->refused) {
+        LOG(requests->log, kind, log_job(&report->job_id), log_run(report->run_id), log_round(report->round),
+            log_peer(&report->peer));
+        return;
+    }
     LOG(requests->log, kind, log_job(&report->job_id), log_run(report->run_id), log_round(report->round),
         log_seconds(report->seconds), log_count("bytes", report->bytes));
 }
 
 static void finish_log_error(const struct requests *requests, const struct executor_report *report)
 {
-    enum event_kind kind = report->step == STEP_TRAIN ? EVENT_TRAIN_ABANDONED : EVENT_REQUEST_REFUSED;
+    enum event_kind kind = report->step == STEP_TRAIN ? EVENT_TRAIN_ABANDONED : EVENT_EVALUATE_ABANDONED;
     if (refusal_is_internal(report->error->code))
         kind = EVENT_STORE_FAILED;
     LOG(requests->log, kind, log_job(&report->job_id), log_run(report->run_id), log_round(report->round),
@@ -147,15 +172,9 @@ void requests_finish(const struct requests *requests, struct executor_report *re
         return;
     }
     finish_log(requests, report);
-    struct reply reply = {.body = report->body, .body_bytes = report->bytes};
-    switch (report->step) {
-    case STEP_TRAIN:
-        reply.type = FDS__MESSAGE_TYPE__MESSAGE_UPDATE;
-        break;
-    case STEP_EVALUATE:
-        reply.type = FDS__MESSAGE_TYPE__MESSAGE_EVALUATION;
-        break;
-    }
+    struct reply reply = {.type = request_answer_type(report->step, report->refused),
+                          .body = report->body,
+                          .body_bytes = report->bytes};
     report->body = NULL;
     *ret_reply = reply;
 }

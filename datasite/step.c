@@ -1,5 +1,6 @@
 #include "datasite/step.h"
 
+#include "datasite/release.h"
 #include "datasite/store_release.h"
 #include "schemas/wire.h"
 
@@ -32,7 +33,7 @@ void step_free(struct step *step)
     free(step);
 }
 
-static enum answer_kind step_answer_kind(enum step_kind kind)
+enum answer_kind step_answer_kind(enum step_kind kind)
 {
     switch (kind) {
     case STEP_TRAIN:
@@ -43,38 +44,110 @@ static enum answer_kind step_answer_kind(enum step_kind kind)
     return ANSWER_UPDATE;
 }
 
-/* A stored answer may be repeated only within its own job and while its run goes on. */
-static struct error *step_check_run(struct store *store, const struct step *step)
+/* A stored answer may be repeated only within its own job and while its run goes on. A run that never began
+ * here has none. */
+static struct error *step_check_run(struct store *store, const struct step *step, bool *ret_began)
 {
     struct error *err = NULL;
     struct run_record run;
-    TRY(store_run_find(store, step->run_id, &run));
+    err = store_run_find(store, step->run_id, &run);
+    if (err != NULL && err->code == ERROR_NOT_FOUND) {
+        error_clear(&err);
+        *ret_began = false;
+        goto done;
+    }
+    if (err != NULL)
+        goto done;
     if (!digest_equal(&run.job_id, &step->job_id))
         FAIL(ERROR_REFUSED, "The run id belongs to another job.");
+    if (strcmp(run.status, "running") != 0)
+        FAIL(ERROR_REFUSED, "The run has ended at this site: %s.", run.status);
+    *ret_began = true;
 done:
     return err;
 }
 
-struct error *step_repeat(struct store *store, const struct step *step, uint8_t **ret_body, size_t *ret_bytes)
+static struct error *step_check_fields(const struct step *step, const ProtobufCBinaryData *job_id,
+                                       const ProtobufCBinaryData *run_id, uint32_t round, bool shape)
+{
+    if (memcmp(job_id->data, step->job_id.bytes, DIGEST_BYTES) != 0 ||
+        memcmp(run_id->data, step->run_id, STORE_RUN_ID_BYTES) != 0 || round != step->round || !shape)
+        return error_new(ERROR_UNTRUSTED, "The stored answer of this round is about something else.");
+    return NULL;
+}
+
+static struct error *step_check_update(const struct step *step, const struct answer *answer)
 {
     struct error *err = NULL;
-    struct digest digest;
-    uint8_t *body = NULL;
-    size_t bytes = 0;
-    TRY(store_answer(store, step->run_id, step->round, step_answer_kind(step->kind), &digest, &body, &bytes));
-    if (body != NULL) {
-        TRY(step_check_run(store, step));
-        if (!digest_equal(&digest, &step->model_digest))
+    Fds__Update *update = NULL;
+    TRY(wire_update_decode(answer->body, answer->bytes, &update));
+    TRY(step_check_fields(step, &update->job_id, &update->run_id, update->round,
+                          update->parameters.len == step->count * sizeof(double)));
+done:
+    wire_update_free(update);
+    return err;
+}
+
+static struct error *step_check_evaluation(const struct step *step, const struct answer *answer)
+{
+    struct error *err = NULL;
+    size_t classes = step->approval.dataset.classes;
+    Fds__Evaluation *evaluation = NULL;
+    TRY(wire_evaluation_decode(answer->body, answer->bytes, &evaluation));
+    TRY(step_check_fields(step, &evaluation->job_id, &evaluation->run_id, evaluation->round,
+                          evaluation->n_confusion == classes * classes));
+done:
+    wire_evaluation_free(evaluation);
+    return err;
+}
+
+static struct error *step_check_refusal(const struct answer *answer)
+{
+    struct error *err = NULL;
+    Fds__Refusal *refusal = NULL;
+    TRY(wire_refusal_decode(answer->body, answer->bytes, &refusal));
+    if (strcmp(refusal->sentence, RELEASE_FAILED) != 0)
+        FAIL(ERROR_UNTRUSTED, "The stored answer of this round is about something else.");
+done:
+    wire_refusal_free(refusal);
+    return err;
+}
+
+/* The body says what it is about, and is of the shape of this step. */
+static struct error *step_check_body(const struct step *step, const struct answer *answer)
+{
+    if (answer->refused)
+        return step_check_refusal(answer);
+    switch (step->kind) {
+    case STEP_TRAIN:
+        return step_check_update(step, answer);
+    case STEP_EVALUATE:
+        return step_check_evaluation(step, answer);
+    }
+    return error_new(ERROR_INTERNAL, "A step is of an unknown kind.");
+}
+
+struct error *step_repeat(struct store *store, const struct step *step, struct answer *ret_answer)
+{
+    struct error *err = NULL;
+    struct answer answer = {.body = NULL};
+    bool began = false;
+    TRY(step_check_run(store, step, &began));
+    if (began)
+        TRY(store_answer(store, &step->job_id, step->run_id, step->round, step_answer_kind(step->kind),
+                         &answer));
+    if (answer.body != NULL) {
+        if (!digest_equal(&answer.model_digest, &step->model_digest))
             FAIL(ERROR_REFUSED,
                  "Round %" PRIu32
                  " of this run was answered already, for another model; a round releases once.",
                  step->round);
+        TRY(step_check_body(step, &answer));
     }
-    *ret_body = body;
-    *ret_bytes = bytes;
-    body = NULL;
+    *ret_answer = answer;
+    answer.body = NULL;
 done:
-    free(body);
+    answer_clear(&answer);
     return err;
 }
 

@@ -51,7 +51,7 @@ void store_snapshot_end(struct store *store)
     database_rollback(store->database);
 }
 
-static const char *event_kind_word(enum event_kind kind)
+const char *event_kind_word(enum event_kind kind)
 {
     static const char *const words[EVENT_KINDS] = {
 #define EVENT(name, word, level) word,
@@ -63,13 +63,13 @@ static const char *event_kind_word(enum event_kind kind)
 
 struct error *store_event_add(struct store *store, enum event_kind kind, const struct digest *job_id,
                               const uint8_t *run_id, uint32_t round, int64_t at, const char *detail,
-                              int64_t *ret_event_id)
+                              const struct digest *digest)
 {
     struct error *err = NULL;
     struct query query;
-    query_start(
-        &query, store->database,
-        "INSERT INTO event (at, kind, job_id, run_id, round, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+    query_start(&query, store->database,
+                "INSERT INTO event (at, kind, job_id, run_id, round, detail, digest) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
     query_bind_int(&query, at);
     query_bind_text(&query, event_kind_word(kind));
     if (job_id != NULL)
@@ -85,9 +85,11 @@ struct error *store_event_add(struct store *store, enum event_kind kind, const s
     else
         query_bind_null(&query);
     query_bind_text(&query, detail);
+    if (digest != NULL)
+        query_bind_blob(&query, digest->bytes, sizeof(digest->bytes));
+    else
+        query_bind_null(&query);
     TRY(query_finish(&query));
-    if (ret_event_id != NULL)
-        *ret_event_id = database_last_id(store->database);
 done:
     return err;
 }

@@ -167,6 +167,8 @@ MUST_USE struct error *store_decide(struct store *store, const struct decision *
 /* The approval in force; ERROR_NOT_FOUND without one. */
 MUST_USE struct error *store_approval(struct store *store, const struct digest *job_id,
                                       struct decision *ret_decision);
+/* Whether the job was ever denied or revoked, whatever its state says. */
+MUST_USE struct error *store_withheld(struct store *store, const struct digest *job_id, bool *ret_withheld);
 /* Latest decision of any kind (for show, status). */
 MUST_USE struct error *store_last_decision(struct store *store, const struct digest *job_id,
                                            struct decision *ret_decision);
@@ -193,10 +195,25 @@ MUST_USE struct error *store_runs_used(struct store *store, const struct digest 
                                        uint32_t *ret_last_round);
 
 enum answer_kind { ANSWER_UPDATE, ANSWER_EVALUATION };
-/* The stored answer of a round; *ret_body NULL when there is none. malloc'ed. */
-MUST_USE struct error *store_answer(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
-                                    uint32_t round, enum answer_kind kind, struct digest *ret_model_digest,
-                                    uint8_t **ret_body, size_t *ret_bytes);
+/* The stored answer of a round. Cleared with answer_clear. */
+struct answer {
+    struct digest model_digest; /* of the parameters that it answers */
+    bool refused;               /* the step failed: `body` is a refusal */
+    uint8_t *body;              /* NULL: this round has no answer yet */
+    size_t bytes;
+};
+/* ERROR_UNTRUSTED unless the event that was written with the answer is of this job, run, round and kind and
+ * has the digest of this very body: an answer that somebody edited is not repeated. */
+MUST_USE struct error *store_answer(struct store *store, const struct digest *job_id,
+                                    const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                    enum answer_kind kind, struct answer *ret_answer);
+void answer_clear(struct answer *answer);
+
+/* Notes that a step was abandoned after rows were read; *ret_times is how often that has happened to this
+ * round. */
+MUST_USE struct error *store_step_abandoned(struct store *store, const struct digest *job_id,
+                                            const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                            enum answer_kind kind, int64_t now, uint32_t *ret_times);
 
 /* ---- events (store.c) ---- */
 
@@ -206,8 +223,8 @@ enum event_kind {
 #undef EVENT
     EVENT_KINDS
 };
-/* Adds one event in the transaction that is open, or in one of its own. job_id, run_id may be NULL, round 0.
- */
+/* Adds one event in the transaction that is open, or in one of its own. job_id, run_id and digest (of the body
+ * that it is about) may be NULL, round 0. */
 MUST_USE struct error *store_event_add(struct store *store, enum event_kind kind, const struct digest *job_id,
                                        const uint8_t *run_id, uint32_t round, int64_t at, const char *detail,
-                                       int64_t *ret_event_id);
+                                       const struct digest *digest);

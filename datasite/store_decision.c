@@ -102,6 +102,21 @@ struct error *store_approval(struct store *store, const struct digest *job_id, s
     return decision_find(&query, job_id, ret_decision);
 }
 
+struct error *store_withheld(struct store *store, const struct digest *job_id, bool *ret_withheld)
+{
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT 1 FROM decision WHERE job_id = ? AND kind <> 'approve' UNION ALL "
+                "SELECT 1 FROM event WHERE job_id = ? AND kind IN ('job-revoked', 'job-denied') LIMIT 1");
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    bool withheld = query_step(&query);
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_withheld = withheld;
+    return err;
+}
+
 struct error *store_last_decision(struct store *store, const struct digest *job_id,
                                   struct decision *ret_decision)
 {

@@ -14,5 +14,8 @@ struct store {
 #define STORE_MAX_FEATURES ((uint64_t)1 << 20)
 #define STORE_MAX_CLASSES 1024
 
+/* The word of schemas/event.def. */
+const char *event_kind_word(enum event_kind kind);
+
 /* Bytes of one stored row: features u8 or features float64. */
 size_t store_row_bytes(const struct dataset_info *info);

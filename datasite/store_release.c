@@ -6,28 +6,6 @@
 
 #include <inttypes.h>
 
-static const char *answer_word(enum answer_kind kind)
-{
-    switch (kind) {
-    case ANSWER_UPDATE:
-        return "update";
-    case ANSWER_EVALUATION:
-        return "evaluation";
-    }
-    return "";
-}
-
-static enum event_kind answer_event(enum answer_kind kind)
-{
-    switch (kind) {
-    case ANSWER_UPDATE:
-        return EVENT_UPDATE_RELEASED;
-    case ANSWER_EVALUATION:
-        return EVENT_EVALUATION_RELEASED;
-    }
-    return EVENT_UPDATE_RELEASED;
-}
-
 static bool run_is_running(const struct run_record *run)
 {
     return strcmp(run->status, "running") == 0;
@@ -267,84 +245,4 @@ struct error *store_runs_used(struct store *store, const struct digest *job_id, 
     *ret_last_round = found ? run.last_round : 0;
 done:
     return err;
-}
-
-/* ---- releases ---- */
-
-struct error *store_answer(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
-                           uint32_t round, enum answer_kind kind, struct digest *ret_model_digest,
-                           uint8_t **ret_body, size_t *ret_bytes)
-{
-    struct error *err = NULL;
-    struct digest digest = {0};
-    uint8_t *body = NULL;
-    size_t bytes = 0;
-    struct query query;
-    query_start(&query, store->database,
-                "SELECT model_digest, body FROM answer WHERE run_id = ? AND round = ? AND kind = ?");
-    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
-    query_bind_int(&query, round);
-    query_bind_text(&query, answer_word(kind));
-    bool memory = true;
-    if (query_step(&query)) {
-        query_blob_exact(&query, 0, digest.bytes, DIGEST_BYTES);
-        const uint8_t *stored = query_blob(&query, 1, &bytes);
-        body = malloc(bytes + 1);
-        memory = body != NULL;
-        if (memory && bytes > 0)
-            memcpy(body, stored, bytes);
-    }
-    TRY(query_end(&query));
-    if (!memory)
-        FAIL(ERROR_MEMORY, "There is not enough memory to read a stored answer.");
-    *ret_model_digest = digest;
-    *ret_body = body;
-    *ret_bytes = bytes;
-    body = NULL;
-done:
-    free(body);
-    return err;
-}
-
-struct error *store_release_begin(struct store *store)
-{
-    return database_begin(store->database);
-}
-
-struct error *store_release_add(struct store *store, const struct release_record *record)
-{
-    struct error *err = NULL;
-    int64_t event_id = 0;
-    struct query query;
-    TRY(store_event_add(store, answer_event(record->kind), record->job_id, record->run_id, record->round,
-                        record->now, record->detail, &event_id));
-    query_start(&query, store->database,
-                "INSERT INTO answer (run_id, round, kind, model_digest, body, event_id, released_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)");
-    query_bind_blob(&query, record->run_id, STORE_RUN_ID_BYTES);
-    query_bind_int(&query, record->round);
-    query_bind_text(&query, answer_word(record->kind));
-    query_bind_blob(&query, record->model_digest->bytes, DIGEST_BYTES);
-    query_bind_blob(&query, record->body, record->body_bytes);
-    query_bind_int(&query, event_id);
-    query_bind_int(&query, record->now);
-    TRY(query_finish(&query));
-    if (record->kind == ANSWER_UPDATE) {
-        query_start(&query, store->database, "UPDATE run SET last_round = ? WHERE run_id = ?");
-        query_bind_int(&query, record->round);
-        query_bind_blob(&query, record->run_id, STORE_RUN_ID_BYTES);
-        TRY(query_finish(&query));
-    }
-done:
-    return err;
-}
-
-struct error *store_release_commit(struct store *store)
-{
-    return database_commit(store->database);
-}
-
-void store_release_rollback(struct store *store)
-{
-    database_rollback(store->database);
 }

@@ -15,12 +15,21 @@ struct release_record {
     const struct digest *job_id;
     uint32_t round;
     enum answer_kind kind;
+    bool refused; /* the body is the refusal of a step that failed */
     const struct digest *model_digest; /* of the parameters that came in */
     const uint8_t *body;               /* the exact bytes that will leave */
     size_t body_bytes;
     int64_t now;
     const char *detail; /* of the event: one sentence without private values */
 };
+
+/* Answers, released or refused, that the events know of: of all runs of the job, and of this very round. */
+struct release_events {
+    uint64_t of_job, of_round;
+};
+MUST_USE struct error *store_release_events(struct store *store, const struct digest *job_id,
+                                            const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                            enum answer_kind kind, struct release_events *ret_events);
 
 MUST_USE struct error *store_release_begin(struct store *store);
 MUST_USE struct error *store_release_add(struct store *store, const struct release_record *record);

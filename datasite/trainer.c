@@ -30,9 +30,11 @@ struct trainer {
 struct work {
     struct trainer *trainer;
     const struct step *step;
-    const struct policy *policy;
+    struct policy policy; /* output rules, as they were when last asked for */
     const struct trainer_watch *watch;
     struct error *abandoned; /* what the watch said */
+    bool rows_read;          /* with the requester's model */
+    bool watch_ended;        /* the step ends because of the watch */
 };
 
 struct error *trainer_open(const struct trainer_options *options, struct trainer **ret_trainer)
@@ -101,6 +103,22 @@ done:
     return err;
 }
 
+static struct error *work_foresee_training(const struct work *work)
+{
+    const struct job *job = work->step->approval.job;
+    size_t rows = work->trainer->train_rows, bytes = work->step->count * sizeof(double);
+    if (job->optimizer == JOB_SGD && job->batch_size > SGD_MAX_BATCH && rows > SGD_MAX_BATCH)
+        return error_new(ERROR_UNSUPPORTED,
+                         "This site trains with batches of at most %d rows; the job asks for %" PRIu32 ".",
+                         SGD_MAX_BATCH, job->batch_size);
+    if (bytes > work->policy.max_update_bytes)
+        return error_new(ERROR_LIMIT,
+                         "The answer of %zu bytes and more is over the %" PRIu64
+                         " bytes that this site's policy lets out.",
+                         bytes, work->policy.max_update_bytes);
+    return release_check_rows(&work->policy, rows, "training");
+}
+
 /* Refuses what the airlock would refuse, before a run is begun and time is spent. */
 static struct error *work_foresee(const struct work *work)
 {
@@ -109,12 +127,12 @@ static struct error *work_foresee(const struct work *work)
     const struct dataset_info *dataset = &trainer->dataset->info;
     bool counts = work->step->approval.job->metrics == JOB_METRICS_PER_SITE;
     TRY(wire_parameters_check(work->step->count * sizeof(double), dataset->features, dataset->classes));
+    if (work->step->kind == STEP_TRAIN)
+        TRY(work_foresee_training(work));
     if (work->step->kind == STEP_EVALUATE && !counts)
         FAIL(ERROR_REFUSED, "The job says `metrics: none`, so no counts leave this site.");
-    if (work->step->kind == STEP_TRAIN)
-        TRY(release_check_rows(work->policy, trainer->train_rows, "training"));
     if (counts)
-        TRY(release_check_rows(work->policy, trainer->test_rows, "test"));
+        TRY(release_check_rows(&work->policy, trainer->test_rows, "test"));
 done:
     return err;
 }
@@ -154,7 +172,10 @@ static struct error *work_watch(struct work *work, double fraction)
 {
     struct error *err = work->abandoned;
     work->abandoned = NULL;
-    return err != NULL ? err : work->watch->check(work->watch->context, fraction);
+    if (err == NULL)
+        err = work->watch->check(work->watch->context, fraction);
+    work->watch_ended = err != NULL;
+    return err;
 }
 
 static struct error *work_sgd(struct work *work, const struct softmax_problem *problem,
@@ -162,10 +183,6 @@ static struct error *work_sgd(struct work *work, const struct softmax_problem *p
 {
     const struct job *job = work->step->approval.job;
     struct training_progress progress = {work_keep_going, work};
-    if (job->batch_size > SGD_MAX_BATCH && work->trainer->train_rows > SGD_MAX_BATCH)
-        return error_new(ERROR_UNSUPPORTED,
-                         "This site trains with batches of at most %d rows; the job asks for %" PRIu32 ".",
-                         SGD_MAX_BATCH, job->batch_size);
     struct sgd_options options = {
         .learning_rate = job->learning_rate,
         .momentum = job->momentum,
@@ -200,12 +217,14 @@ static struct error *work_optimise(struct work *work, const struct softmax_probl
 
 /* ---- the airlock ---- */
 
-static struct release_context work_release_context(const struct work *work)
+/* The output rules are those of now: the owner may have changed them while the step was in hand. */
+static struct release_context work_release_context(struct work *work)
 {
+    work->policy = work->watch->output(work->watch->context);
     return (struct release_context){
         .store = work->trainer->store,
         .identity = work->trainer->identity,
-        .policy = work->policy,
+        .policy = &work->policy,
         .job_id = &work->step->job_id,
         .job = work->step->approval.job,
         .dataset = &work->trainer->dataset->info,
@@ -256,6 +275,7 @@ static struct error *work_train(struct work *work, struct trainer_answer *ret_an
     TRY(work_begin(work));
     int64_t start = clock_monotonic_ms();
     struct training_result result;
+    work->rows_read = true;
     TRY(work_optimise(work, &problem, parameters, &result));
     TRY(work_watch(work, 1.0));
     update.seconds = (double)(clock_monotonic_ms() - start) / 1000.0;
@@ -275,6 +295,13 @@ done:
     return err;
 }
 
+/* An evaluation joins a run that goes on; the airlock says why when there is none. */
+static struct error *work_join(struct work *work)
+{
+    struct release_context context = work_release_context(work);
+    return release_foresee(&context, ANSWER_EVALUATION);
+}
+
 static struct error *work_evaluate(struct work *work, struct trainer_answer *ret_answer)
 {
     struct error *err = NULL;
@@ -282,6 +309,8 @@ static struct error *work_evaluate(struct work *work, struct trainer_answer *ret
     uint64_t *counts = calloc(problem.classes * problem.classes, sizeof(*counts));
     if (counts == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to evaluate.");
+    TRY(work_join(work));
+    work->rows_read = true;
     TRY(softmax_confusion(&problem, work->step->parameters, counts));
     TRY(work_watch(work, 1.0));
     struct release_context context = work_release_context(work);
@@ -302,20 +331,110 @@ static struct error *work_compute(struct work *work, struct trainer_answer *ret_
     return error_new(ERROR_INTERNAL, "A step of an unknown kind was queued.");
 }
 
-struct error *trainer_run(struct trainer *trainer, const struct step *step, const struct policy *policy,
-                          const struct trainer_watch *watch, struct trainer_answer *ret_answer)
+/* ---- steps that fail ---- */
+
+/* Whether how it failed can depend on the rows: not when the owner's word or the store stood in the way. */
+static bool work_failed_by_rows(enum error_code code)
+{
+    switch (code) {
+    case ERROR_REFUSED:
+    case ERROR_NOT_FOUND:
+    case ERROR_UNTRUSTED:
+    case ERROR_EXPIRED:
+    case ERROR_CONFLICT:
+    case ERROR_BUSY:
+    case ERROR_IO:
+    case ERROR_CORRUPT:
+        return false;
+    case ERROR_USAGE:
+    case ERROR_INVALID:
+    case ERROR_LIMIT:
+    case ERROR_UNSUPPORTED:
+    case ERROR_DEADLINE:
+    case ERROR_UNAVAILABLE:
+    case ERROR_NUMERIC:
+    case ERROR_MEMORY:
+    case ERROR_CRYPTO:
+    case ERROR_INTERRUPTED:
+    case ERROR_INTERNAL:
+    case ERROR_CODES:
+        break;
+    }
+    return true;
+}
+
+/* Abandoned steps may be asked for again, but not without end. */
+static struct error *work_is_spent(const struct work *work, bool *ret_spent)
 {
     struct error *err = NULL;
-    struct work work = {.trainer = trainer, .step = step, .policy = policy, .watch = watch};
-    struct trainer_answer answer = {NULL, 0, false};
+    uint32_t times = TRAINER_ATTEMPTS;
+    const struct step *step = work->step;
+    if (work->watch_ended)
+        TRY(store_step_abandoned(work->trainer->store, &step->job_id, step->run_id, step->round,
+                                 step_answer_kind(step->kind), work->trainer->clock() / 1000, &times));
+    *ret_spent = times >= TRAINER_ATTEMPTS;
+done:
+    return err;
+}
+
+/* Takes `failure`, of a step that had read rows: either it is what the requester hears, or the round is spent
+ * and the answer is a refusal that tells nothing. */
+static struct error *work_settle(struct work *work, struct error *failure, struct trainer_answer *ret_answer)
+{
+    struct error *err = NULL;
+    bool spent = false;
+    if (!work->watch_ended && !work_failed_by_rows(failure->code))
+        return failure;
+    TRY(work_is_spent(work, &spent));
+    if (!spent)
+        return failure;
+    struct release_context context = work_release_context(work);
+    TRY(release_failure(&context, step_answer_kind(work->step->kind), failure->sentence, &ret_answer->body,
+                        &ret_answer->bytes));
+    ret_answer->refused = true;
+done:
+    error_free(failure);
+    return err;
+}
+
+/* What was given before is given again, while the approval holds. */
+static struct error *work_repeat(struct work *work, struct trainer_answer *ret_answer)
+{
+    struct error *err = NULL;
+    const struct step *step = work->step;
+    const struct trainer *trainer = work->trainer;
+    struct answer answer = {.body = NULL};
+    struct approval approval = {.job = NULL};
+    TRY(step_repeat(trainer->store, step, &answer));
+    if (answer.body != NULL)
+        TRY(approval_find(trainer->store, trainer->identity, &step->job_id, &step->peer,
+                          trainer->clock() / 1000, &approval));
+    *ret_answer = (struct trainer_answer){answer.body, answer.bytes, answer.refused, answer.body != NULL};
+    answer.body = NULL;
+done:
+    answer_clear(&answer);
+    approval_clear(&approval);
+    return err;
+}
+
+struct error *trainer_run(struct trainer *trainer, const struct step *step, const struct trainer_watch *watch,
+                          struct trainer_answer *ret_answer)
+{
+    struct error *err = NULL;
+    struct work work = {.trainer = trainer, .step = step, .watch = watch};
+    struct trainer_answer answer = {.body = NULL};
+    work.policy = watch->output(watch->context);
     TRY(work_watch(&work, 0.0));
-    TRY(step_repeat(trainer->store, step, &answer.body, &answer.bytes));
-    answer.repeated = answer.body != NULL;
+    TRY(work_repeat(&work, &answer));
     if (!answer.repeated) {
         TRY(work_load(&work));
         TRY(work_foresee(&work));
         TRY(work_watch(&work, 0.0));
-        TRY(work_compute(&work, &answer));
+        err = work_compute(&work, &answer);
+        if (err != NULL && work.rows_read)
+            err = work_settle(&work, err, &answer);
+        if (err != NULL)
+            goto done;
     }
     *ret_answer = answer;
 done:

@@ -1,7 +1,10 @@
 /* Computes one step: from the model that came in to the bytes that the airlock lets out.
  *
  *     step_repeat -> dataset (kept between rounds) -> split -> rows -> store_run_begin
- *       -> learning/ -> release_update | release_evaluation
+ *       -> learning/ -> release_update | release_evaluation | release_failure
+ *
+ * From learning/ on, rows have been read with a model that the requester chose, so that how a step fails can
+ * tell about them: such a step ends in release_failure, which spends the round.
  *
  * Owns its store, the threads of training and the dataset in memory; used by one thread, the executor's.
  * Nothing that it computes leaves except through release.h. */
@@ -20,23 +23,28 @@ struct trainer_options {
     int64_t (*clock)(void); /* Unix milliseconds */
 };
 
+/* A round that was abandoned this often after rows were read is spent, as if its step had failed. */
+#define TRAINER_ATTEMPTS 3
+
 /* Watches a step. `check` is called between the steps of training with the share that is done, 0 to 1; an
- * error that it returns abandons the step and is what trainer_run returns. */
+ * error that it returns abandons the step and is what trainer_run returns. `output` gives the output rules of
+ * the policy as they are at that moment; its rules are not looked at. */
 struct trainer_watch {
     struct error *(*check)(void *context, double fraction);
+    struct policy (*output)(void *context);
     void *context;
 };
 
 struct trainer_answer {
-    uint8_t *body; /* of an Update or an Evaluation; owned */
+    uint8_t *body; /* of an Update or an Evaluation, or of the Refusal of a step that failed; owned */
     size_t bytes;
-    bool repeated; /* was released before */
+    bool refused;  /* it is a Refusal */
+    bool repeated; /* was given before */
 };
 
 MUST_USE struct error *trainer_open(const struct trainer_options *options, struct trainer **ret_trainer);
 MUST_USE struct error *trainer_run(struct trainer *trainer, const struct step *step,
-                                   const struct policy *policy, const struct trainer_watch *watch,
-                                   struct trainer_answer *ret_answer);
+                                   const struct trainer_watch *watch, struct trainer_answer *ret_answer);
 /* Gives the dataset's memory back. */
 void trainer_forget(struct trainer *trainer);
 void trainer_close(struct trainer *trainer); /* accepts NULL */

@@ -76,8 +76,7 @@ static struct error *sgd_batch(struct sgd *sgd, size_t first)
                                             (float)sgd->options->momentum};
     softmax_pass_descend(sgd->pass, sgd->order + first, count, left - count, &descent);
     if (!isfinite(sgd->pass->loss))
-        FAIL(ERROR_NUMERIC,
-             "Training diverged after %u batches; a smaller learning_rate or momentum would do.", sgd->done);
+        FAIL(ERROR_NUMERIC, "Training diverged; a smaller learning_rate or momentum would do.");
     sgd->done++;
     sgd->epoch_loss += sgd->pass->loss;
     sgd->epoch_rows += count;

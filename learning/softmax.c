@@ -34,8 +34,7 @@ struct error *softmax_check_parameters(const double *parameters, size_t count)
     for (size_t i = 0; i < count; i++)
         if (!(fabs(parameters[i]) <= (double)FLT_MAX))
             return error_new(ERROR_NUMERIC,
-                             "Parameter %zu of the model is not a finite number of single precision range.",
-                             i);
+                             "A parameter of the model is not a finite number of single precision range.");
     return NULL;
 }
 
@@ -44,8 +43,8 @@ static struct error *check_labels(const struct softmax_problem *problem)
     size_t count = matrix_count(&problem->rows);
     for (size_t i = 0; i < count; i++)
         if (problem->labels[matrix_row_number(&problem->rows, i)] >= problem->classes)
-            return error_new(ERROR_INVALID, "The label of row %zu is not one of the %zu classes 0 to %zu.",
-                             matrix_row_number(&problem->rows, i), problem->classes, problem->classes - 1);
+            return error_new(ERROR_INVALID, "The label of a row is not one of the %zu classes 0 to %zu.",
+                             problem->classes, problem->classes - 1);
     return NULL;
 }
 

@@ -53,8 +53,8 @@ size_t softmax_parameters(size_t features, size_t classes);
 /* Refuses shapes outside the limits. */
 MUST_USE struct error *softmax_check_shape(size_t features, size_t classes);
 
-/* Refuses parameters that are not finite or beyond float32. Names the position of the first, never its value.
- */
+/* Refuses parameters that are not finite or beyond float32. Says neither
+ * which nor its value: after training both depend on the rows. */
 MUST_USE struct error *softmax_check_parameters(const double *parameters, size_t count);
 
 /* Refuses a problem that cannot be trained or evaluated: shape, selection, labels, l2. Reads labels of the

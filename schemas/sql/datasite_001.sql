@@ -96,12 +96,14 @@ CREATE TABLE run (
 ) STRICT;
 CREATE INDEX run_by_job ON run (job_id);
 
--- Everything that was released, as the exact body that left; a retry repeats it and is no new release.
+-- Everything that was released, as the exact body that left; a retry repeats it and is no new release. A step that
+-- failed after rows were read is answered too, with a refusal that tells nothing, and spends its round as well.
 CREATE TABLE answer (
     run_id       BLOB NOT NULL REFERENCES run (run_id),
     round        INTEGER NOT NULL,
     kind         TEXT NOT NULL CHECK (kind IN ('update', 'evaluation')),
     model_digest BLOB NOT NULL CHECK (length(model_digest) = 32),  -- of the parameters that came in
+    refused      INTEGER NOT NULL CHECK (refused IN (0, 1)),       -- 1: body is the refusal of a step that failed
     body         BLOB NOT NULL,
     event_id     INTEGER NOT NULL REFERENCES event (id),
     released_at  INTEGER NOT NULL,
@@ -116,8 +118,10 @@ CREATE TABLE event (
     job_id BLOB,
     run_id BLOB,
     round  INTEGER,
-    detail TEXT NOT NULL                      -- one sentence without private values
+    detail TEXT NOT NULL,                     -- one sentence without private values
+    digest BLOB CHECK (digest IS NULL OR length(digest) = 32)   -- of the body in `answer` that this event is about
 ) STRICT;
+CREATE INDEX event_by_job ON event (job_id, kind) WHERE job_id IS NOT NULL;
 CREATE TRIGGER event_no_update BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 CREATE TRIGGER event_no_delete BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'events are never removed'); END;
 

@@ -87,22 +87,23 @@ static void evaluation_refused(struct attempt *attempt, enum error_code code, co
 static void test_release_in_order_is_written_before_it_is_handed_out(void **state)
 {
     struct attempt attempt;
-    uint8_t *body = NULL, *stored = NULL;
-    size_t bytes = 0, stored_bytes = 0;
-    struct digest digest;
+    uint8_t *body = NULL;
+    size_t bytes = 0;
+    struct answer stored;
     attempt_make(*state, &attempt);
     must(release_update(&attempt.context, &attempt.update, &body, &bytes));
-    must(store_answer(attempt.site->store, attempt.site->run, 1, ANSWER_UPDATE, &digest, &stored,
-                      &stored_bytes));
-    assert_int_equal(stored_bytes, bytes);
-    assert_memory_equal(stored, body, bytes);
+    must(store_answer(attempt.site->store, &attempt.site->job_id, attempt.site->run, 1, ANSWER_UPDATE,
+                      &stored));
+    assert_int_equal(stored.bytes, bytes);
+    assert_memory_equal(stored.body, body, bytes);
+    assert_false(stored.refused);
     assert_int_equal(site_count(attempt.site,
                                 "SELECT count(*) FROM answer JOIN event ON event.id = event_id WHERE "
                                 "event.kind = 'update-released' AND event.round = 1"),
                      1);
     assert_int_equal(site_count(attempt.site, "SELECT last_round FROM run"), 1);
     free(body);
-    free(stored);
+    answer_clear(&stored);
     approval_clear(&attempt.approval);
 }
 

@@ -66,9 +66,7 @@ static void test_store_version_changes_with_another_connection(void **state)
 static void test_store_event_cannot_be_changed_or_removed(void **state)
 {
     struct store *store = workspace_store(*state);
-    int64_t id = 0;
-    must(store_event_add(store, EVENT_SERVE_STARTED, NULL, NULL, 0, 5, "started", &id));
-    assert_int_equal(id, 1);
+    must(store_event_add(store, EVENT_SERVE_STARTED, NULL, NULL, 0, 5, "started", NULL));
     refused(database_run(store->database, "UPDATE event SET detail = 'nothing'"), ERROR_CONFLICT,
             "never changed");
     refused(database_run(store->database, "DELETE FROM event"), ERROR_CONFLICT, "never removed");

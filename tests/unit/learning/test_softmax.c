@@ -253,7 +253,7 @@ static void test_softmax_parameter_not_finite_is_refused(void **state)
     for (size_t i = 0; i < 4; i++) {
         small_fill(&small);
         small.parameters[5] = bad[i];
-        small_is_refused(&small, ERROR_NUMERIC, "Parameter 5");
+        small_is_refused(&small, ERROR_NUMERIC, "A parameter");
         uint16_t classes[4] = {0};
         struct error *err = softmax_predict(&small.problem, small.parameters, classes);
         assert_non_null(err);
@@ -282,7 +282,7 @@ static void test_softmax_label_out_of_range_is_refused(void **state)
     struct small small;
     small_fill(&small);
     small.labels[2] = 2;
-    small_is_refused(&small, ERROR_INVALID, "label of row 2");
+    small_is_refused(&small, ERROR_INVALID, "label of a row");
 }
 
 static void test_softmax_without_labels_is_refused(void **state)

@@ -1,0 +1,197 @@
+/* What a listed requester, or somebody who edits site.db, may try in order to get more than the owner
+ * approved. Each of these was possible once. */
+#include "datasite/release.h"
+#include "schemas/clock.h"
+#include "tests/unit/datasite/site.h"
+
+#include <float.h>
+#include <math.h>
+
+#define UPDATE FDS__MESSAGE_TYPE__MESSAGE_UPDATE
+#define EVALUATION FDS__MESSAGE_TYPE__MESSAGE_EVALUATION
+#define REFUSAL FDS__MESSAGE_TYPE__MESSAGE_REFUSAL
+/* One row a step, so that where training fails says which row made it fail. */
+#define ROW_BY_ROW "{optimizer: sgd, batch_size: 1, local_epochs: 1, learning_rate: 1e-6}"
+#define LONG_TRAINING "{optimizer: sgd, batch_size: 1, local_epochs: 1000, learning_rate: 0.001}"
+
+/* A model that overflows on the first row whose first value is above `bound`. */
+static struct reply ask_bound(struct site *site, uint32_t round, double bound)
+{
+    double parameters[SITE_PARAMETERS] = {0};
+    parameters[0] = 3e38;
+    parameters[SITE_CLASSES * SITE_FEATURES] = (double)FLT_MAX - 3e38 * bound;
+    struct reply reply = site_train_start(site, round, parameters, SITE_PARAMETERS);
+    return reply.later ? site_wait(site) : reply;
+}
+
+static void test_attack_bisecting_a_value_by_failing_steps_gets_one_answer_a_round(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){.training = ROW_BY_ROW, .metrics = "none", .rounds = 2}, 0, 0);
+    struct reply first = ask_bound(site, 1, 0.2);
+    struct reply again = ask_bound(site, 1, 0.2);
+    site_expect_refusal(ask_bound(site, 1, 0.6), ERROR_REFUSED, "another model");
+    site_expect_refusal(site_train(site, 1, 0), ERROR_REFUSED, "another model");
+    struct reply second = ask_bound(site, 2, 0.5);
+    assert_int_equal(first.type, REFUSAL);
+    assert_int_equal(second.body_bytes, first.body_bytes);
+    assert_memory_equal(second.body, first.body, first.body_bytes); /* wherever it failed */
+    site_expect_same(first, again);
+    site_expect_refusal(second, ERROR_NUMERIC, RELEASE_FAILED);
+    site_expect_refusal(ask_bound(site, 3, 0.2), ERROR_REFUSED, "outside the 2 rounds");
+    assert_int_equal(site_count(site, "SELECT count(*) FROM event WHERE kind = 'train-failed'"), 2);
+    assert_int_equal(site_count(site, "SELECT last_round FROM run"), 2);
+}
+
+static void test_attack_failed_step_leaves_no_index_or_count(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){.training = ROW_BY_ROW, .rounds = 2}, 0, 0);
+    site_expect_type(ask_bound(site, 1, 0.2), REFUSAL);
+    assert_null(strpbrk(RELEASE_FAILED, "0123456789"));
+    assert_int_equal(site_count(site,
+                                "SELECT count(*) FROM event WHERE kind = 'train-failed' AND detail GLOB "
+                                "'*[0-9]*'"),
+                     0);
+}
+
+static void test_attack_failed_round_stays_spent_after_a_restart(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){.training = ROW_BY_ROW, .rounds = 2}, 0, 0);
+    struct reply first = ask_bound(site, 1, 0.2);
+    site_pause(site);
+    site_resume(site);
+    site_expect_same(first, ask_bound(site, 1, 0.2));
+    site_expect_refusal(site_train(site, 1, 0), ERROR_REFUSED, "another model");
+    site_expect_type(site_train(site, 2, 0), UPDATE);
+}
+
+static void test_attack_model_beyond_single_precision_refused_without_a_run(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){0}, 0, 0);
+    site_expect_refusal(site_train(site, 1, 1e308), ERROR_INVALID, "single precision");
+    assert_int_equal(site_count(site, "SELECT count(*) FROM run"), 0);
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+}
+
+static void test_attack_train_past_its_deadline_three_times_spends_the_round(void **state)
+{
+    struct site *site = *state;
+    static const uint8_t zeros[SITE_PARAMETERS * sizeof(double)];
+    site_approved(site, &(struct job_words){.training = LONG_TRAINING}, 0, 0);
+    for (int attempt = 1; attempt <= 4; attempt++) {
+        struct step *step = calloc(1, sizeof(*step));
+        assert_non_null(step);
+        must(step_take_parameters(step, zeros, sizeof(zeros)));
+        step->peer = site->researcher;
+        step->job_id = site->job_id;
+        step->run_id[0] = 1;
+        step->round = 1;
+        step->deadline = clock_monotonic_ms() + 300;
+        must(approval_find(site->store, site->identity, &site->job_id, NULL, SITE_NOW, &step->approval));
+        must(executor_submit(site->executor, step));
+        site_expect_refusal(site_wait(site), attempt < 3 ? ERROR_DEADLINE : ERROR_NUMERIC, RELEASE_FAILED);
+    }
+    assert_int_equal(site_count(site, "SELECT count(*) FROM event WHERE kind = 'train-abandoned'"), 3);
+    site_expect_refusal(site_train(site, 1, 0.5), ERROR_REFUSED, "another model");
+}
+
+static void test_attack_evaluate_of_no_run_reads_no_rows(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){0}, 0, 0);
+    site_expect_refusal(site_evaluate(site, 1, 3e38), ERROR_REFUSED, "never began");
+}
+
+/* ---- somebody who edits site.db ---- */
+
+static void test_attack_state_set_back_after_a_revocation_refused(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){0}, 0, 0);
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+    site_withhold(site, DECISION_REVOKE);
+    site_sql(site, "UPDATE job SET state = 'running'");
+    site_sql(site, "UPDATE run SET status = 'running'");
+    site_expect_refusal(site_train(site, 2, 0), ERROR_REFUSED, "revoked");
+    site_sql(site, "DELETE FROM decision WHERE kind = 'revoke'");
+    site_expect_refusal(site_train(site, 2, 0), ERROR_REFUSED, "revoked");
+}
+
+static void test_attack_forgotten_answer_is_not_released_again(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){.rounds = 1}, 0, 0);
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+    site_expect_type(site_evaluate(site, 1, 0), EVALUATION);
+    site_sql(site, "DELETE FROM answer");
+    site_sql(site, "UPDATE run SET last_round = 0");
+    site_expect_refusal(site_train(site, 1, 1), ERROR_REFUSED, "answered before");
+    site_expect_refusal(site_evaluate(site, 1, 1), ERROR_REFUSED, "answered before");
+    site_sql(site, "DELETE FROM run");
+    site->run[0] = 9;
+    site_expect_refusal(site_train(site, 1, 1), ERROR_REFUSED, "As many rounds");
+    assert_int_equal(site_released(site), 2);
+}
+
+static void test_attack_edited_answer_is_not_repeated(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){0}, 0, 0);
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+    site_expect_type(site_evaluate(site, 1, 0), EVALUATION);
+    site_sql(site, "UPDATE answer SET body = zeroblob(length(body))");
+    site_expect_refusal(site_train(site, 1, 0), ERROR_UNTRUSTED, "not the one");
+    site_expect_refusal(site_evaluate(site, 1, 0), ERROR_UNTRUSTED, "not the one");
+}
+
+static void test_attack_answer_called_a_refusal_is_not_repeated(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){0}, 0, 0);
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+    site_sql(site, "UPDATE answer SET refused = 1");
+    site_expect_refusal(site_train(site, 1, 0), ERROR_UNTRUSTED, "not the one");
+}
+
+static void test_attack_answer_of_another_round_is_not_repeated(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){0}, 0, 0);
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+    site_sql(site, "UPDATE answer SET round = 2");
+    site_expect_refusal(site_train(site, 2, 0), ERROR_UNTRUSTED, "not the one");
+}
+
+static void test_attack_answer_of_an_ended_run_is_not_repeated(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){0}, 0, 2);
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+    struct reply ended = site_end_run(site, "stopped");
+    requests_reply_clear(&ended);
+    site_expect_refusal(site_train(site, 1, 0), ERROR_REFUSED, "ended");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, site_make, site_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_attack_bisecting_a_value_by_failing_steps_gets_one_answer_a_round),
+        TEST(test_attack_failed_step_leaves_no_index_or_count),
+        TEST(test_attack_failed_round_stays_spent_after_a_restart),
+        TEST(test_attack_model_beyond_single_precision_refused_without_a_run),
+        TEST(test_attack_train_past_its_deadline_three_times_spends_the_round),
+        TEST(test_attack_evaluate_of_no_run_reads_no_rows),
+        TEST(test_attack_state_set_back_after_a_revocation_refused),
+        TEST(test_attack_forgotten_answer_is_not_released_again),
+        TEST(test_attack_edited_answer_is_not_repeated),
+        TEST(test_attack_answer_called_a_refusal_is_not_repeated),
+        TEST(test_attack_answer_of_another_round_is_not_repeated),
+        TEST(test_attack_answer_of_an_ended_run_is_not_repeated),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
