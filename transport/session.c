@@ -8,11 +8,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <zmq.h>
 
-#define SESSION_FOLDER "session-XXXXXX"
-#define SESSION_FOLDER_MOST 70 /* leaves room for the names of the endpoints in sun_path */
 #define SESSION_SOURCES 4
 
 /* ---- opening ---- */
@@ -26,28 +23,6 @@ static struct error *session_check(const struct session_options *options)
         FAIL(ERROR_INVALID, "A directory for the local sockets is needed.");
     if (mkdir(options->directory, 0700) != 0 && errno != EEXIST)
         TRY(error_errno(ERROR_IO, errno, "The directory %s cannot be made", options->directory));
-done:
-    return err;
-}
-
-/* A fresh folder, 0700: below `directory`, or, as the path of a local socket may have 107 bytes only, below
- * the user's run-time directory or /tmp. */
-static struct error *session_make_folder(struct session *session, const char *directory)
-{
-    struct error *err = NULL;
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-    const char *places[] = {directory, runtime != NULL ? runtime : "/tmp", "/tmp"};
-    int reason = ENAMETOOLONG;
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        if (strlen(places[i]) + strlen("/" SESSION_FOLDER) > SESSION_FOLDER_MOST)
-            continue;
-        (void)snprintf(session->folder, sizeof(session->folder), "%s/" SESSION_FOLDER, places[i]);
-        if (mkdtemp(session->folder) != NULL)
-            return NULL;
-        reason = errno;
-    }
-    session->folder[0] = '\0';
-    TRY(error_errno(ERROR_IO, reason, "A folder for local sockets cannot be made below %s", directory));
 done:
     return err;
 }
@@ -69,6 +44,7 @@ struct error *session_open_timed(const struct session_options *options, const st
     struct session *session = calloc(1, sizeof(*session));
     if (session == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory for connections.");
+    session->folder_lock = -1;
     TRY(session_check(options));
     session->peers = calloc(SESSION_PEERS_MOST, sizeof(struct session_peer *));
     if (session->peers == NULL)
@@ -80,7 +56,7 @@ struct error *session_open_timed(const struct session_options *options, const st
     session->times = *times;
     session->wake_fd = options->wake_fd;
     TRY(secret_random(session->random, sizeof(session->random)));
-    TRY(session_make_folder(session, options->directory));
+    TRY(session_folder_make(options->directory, session->folder, &session->folder_lock));
     TRY(session_start_zmq(session));
     TRY(tunnel_trust_new(options->identity, &options->trust, &trust));
     const struct tunnel_options tunnel = {
@@ -454,62 +430,4 @@ void session_event_clear(struct session_event *event)
 {
     free(event->body);
     *event = (struct session_event){0};
-}
-
-/* ---- closing ---- */
-
-#define CLOSING_LOOK_MS 5
-
-static bool session_any_live(const struct session *session)
-{
-    for (size_t i = 0; i < session->peer_count; i++)
-        if (session->peers[i]->state != PEER_DOWN)
-            return true;
-    return false;
-}
-
-/* Says goodbye and gives the peers a moment to hang up: who closes first cannot lose the other's last bytes.
- */
-static void session_say_goodbye(struct session *session)
-{
-    int64_t until = clock_monotonic_ms() + session->times.closing;
-    session->wake_fd = -1;
-    for (size_t i = 0; i < session->peer_count; i++) {
-        if (session->peers[i]->dialled)
-            error_free(tunnel_drop(session->tunnel, &session->peers[i]->id)); /* or it would dial again */
-        session->peers[i]->dialled = false;
-        if (session->peers[i]->state == PEER_UP || session->peers[i]->state == PEER_GREETING)
-            session_wire_part(session, session->peers[i], NULL);
-    }
-    struct error *err = NULL;
-    while (err == NULL && session_any_live(session)) {
-        struct session_event event;
-        int64_t left = until - clock_monotonic_ms();
-        if (left <= 0)
-            break;
-        /* The end of a peer that was parted from is no event: look again soon. */
-        err = session_next(session, left < CLOSING_LOOK_MS ? (int)left : CLOSING_LOOK_MS, &event);
-        if (err == NULL)
-            session_event_clear(&event);
-    }
-    error_free(err); /* it ends in any case */
-}
-
-void session_close(struct session *session)
-{
-    if (session == NULL)
-        return;
-    if (session->tunnel != NULL)
-        session_say_goodbye(session);
-    for (size_t i = 0; i < session->peer_count; i++) {
-        session_wire_detach(session->peers[i]);
-        session_peer_free(session, session->peers[i]);
-    }
-    tunnel_close(session->tunnel);
-    if (session->zmq != NULL)
-        (void)zmq_ctx_term(session->zmq);
-    if (session->folder[0] != '\0')
-        (void)rmdir(session->folder);
-    free(session->peers);
-    free(session);
 }

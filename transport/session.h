@@ -40,6 +40,7 @@
 #include <stdint.h>
 
 #define SESSION_SENTENCE_BYTES 512
+#define SESSION_SOFTWARE_BYTES 65
 
 struct session;
 
@@ -91,6 +92,7 @@ struct session_event {
     struct site_id peer;
     char peer_name[IDENTITY_NAME_BYTES]; /* common name in its certificate; "" when unknown */
     bool lobby;
+    char peer_software[SESSION_SOFTWARE_BYTES]; /* SESSION_UP: what it says it runs; printable, perhaps "" */
     char sentence[SESSION_SENTENCE_BYTES];
     /* SESSION_MESSAGE only: */
     uint32_t type;    /* enum MessageType of the schema, never one of the transport's own */

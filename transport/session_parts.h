@@ -110,6 +110,7 @@ struct session {
     void *zmq;
     struct tunnel *tunnel;
     char folder[SESSION_PATH_BYTES];
+    int folder_lock; /* descriptor, or -1 */
     uint64_t last_ticket;
     struct session_peer **peers;
     size_t peer_count;
@@ -126,6 +127,14 @@ struct session {
 /* session_open with other times than those of limits.h. */
 MUST_USE struct error *session_open_timed(const struct session_options *options,
                                           const struct tunnel_times *times, struct session **ret_session);
+
+/* ---- session_folder.c: where the local sockets live ---- */
+
+/* A fresh folder, 0700, locked: below `directory`, or, as the path of a local socket may have 107 bytes only,
+ * below the user's run-time directory or /tmp. Empty ones of killed processes there are removed. */
+MUST_USE struct error *session_folder_make(const char *directory, char ret_folder[static SESSION_PATH_BYTES],
+                                           int *ret_lock);
+void session_folder_remove(const char *folder, int lock); /* accepts "" and -1 */
 
 /* ---- session_peer.c: what is known of a peer; no sockets ---- */
 

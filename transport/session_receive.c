@@ -85,6 +85,7 @@ static struct error *session_receive_greeted(struct session *session, struct ses
         peer->greeting_answers = message->number;
     }
     session_receive_event(peer, SESSION_UP, ret_event);
+    (void)snprintf(ret_event->peer_software, sizeof(ret_event->peer_software), "%s", greeting->software);
 done:
     wire_greeting_free(greeting);
     return err;

@@ -2,6 +2,7 @@
  * directions. */
 #include "tests/unit/transport/node.h"
 
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -14,6 +15,20 @@ static void test_session_dialled_listed_peer_comes_up(void **state)
     scene_connect(scene);
     assert_true(session_is_up(scene->nodes[0].session, &scene->nodes[1].id));
     assert_true(session_is_up(scene->nodes[1].session, &scene->nodes[0].id));
+}
+
+static void test_session_up_says_what_the_peer_runs(void **state)
+{
+    struct scene *scene = *state;
+    struct node *a = &scene->nodes[0];
+    struct node *b = &scene->nodes[1];
+    node_open(scene, a, &(struct node_plan){.listens = true, .listed = &b->id, .listed_count = 1});
+    node_open(scene, b, &(struct node_plan){0});
+    node_dial(b, a);
+    struct session_event up = node_wait(scene, a, SESSION_UP);
+    assert_string_equal(up.peer_software, "datasite " DATASITE_VERSION);
+    up = node_wait(scene, b, SESSION_UP);
+    assert_string_equal(up.peer_software, "datasite " DATASITE_VERSION);
 }
 
 static void ask_and_answer(struct scene *scene, struct node *from, struct node *to)
@@ -144,6 +159,35 @@ static void test_session_close_says_goodbye(void **state)
     struct session_event down = node_wait(scene, &scene->nodes[1], SESSION_DOWN);
     node_expect_sentence(&down, "goodbye");
     assert_false(session_is_up(scene->nodes[1].session, &scene->nodes[0].id));
+}
+
+static void *turn_session(void *argument)
+{
+    struct node *node = argument;
+    struct session_event event = {0};
+    int64_t until = clock_monotonic_ms() + NODE_WAIT_MS;
+    while (event.kind != SESSION_DOWN && clock_monotonic_ms() < until) {
+        session_event_clear(&event);
+        node_succeeds(session_next(node->session, 20, &event));
+    }
+    node->events[node->event_count++] = event;
+    return NULL;
+}
+
+/* The peer hangs up as soon as it hears the goodbye, and nothing is waited for after that. */
+static void test_session_close_waits_for_a_living_peer_only_until_it_hangs_up(void **state)
+{
+    struct scene *scene = *state;
+    struct node *a = &scene->nodes[0];
+    struct node *b = &scene->nodes[1];
+    pthread_t thread;
+    scene->times.closing = 100 * NODE_WAIT_MS; /* this test would not end in time */
+    scene_connect(scene);
+    assert_int_equal(pthread_create(&thread, NULL, turn_session, a), 0);
+    node_close(b);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(node_count(a, SESSION_DOWN), 1);
+    assert_int_equal(node_count(a, SESSION_UP), 0); /* and the dialler has not come again */
 }
 
 static void test_session_drop_ends_the_connection_and_does_not_dial_again(void **state)
@@ -288,6 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCENE_TEST(test_session_dialled_listed_peer_comes_up),
+        SCENE_TEST(test_session_up_says_what_the_peer_runs),
         SCENE_TEST(test_session_listener_asks_dialler_and_gets_the_answer),
         SCENE_TEST(test_session_dialler_asks_listener_and_gets_the_answer),
         SCENE_TEST(test_session_request_before_the_peer_is_up_waits_for_it),
@@ -297,6 +342,7 @@ int main(void)
         SCENE_TEST(test_session_forgotten_request_makes_room_and_its_late_answer_is_dropped),
         SCENE_TEST(test_session_second_answer_to_a_request_is_refused),
         SCENE_TEST(test_session_close_says_goodbye),
+        SCENE_TEST(test_session_close_waits_for_a_living_peer_only_until_it_hangs_up),
         SCENE_TEST(test_session_drop_ends_the_connection_and_does_not_dial_again),
         SCENE_TEST(test_session_wake_fd_readable_shows_wake),
         SCENE_TEST(test_session_wake_fd_always_readable_does_not_starve_messages),
