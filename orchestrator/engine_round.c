@@ -53,9 +53,9 @@ done:
     return err;
 }
 
-/* Why a site that was asked has not answered: without a connection it has dropped out, with one it is late.
- */
-static void settle_training(struct engine *engine, bool in_time)
+/* Why a site that was asked has not answered: without a connection it has dropped out, with one it is late,
+ * unless the round was given up before its time: then nothing can be said against the site. */
+static void settle_training(struct engine *engine, bool given_up)
 {
     char reason[sizeof engine->sites->reason];
     for (size_t i = 0; i < engine->job->site_count; i++) {
@@ -65,12 +65,14 @@ static void settle_training(struct engine *engine, bool in_time)
         if (!site->up)
             (void)snprintf(reason, sizeof reason, "%s",
                            site->reason[0] == '\0' ? "It is not connected." : site->reason);
-        else if (in_time)
-            (void)snprintf(reason, sizeof reason, "It was still training when the round was given up.");
+        else if (given_up)
+            (void)snprintf(reason, sizeof reason,
+                           "It was still training when the round was given up, because too few others were "
+                           "left.");
         else
             (void)snprintf(reason, sizeof reason, "It did not answer within the round's %u s.",
                            engine->job->round_deadline_s);
-        engine_missed(engine, site, site->up ? SITE_LATE : SITE_DROPPED, reason);
+        engine_missed(engine, site, site->up && !given_up ? SITE_LATE : SITE_DROPPED, reason);
     }
 }
 
@@ -79,14 +81,16 @@ static struct error *await_training(struct engine *engine)
 {
     struct error *err = NULL;
     int64_t until = engine->round_started + (int64_t)engine->job->round_deadline_s * 1000;
+    bool given_up = false;
     for (;;) {
         size_t training = engine_count_turns(engine, TURN_TRAINING);
         size_t trained = engine_count_turns(engine, TURN_TRAINED);
-        if (training == 0 || trained + training < engine->job->min_sites || clock_monotonic_ms() >= until)
+        given_up = trained + training < engine->job->min_sites;
+        if (training == 0 || given_up || clock_monotonic_ms() >= until)
             break;
         TRY(engine_step(engine, until));
     }
-    settle_training(engine, clock_monotonic_ms() < until);
+    settle_training(engine, given_up);
 done:
     return err;
 }
