@@ -8,16 +8,22 @@ struct error *report_model_write(const struct run_record *record, const char *pa
     const struct round_record *round = run_record_last_model(record);
     char run_id[RUN_ID_HEX_BYTES];
     char job_id[DIGEST_HEX_BYTES];
+    char model_sha256[DIGEST_HEX_BYTES];
     char number[16];
     if (round == NULL)
         return error_new(ERROR_NOT_FOUND, "The run has made no model yet: no round of it was aggregated.");
     run_id_format(record->run_id, run_id);
     digest_hex(&record->job_id, job_id);
+    digest_hex(&round->model_sha256, model_sha256);
     (void)snprintf(number, sizeof number, "%u", (unsigned)round->round);
     const struct safetensors_note notes[] = {
-        {"format", "datasite-1"}, {"kind", job_model_word(record->job->model)},
-        {"run_id", run_id},       {"job_id", job_id},
-        {"round", number},        {"dataset", record->job->dataset},
+        {"format", "datasite-1"},
+        {"kind", job_model_word(record->job->model)},
+        {"run_id", run_id},
+        {"job_id", job_id},
+        {"round", number},
+        {"dataset", record->job->dataset},
+        {"model_sha256", model_sha256},
     };
     return safetensors_write(path, round->model, record->features, record->classes, notes,
                              sizeof notes / sizeof notes[0]);

@@ -1,11 +1,18 @@
 /* Reports of a run, all made from a run_record and nothing else:
  *
  *     report.json        version 1, as ARCHITECTURE.md specifies
- *     report.html        one self-contained file: accuracy curves, a heat map per round to step through,
- * print, no network rounds.csv         one line per round and site confusion.csv      one line per round,
- * scope (site or pooled or global), true class: counts by predicted class model.safetensors  coef
- * [classes][features] and intercept [classes], F64, with metadata
- */
+ *
+ *     report.html        one self-contained file without network: accuracy curves, a heat map per round
+ *
+ *     rounds.csv         one line per round and site
+ *
+ *     confusion.csv      one line per round, scope (site, pooled, global) and true class: counts by predicted
+ *                        class
+ *
+ *     model.safetensors  coef [classes][features] and intercept [classes], F64, with metadata
+ *
+ * model_sha256, in all of them, is the SHA-256 of the model's parameters as little-endian float64, coef row
+ * by row, then intercept: of the bytes after the header of model.safetensors. */
 #pragma once
 
 #include "orchestrator/run_record.h"
@@ -23,5 +30,6 @@ MUST_USE struct error *report_model_write(const struct run_record *record, const
 
 /* "=== FL epoch 1/5 ===", one line a site, the FedAvg line, the pooled confusion matrix. */
 void report_print_round(FILE *stream, const struct run_record *record, const struct round_record *round);
-/* The table of all epochs, and where the reports are. */
+/* The table of all epochs, if there were any, how the run ended, and where the reports are; `directory` NULL:
+ * there are none. */
 void report_print_summary(FILE *stream, const struct run_record *record, const char *directory);

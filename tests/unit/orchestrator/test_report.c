@@ -52,6 +52,10 @@ static void test_report_model_is_that_of_the_last_round_that_made_one(void **sta
     assert_int_equal(model.classes, MADE_CLASSES);
     assert_true(model.parameters[0] == 2);
     assert_true(model.parameters[7] == 2 + 7.0 / 8);
+    char *text = made_text(path);
+    assert_non_null(strstr(
+        text + 8, "\"model_sha256\":\"0202020202020202020202020202020202020202020202020202020202020202\""));
+    free(text);
     safetensors_clear(&model);
     free(path);
     run_record_free(record);
