@@ -27,7 +27,7 @@ static const struct option *run_options(void)
          .kind = OPTION_TEXT,
          .target = &run_given.out,
          .value = "DIR",
-         .help = "where the run's files go; else runs/<run-id>/ of the home"},
+         .help = "copies of the run's files go there when it is over"},
         {.name = "approval-timeout",
          .kind = OPTION_TEXT,
          .target = &run_given.approval_timeout,
@@ -60,8 +60,11 @@ static struct error *duration(const char *text, const char *option, int *ret_sec
     if (text == NULL)
         return NULL;
     struct error *err = clock_parse_duration(text, &seconds);
-    if (err != NULL)
-        return error_prefix(err, "--%s", option);
+    if (err != NULL) {
+        struct error *usage = error_new(ERROR_USAGE, "--%s: %s", option, err->sentence);
+        error_free(err);
+        return usage;
+    }
     if (seconds < 1 || seconds > 30 * 86400)
         return error_new(ERROR_USAGE, "--%s is from 1s to 30d.", option);
     *ret_seconds = (int)seconds;
@@ -152,11 +155,11 @@ static int cancelled(void *context)
 
 static struct error *print_json(const struct orchestrator_run *run)
 {
-    json_t *result =
-        json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "run_id", orchestrator_run_id(run), "job_id",
-                  orchestrator_run_job_id(run), "status", orchestrator_run_status(run), "reason",
-                  orchestrator_run_reason(run), "rounds", (json_int_t)orchestrator_run_rounds(run),
-                  "directory", orchestrator_run_directory(run));
+    json_t *result = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:s, s:s?}", "version", 1, "run_id",
+                               orchestrator_run_id(run), "job_id", orchestrator_run_job_id(run), "status",
+                               orchestrator_run_status(run), "reason", orchestrator_run_reason(run), "rounds",
+                               (json_int_t)orchestrator_run_rounds(run), "directory",
+                               orchestrator_run_directory(run), "reports", orchestrator_run_reports(run));
     if (result == NULL)
         return error_new(ERROR_MEMORY, "There is not enough memory for the result.");
     (void)json_dumpf(result, stdout, JSON_INDENT(2));
@@ -169,7 +172,7 @@ static struct error *print_result(const struct orchestrator_run *run)
 {
     if (run_given.json)
         return print_json(run);
-    if (!run_given.quiet && orchestrator_run_rounds(run) > 0)
+    if (!run_given.quiet)
         orchestrator_run_print_summary(run, stdout);
     return NULL;
 }
@@ -223,8 +226,9 @@ const struct verb verb_run = {
         "A round goes on without a site that fails, refuses or is late as long as federation.min_sites have\n"
         "answered, and stops the run below that. Ctrl-C ends the run in order. Reports of what there is are\n"
         "always written.\n\n"
-        "DIR of --out has to be new or empty, or hold a run that is over: then that run's files are "
-        "replaced.\n\n"
+        "Every run is recorded in runs/<run-id>/ of the home. DIR of --out gets copies of its files; it has "
+        "to be\n"
+        "new or empty, or hold the files of an earlier run, which only a run that made a model replaces.\n\n"
         "Exit status: 0 all rounds are done, 1 refused, stopped or failed, 2 wrong usage, 130 "
         "interrupted.\n\n"
         "Example:\n"

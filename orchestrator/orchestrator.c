@@ -2,7 +2,10 @@
 
 #include "orchestrator/site_probe.h"
 #include "schemas/clock.h"
+#include "schemas/files.h"
 #include "schemas/invitation.h"
+
+#include <unistd.h>
 
 #define CONNECT_SECONDS 30
 #define APPROVAL_SECONDS 600
@@ -329,7 +332,7 @@ static struct error *execute(struct orchestrator *orchestrator,
                                .on_event = options->on_event == NULL ? NULL : pass_event,
                                .context = &listener};
     TRY(whom_to_trust(orchestrator, run->run.record->job, &ids, &plan.trust));
-    TRY(run_execute(&run->run, &plan));
+    TRY(run_execute(&run->run, orchestrator->home, &plan));
 done:
     free(ids);
     return err;
@@ -343,8 +346,7 @@ int orchestrator_run(struct orchestrator *orchestrator, const struct orchestrato
     *ret_run = NULL;
     if (options->size != sizeof *options || options->job_path == NULL || options->connect_seconds < 0 ||
         options->approval_seconds < 0)
-        FAIL(ERROR_USAGE,
-             "A run wants the size of its options, a job file, and no negative times.");
+        FAIL(ERROR_USAGE, "A run wants the size of its options, a job file, and no negative times.");
     struct run_options what = {.job_path = options->job_path,
                                .out = options->out_directory,
                                .initial_model = options->initial_model};
@@ -361,6 +363,19 @@ done:
     return report_failure(err, failure);
 }
 
+/* A run that was read back has reports if they were written beside it. */
+static struct error *find_reports(struct orchestrator_run *run)
+{
+    struct error *err = NULL;
+    char *report = NULL;
+    TRY(path_join(run->run.directory, "report.html", &report));
+    if (access(report, F_OK) == 0 && (run->run.reports = strdup(run->run.directory)) == NULL)
+        FAIL(ERROR_MEMORY, "No memory for the run.");
+done:
+    free(report);
+    return err;
+}
+
 int orchestrator_run_load(const char *directory, struct orchestrator_run **ret_run,
                           struct orchestrator_failure *failure)
 {
@@ -369,6 +384,7 @@ int orchestrator_run_load(const char *directory, struct orchestrator_run **ret_r
     if (run == NULL || (run->run.directory = strdup(directory)) == NULL)
         FAIL(ERROR_MEMORY, "No memory for the run.");
     TRY(run_store_load(directory, &run->run.record));
+    TRY(find_reports(run));
     name_run(run);
     *ret_run = run;
     run = NULL;

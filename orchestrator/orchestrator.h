@@ -130,7 +130,7 @@ struct orchestrator_event {
 struct orchestrator_run_options {
     size_t size; /* sizeof(struct orchestrator_run_options) */
     const char *job_path;
-    const char *out_directory;       /* NULL: runs/<run-id>/ of the home */
+    const char *out_directory;       /* gets copies of the run's files when it is over, or NULL */
     const char *initial_model;       /* file that the job's model.init names by SHA-256, or NULL */
     int connect_seconds;             /* 0: 30 */
     int approval_seconds;            /* 0: 600 */
@@ -140,9 +140,11 @@ struct orchestrator_run_options {
     void *context;
 };
 
-/* Reads the job, submits it, waits for the owners, runs all rounds, and writes run.db and the reports. 0 when
- * the run finished. On -1, *ret_run is NULL if the run never began (job refused here, or no place for its
- * files), else it is the run as far as it went. */
+/* Reads the job, submits it, waits for the owners, runs all rounds, and writes run.db and the reports below
+ * runs/<run-id>/ of the home. `out_directory` has to be new or empty, or to hold copies of an earlier run,
+ * which only a run that made a model replaces. 0 when the run finished and all its files are written. On -1,
+ * *ret_run is NULL if the run never began (job refused here, or no place for its files), else it is the run
+ * as far as it went. */
 ORCHESTRATOR_API int orchestrator_run(struct orchestrator *orchestrator,
                                       const struct orchestrator_run_options *options,
                                       struct orchestrator_run **ret_run,
@@ -158,7 +160,11 @@ ORCHESTRATOR_API const char *orchestrator_run_job_name(const struct orchestrator
 ORCHESTRATOR_API const char *orchestrator_run_status(const struct orchestrator_run *run); /* "finished", … */
 ORCHESTRATOR_API const char *
 orchestrator_run_reason(const struct orchestrator_run *run); /* "" when finished */
+/* Of its record. */
 ORCHESTRATOR_API const char *orchestrator_run_directory(const struct orchestrator_run *run);
+/* Where its reports are: out_directory if they are there, else the directory of the record; NULL while the
+ * run goes on, and when they could not be written. */
+ORCHESTRATOR_API const char *orchestrator_run_reports(const struct orchestrator_run *run);
 ORCHESTRATOR_API size_t orchestrator_run_rounds(const struct orchestrator_run *run); /* recorded so far */
 ORCHESTRATOR_API size_t orchestrator_run_sites(const struct orchestrator_run *run);
 ORCHESTRATOR_API uint64_t

@@ -34,6 +34,11 @@ const char *orchestrator_run_directory(const struct orchestrator_run *run)
     return run->run.directory;
 }
 
+const char *orchestrator_run_reports(const struct orchestrator_run *run)
+{
+    return run->run.reports;
+}
+
 size_t orchestrator_run_rounds(const struct orchestrator_run *run)
 {
     return run->run.record->round_count;
@@ -122,5 +127,5 @@ void orchestrator_run_print_round(const struct orchestrator_run *run, FILE *stre
 
 void orchestrator_run_print_summary(const struct orchestrator_run *run, FILE *stream)
 {
-    report_print_summary(stream, run->run.record, run->run.directory);
+    report_print_summary(stream, run->run.record, run->run.reports);
 }

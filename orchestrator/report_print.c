@@ -7,8 +7,8 @@
 /* More classes than this do not fit a terminal; more sites do not fit the table of all epochs. */
 #define PRINT_CLASSES 20
 #define PRINT_SITES 4
-#define NAME_CHARACTERS 16
-#define CELL_BYTES 96
+#define SUMMARY_COLUMNS 80
+#define CELL_BYTES (JOB_SITE_NAME_BYTES + 32)
 
 static void cell_accuracy(double accuracy, char ret_cell[static CELL_BYTES])
 {
@@ -89,29 +89,43 @@ void report_print_round(FILE *stream, const struct run_record *record, const str
     (void)fflush(stream);
 }
 
-/* A heading has room for the start of a long name, cut between characters. */
-static void summary_name(const char *name, char ret_cell[static CELL_BYTES])
+static bool sites_have_columns(const struct run_record *record)
 {
-    size_t bytes = 0;
-    for (size_t characters = 0; name[bytes] != '\0' && characters < NAME_CHARACTERS; characters++) {
-        bytes++;
-        while (((unsigned char)name[bytes] & 0xc0) == 0x80)
-            bytes++;
+    return record->job->site_count <= PRINT_SITES;
+}
+
+/* How the columns of sites are headed: as much of it as fits the terminal, but names whole or not at all,
+ * because two of them may differ at the end alone. */
+enum heading { HEADING_FULL, HEADING_NAME, HEADING_NUMBER };
+
+static void summary_heading(const struct run_record *record, size_t site, enum heading heading,
+                            char ret_cell[static CELL_BYTES])
+{
+    const char *name = record->job->sites[site].name;
+    switch (heading) {
+    case HEADING_FULL:
+        (void)snprintf(ret_cell, CELL_BYTES, "%s train/test", name);
+        break;
+    case HEADING_NAME:
+        (void)snprintf(ret_cell, CELL_BYTES, "%s", name);
+        break;
+    case HEADING_NUMBER:
+        (void)snprintf(ret_cell, CELL_BYTES, "site %zu", site + 1);
+        break;
     }
-    (void)snprintf(ret_cell, CELL_BYTES, "%.*s%s train/test", (int)bytes, name,
-                   name[bytes] == '\0' ? "" : "…");
 }
 
 /* The columns of the table of all epochs: epoch, seconds, one a site or how many answered, pooled, global. */
-static size_t summary_headers(const struct run_record *record, char cells[PRINT_SITES + 4][CELL_BYTES])
+static size_t summary_headers(const struct run_record *record, enum heading heading,
+                              char cells[PRINT_SITES + 4][CELL_BYTES])
 {
     size_t columns = 0;
     (void)snprintf(cells[columns++], CELL_BYTES, "epoch");
     (void)snprintf(cells[columns++], CELL_BYTES, "seconds");
-    if (record->job->site_count > PRINT_SITES)
+    if (!sites_have_columns(record))
         (void)snprintf(cells[columns++], CELL_BYTES, "sites ok");
-    for (size_t i = 0; record->job->site_count <= PRINT_SITES && i < record->job->site_count; i++)
-        summary_name(record->job->sites[i].name, cells[columns++]);
+    for (size_t i = 0; sites_have_columns(record) && i < record->job->site_count; i++)
+        summary_heading(record, i, heading, cells[columns++]);
     (void)snprintf(cells[columns++], CELL_BYTES, "pooled");
     if (record->job->global_test != JOB_GLOBAL_TEST_NONE)
         (void)snprintf(cells[columns++], CELL_BYTES, "global");
@@ -146,7 +160,7 @@ static void summary_cells(const struct run_record *record, const struct round_re
         cell_accuracy(confusion_accuracy(round->global_confusion, record->classes), cells[columns++]);
 }
 
-static struct error *print_table(FILE *stream, const struct run_record *record)
+static struct error *print_table(FILE *stream, const struct run_record *record, enum heading heading)
 {
     struct error *err = NULL;
     struct table *table = NULL;
@@ -154,7 +168,7 @@ static struct error *print_table(FILE *stream, const struct run_record *record)
     const char *texts[PRINT_SITES + 4];
     for (size_t i = 0; i < PRINT_SITES + 4; i++)
         texts[i] = cells[i];
-    size_t columns = summary_headers(record, cells);
+    size_t columns = summary_headers(record, heading, cells);
     TRY(table_new(texts, columns, &table));
     table_align(table, ~(uint64_t)0);
     for (size_t i = 0; i < record->round_count; i++) {
@@ -167,21 +181,77 @@ done:
     return err;
 }
 
+/* In columns of a terminal; a table's lines are all about as long as its first. */
+static size_t first_line_columns(const char *text)
+{
+    size_t columns = 0;
+    for (; *text != '\0' && *text != '\n'; text++)
+        columns += ((unsigned char)*text & 0xc0) != 0x80;
+    return columns;
+}
+
+static struct error *table_columns(const struct run_record *record, enum heading heading, size_t *ret_columns)
+{
+    struct error *err = NULL;
+    struct report_text text = {0};
+    TRY(report_text_open(&text));
+    TRY(print_table(text.stream, record, heading));
+    TRY(report_text_finish(&text));
+    *ret_columns = first_line_columns(text.bytes);
+done:
+    report_text_clear(&text);
+    return err;
+}
+
+static void print_legend(FILE *stream, const struct run_record *record, enum heading heading)
+{
+    char name[JOB_SITE_NAME_BYTES * 2];
+    for (size_t i = 0; heading == HEADING_NUMBER && i < record->job->site_count; i++) {
+        terminal_clean(record->job->sites[i].name, name, sizeof name);
+        (void)fprintf(stream, "site %zu: %s\n", i + 1, name);
+    }
+    if (heading != HEADING_FULL)
+        (void)fprintf(stream, "Of each site: train/test.\n");
+}
+
+static struct error *print_epochs(FILE *stream, const struct run_record *record)
+{
+    struct error *err = NULL;
+    size_t columns = 0;
+    enum heading heading = HEADING_FULL;
+    (void)fprintf(stream, "\n%sAll epochs%s\n", terminal_style(stream, STYLE_BOLD),
+                  terminal_style(stream, STYLE_PLAIN));
+    TRY(table_columns(record, heading, &columns));
+    if (columns > SUMMARY_COLUMNS) {
+        heading = HEADING_NAME;
+        TRY(table_columns(record, heading, &columns));
+    }
+    if (columns > SUMMARY_COLUMNS)
+        heading = HEADING_NUMBER;
+    TRY(print_table(stream, record, heading));
+    if (sites_have_columns(record))
+        print_legend(stream, record, heading);
+done:
+    return err;
+}
+
 void report_print_summary(FILE *stream, const struct run_record *record, const char *directory)
 {
     char run_id[RUN_ID_HEX_BYTES];
     char reason[sizeof record->reason];
     run_id_format(record->run_id, run_id);
     terminal_clean(record->reason, reason, sizeof reason);
-    (void)fprintf(stream, "\n%sAll epochs%s\n", terminal_style(stream, STYLE_BOLD),
-                  terminal_style(stream, STYLE_PLAIN));
-    /* Only memory can be missing for the table, and the reports below hold the same figures. */
-    struct error *err = print_table(stream, record);
-    error_clear(&err);
+    if (record->round_count > 0) {
+        /* Only memory can be missing for the table, and the reports below hold the same figures. */
+        struct error *err = print_epochs(stream, record);
+        error_clear(&err);
+    }
     (void)fprintf(stream, "\nRun %s: %s, %zu of %u rounds%s%s\n", run_id, run_status_word(record->status),
                   record->round_count, (unsigned)record->job->rounds, reason[0] == '\0' ? "" : ": ", reason);
-    (void)fprintf(stream, "Reports: %s/report.html\n", directory);
-    (void)fprintf(stream, "         report.json, rounds.csv, confusion.csv%s beside it\n",
-                  run_record_last_model(record) == NULL ? "" : ", model.safetensors");
+    if (directory != NULL) {
+        (void)fprintf(stream, "Reports: %s/report.html\n", directory);
+        (void)fprintf(stream, "         report.json, rounds.csv, confusion.csv%s beside it\n",
+                      run_record_last_model(record) == NULL ? "" : ", model.safetensors");
+    }
     (void)fflush(stream);
 }

@@ -12,6 +12,8 @@ void run_clear(struct run *run)
     initial_model_free(run->initial);
     evaluate_free(run->global_test);
     run_record_free(run->record);
+    run_out_clear(&run->out);
+    free(run->reports);
     free(run->directory);
     *run = (struct run){0};
 }
@@ -74,6 +76,18 @@ done:
     return err;
 }
 
+/* A record that cannot be made whole leaves nothing. */
+static struct error *begin(const struct home *home, struct run *run)
+{
+    struct error *err = NULL;
+    TRY(run_directory_make(home, run->record, &run->directory));
+    err = run_store_create(run->directory, run->record, &run->store);
+    if (err != NULL)
+        run_directory_discard(run->directory);
+done:
+    return err;
+}
+
 struct error *run_prepare(const struct home *home, const struct site_list *list,
                           const struct run_options *options, struct run *ret_run)
 {
@@ -83,16 +97,83 @@ struct error *run_prepare(const struct home *home, const struct site_list *list,
     TRY(site_list_agree(list, run.record->job, (const char *)run.record->job_bytes, options->job_path));
     TRY(initial_model_open(run.record->job, options->initial_model, &run.initial));
     TRY(open_global_test(run.record->job, options->job_path, &run.global_test));
-    TRY(run_directory_prepare(home, run.record, options->out, &run.directory));
-    TRY(run_store_create(run.directory, run.record, &run.store));
+    if (options->out != NULL)
+        TRY(run_out_claim(home, options->out, &run.out));
+    TRY(begin(home, &run));
     *ret_run = run;
     run = (struct run){0};
 done:
+    run_out_abandon(&run.out);
     run_clear(&run);
     return err;
 }
 
-struct error *run_execute(struct run *run, const struct engine_plan *plan)
+/* The first failure of a run is how it ended; those after it are told. */
+static void then(const struct engine_plan *plan, struct error **err, struct error *next)
+{
+    struct engine_event event = {.kind = ENGINE_WARNING, .command = ""};
+    if (*err == NULL) {
+        *err = next;
+        return;
+    }
+    if (next != NULL && plan->on_event != NULL) {
+        event.sentence = next->sentence;
+        plan->on_event(plan->context, &event);
+    }
+    error_free(next);
+}
+
+static struct error *set_reports(struct run *run, const char *directory)
+{
+    char *reports = strdup(directory);
+    if (reports == NULL)
+        return error_new(ERROR_MEMORY, "No memory for the run.");
+    free(run->reports);
+    run->reports = reports;
+    return NULL;
+}
+
+static struct error *write_reports(struct run *run, const struct home *home)
+{
+    char id[RUN_ID_HEX_BYTES];
+    struct error *err = report_write(run->record, run->directory);
+    if (err == NULL)
+        return set_reports(run, run->directory);
+    struct error *said = NULL;
+    run_id_format(run->record->run_id, id);
+    said = error_new(err->code,
+                     "No reports could be written: %s Have them written elsewhere with: orchestrator --home "
+                     "%s report %.8s "
+                     "--out DIR",
+                     err->sentence, home->path, id);
+    error_free(err);
+    return said;
+}
+
+/* Also when the record's own reports failed: the copies may be on another disk. */
+static struct error *deliver(struct run *run, const struct home *home)
+{
+    struct error *err = NULL;
+    bool delivered = false;
+    if (run->out.directory == NULL)
+        return NULL;
+    err = run_out_deliver(&run->out, home, run->store, run->record, &delivered);
+    if (err != NULL) {
+        struct error *said =
+            error_new(err->code, "%s The run is recorded in %s", err->sentence, run->directory);
+        error_free(err);
+        return said;
+    }
+    if (!delivered)
+        return error_new(
+            ERROR_CONFLICT,
+            "%s was left as it is: it holds another run, and this one made no model. This one is "
+            "recorded in %s",
+            run->out.directory, run->directory);
+    return set_reports(run, run->out.directory);
+}
+
+struct error *run_execute(struct run *run, const struct home *home, const struct engine_plan *plan)
 {
     struct engine_plan whole = *plan;
     whole.record = run->record;
@@ -100,17 +181,8 @@ struct error *run_execute(struct run *run, const struct engine_plan *plan)
     whole.initial = run->initial;
     whole.global_test = run->global_test;
     struct error *err = engine_run(&whole);
-    struct error *stored = run_store_end(run->store, run->record);
-    struct error *reported = report_write(run->record, run->directory);
-    if (err == NULL) {
-        err = stored;
-        stored = NULL;
-    }
-    if (err == NULL) {
-        err = reported;
-        reported = NULL;
-    }
-    error_free(stored);
-    error_free(reported);
+    then(plan, &err, run_store_end(run->store, run->record));
+    then(plan, &err, write_reports(run, home));
+    then(plan, &err, deliver(run, home));
     return err;
 }

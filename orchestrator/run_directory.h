@@ -1,15 +1,12 @@
-/* Where the files of a run go: runs/<run-id>/ of the home, or a directory that the researcher names.
- *
- * A directory that is named has to be empty or new, or hold a run of this program that is over: its files are
- * then replaced, and nothing else in the directory is touched. So a script can write to one place again and
- * again, and a mistyped path loses nothing. A run kept elsewhere is linked from runs/<run-id>, so that
- * `orchestrator runs` sees it. */
+/* Where a run is recorded: runs/<run-id>/ of the home, a real directory that belongs to this run alone. */
 #pragma once
 
 #include "orchestrator/home.h"
 #include "orchestrator/run_record.h"
 
-/* *ret_directory (malloc'ed, absolute) exists when this returns. `out` NULL: below runs/. ERROR_CONFLICT says
- * what is in the way. */
-MUST_USE struct error *run_directory_prepare(const struct home *home, const struct run_record *record,
-                                             const char *out, char **ret_directory);
+/* *ret_directory (malloc'ed, absolute) exists and is empty when this returns. */
+MUST_USE struct error *run_directory_make(const struct home *home, const struct run_record *record,
+                                          char **ret_directory);
+
+/* Takes a directory away in which a run could not be begun, with what was made in it until then. */
+void run_directory_discard(const char *directory);

@@ -14,6 +14,8 @@ MUST_USE struct error *run_store_approved(struct run_store *store, const struct 
 MUST_USE struct error *run_store_round(struct run_store *store, const struct run_record *record,
                                        const struct round_record *round);
 MUST_USE struct error *run_store_end(struct run_store *store, const struct run_record *record);
+/* The whole record as it is now, as one file at `path`, atomically, mode 0600. */
+MUST_USE struct error *run_store_copy(struct run_store *store, const char *path);
 void run_store_close(struct run_store *store); /* accepts NULL */
 
 /* Reads a whole run back; a run whose process is gone without an end reads as RUN_STOPPED ("was

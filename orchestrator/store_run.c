@@ -141,6 +141,46 @@ done:
     return err;
 }
 
+/* SQLite fills the empty file at `path` with what is committed, wherever that is at the moment. */
+static struct error *run_store_copy_into(struct database *database, const char *path, int file)
+{
+    struct error *err = NULL;
+    struct query query;
+    query_start(&query, database, "VACUUM INTO ?");
+    query_bind_text(&query, path);
+    TRY(query_finish(&query));
+    if (fsync(file) != 0)
+        err = error_errno(ERROR_IO, errno, "%s cannot be written", path);
+done:
+    return err;
+}
+
+struct error *run_store_copy(struct run_store *store, const char *path)
+{
+    struct error *err = NULL;
+    char *temporary = NULL;
+    int file = -1;
+    if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {
+        temporary = NULL;
+        FAIL(ERROR_MEMORY, "There is not enough memory to write %s.", path);
+    }
+    file = mkostemp(temporary, O_CLOEXEC);
+    if (file < 0) {
+        err = error_errno(ERROR_IO, errno, "%s cannot be written", path);
+        goto done;
+    }
+    err = run_store_copy_into(store->database, temporary, file);
+    if (err == NULL && rename(temporary, path) != 0)
+        err = error_errno(ERROR_IO, errno, "%s cannot be written", path);
+    if (err != NULL)
+        (void)unlink(temporary);
+done:
+    if (file >= 0)
+        (void)close(file);
+    free(temporary);
+    return err;
+}
+
 /* Words in the file are little-endian on every machine; NULL stays NULL. */
 static struct error *words_pack(const uint64_t *words, size_t count, uint8_t **ret_bytes)
 {

@@ -74,6 +74,16 @@ void run_scene_job(struct run_scene *scene, const struct scene_job *job)
     assert_int_equal(fclose(file), 0);
 }
 
+/* A file cannot take the place of a directory, also for a user who may write everything. */
+static void block_reports(const struct run_scene *scene, const struct orchestrator_run *run)
+{
+    char path[SCENE_PATH_BYTES + 32];
+    bool record = strcmp(scene->block_reports, "record") == 0;
+    (void)snprintf(path, sizeof path, "%.*s/report.json", SCENE_PATH_BYTES,
+                   record ? orchestrator_run_directory(run) : scene->block_reports);
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
 static void on_event(void *context, const struct orchestrator_event *event)
 {
     struct run_scene *scene = context;
@@ -83,6 +93,8 @@ static void on_event(void *context, const struct orchestrator_event *event)
     scene->waiting += event->kind == ORCHESTRATOR_SITE_WAITING;
     if (event->kind == ORCHESTRATOR_ROUND_STARTED && (int)event->round == scene->cancel_in_round)
         scene->cancel = true;
+    if (event->kind == ORCHESTRATOR_ROUND_STARTED && event->round == 1 && scene->block_reports[0] != '\0')
+        block_reports(scene, event->run);
 }
 
 static int cancelled(void *context)

@@ -22,6 +22,8 @@ struct run_scene {
     int waiting;                 /* how many times "waiting" */
     int cancel_in_round;         /* cancel as soon as this round has started; 0: never */
     bool cancel;
+    char block_reports[SCENE_PATH_BYTES]; /* during the run, report.json becomes a directory there; "":
+                                             nowhere, "record": where the run is recorded */
     /* How it ended. */
     int result;
     struct orchestrator_run *run;

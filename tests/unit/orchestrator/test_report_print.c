@@ -107,6 +107,58 @@ static void test_report_print_summary_lists_all_epochs_and_the_reports(void **st
     run_record_free(record);
 }
 
+static char *printed_summary(const struct run_record *record, const char *directory)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *stream = open_memstream(&text, &bytes);
+    assert_non_null(stream);
+    report_print_summary(stream, record, directory);
+    assert_int_equal(fclose(stream), 0);
+    return text;
+}
+
+static void test_report_print_summary_names_of_sites_whole_while_they_fit(void **state)
+{
+    static const char *const names[] = {"MNIST subset Part 1", "MNIST subset Part 2"};
+    struct run_record *record = made_run_of(1, names, 2, "metrics: per-site", MADE_FEATURES, MADE_CLASSES);
+    char *text = printed_summary(record, "out");
+    (void)state;
+    assert_non_null(strstr(text, "epoch  seconds  MNIST subset Part 1  MNIST subset Part 2  pooled\n"));
+    assert_non_null(strstr(text, "\nOf each site: train/test.\n"));
+    free(text);
+    run_record_free(record);
+}
+
+static void test_report_print_summary_wide_names_become_numbers_with_a_legend(void **state)
+{
+    static const char *const names[] = {"The hospital of the northern valley",
+                                        "The hospital of the northern sea"};
+    struct run_record *record = made_run_of(1, names, 2, "metrics: per-site", MADE_FEATURES, MADE_CLASSES);
+    char *text = printed_summary(record, "out");
+    (void)state;
+    assert_non_null(strstr(text, "epoch  seconds         site 1         site 2  pooled\n"));
+    assert_non_null(strstr(text, "site 1: The hospital of the northern valley\n"
+                                 "site 2: The hospital of the northern sea\nOf each site: train/test.\n"));
+    free(text);
+    run_record_free(record);
+}
+
+static void test_report_print_summary_without_rounds_no_table(void **state)
+{
+    struct run_record *record = made_run(1);
+    (void)state;
+    round_record_clear(&record->rounds[0], 2);
+    record->round_count = 0;
+    record->status = RUN_STOPPED;
+    (void)snprintf(record->reason, sizeof record->reason, "Nobody came.");
+    char *text = printed_summary(record, NULL);
+    assert_string_equal(text,
+                        "\nRun a0a1a2a3a4a5a6a7a8a9aaabacadaeaf: stopped, 0 of 1 rounds: Nobody came.\n");
+    free(text);
+    run_record_free(record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +167,9 @@ int main(void)
         cmocka_unit_test(test_report_print_what_was_not_released_says_so),
         cmocka_unit_test(test_report_print_round_without_model_says_so),
         cmocka_unit_test(test_report_print_summary_lists_all_epochs_and_the_reports),
+        cmocka_unit_test(test_report_print_summary_names_of_sites_whole_while_they_fit),
+        cmocka_unit_test(test_report_print_summary_wide_names_become_numbers_with_a_legend),
+        cmocka_unit_test(test_report_print_summary_without_rounds_no_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -217,6 +217,39 @@ static void test_store_run_same_round_twice_is_refused_and_leaves_the_first(void
     run_record_free(record);
 }
 
+/* Also of what the log alone holds, as after the first round. */
+static void test_store_run_copy_is_the_whole_record_in_one_file(void **state)
+{
+    struct run_record *record = made_run(2);
+    struct run_record *again = NULL;
+    struct run_store *store = NULL;
+    struct stat status;
+    char *directory = made_path(*state, "run");
+    char *copy = made_path(*state, "copy");
+    char *file = made_path(copy, "run.db");
+    char *log = made_path(copy, "run.db-wal");
+    made_fine(directory_make(copy, 0700));
+    made_fine(run_store_create(directory, record, &store));
+    made_fine(run_store_round(store, record, &record->rounds[0]));
+    made_fine(run_store_copy(store, file));
+    made_fine(run_store_round(store, record, &record->rounds[1]));
+    made_fine(run_store_end(store, record));
+    made_fine(run_store_copy(store, file)); /* and again over it */
+    run_store_close(store);
+    assert_int_equal(stat(file, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    assert_int_not_equal(access(log, F_OK), 0);
+    made_fine(run_store_load(copy, &again));
+    assert_int_equal(again->round_count, 2);
+    assert_int_equal(again->status, RUN_FINISHED);
+    run_record_free(again);
+    run_record_free(record);
+    free(directory);
+    free(copy);
+    free(file);
+    free(log);
+}
+
 static void test_store_run_directory_of_another_run_is_refused(void **state)
 {
     struct run_record *record = made_run(1);
@@ -377,6 +410,7 @@ int main(void)
         MADE_TEST(test_store_run_killed_process_reads_as_interrupted),
         MADE_TEST(test_store_run_before_approval_reads_back_without_a_shape),
         MADE_TEST(test_store_run_same_round_twice_is_refused_and_leaves_the_first),
+        MADE_TEST(test_store_run_copy_is_the_whole_record_in_one_file),
         MADE_TEST(test_store_run_directory_of_another_run_is_refused),
         MADE_TEST(test_store_run_directory_in_use_is_refused),
         MADE_TEST(test_store_run_missing_is_not_found),
