@@ -1,5 +1,6 @@
 #include "console/terminal.h"
 #include "console/verbs.h"
+#include "orchestrator/home.h"
 #include "orchestrator/report_parts.h"
 #include "orchestrator/run_list.h"
 #include "orchestrator/run_store.h"
@@ -84,6 +85,7 @@ static struct error *report_run(const struct invocation *invocation)
     char *directory = NULL;
     struct run_record *record = NULL;
     const char *prefix = invocation->argument_count > 0 ? invocation->arguments[0] : NULL;
+    TRY(home_check(invocation->home));
     TRY(run_list_find(invocation->home, prefix, &directory));
     TRY(run_store_load(directory, &record));
     const char *place = asked.out == NULL ? directory : asked.out;

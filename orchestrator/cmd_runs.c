@@ -1,5 +1,6 @@
 #include "console/terminal.h"
 #include "console/verbs.h"
+#include "orchestrator/home.h"
 #include "orchestrator/run_list.h"
 #include "schemas/clock.h"
 #include "schemas/text.h"
@@ -54,9 +55,11 @@ static struct error *print_json(const struct run_list *list)
     int failed = 0;
     for (size_t i = 0; i < list->count; i++)
         failed |= json_array_append_new(runs, json_of_run(&list->runs[i]));
-    failed |= json_dumpf(runs, stdout, JSON_INDENT(2));
-    json_decref(runs);
-    if (failed != 0)
+    json_t *all = json_pack("{s:i, s:o}", "version", 1, "runs", runs);
+    if (failed == 0 && all != NULL)
+        failed = json_dumpf(all, stdout, JSON_INDENT(2));
+    json_decref(all);
+    if (failed != 0 || all == NULL)
         return error_new(ERROR_MEMORY, "The list of runs could not be printed.");
     (void)putchar('\n');
     return NULL;
@@ -114,6 +117,7 @@ static struct error *runs_run(const struct invocation *invocation)
 {
     struct error *err = NULL;
     struct run_list list = {0};
+    TRY(home_check(invocation->home));
     TRY(run_list_read(invocation->home, &list));
     if (asked.json)
         TRY(print_json(&list));

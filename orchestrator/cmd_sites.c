@@ -24,6 +24,7 @@ static struct error *print_json(const struct orchestrator *orchestrator)
 {
     struct error *err = NULL;
     struct orchestrator_site site;
+    json_t *all = NULL;
     json_t *list = json_array();
     for (size_t i = 0; orchestrator_site_at(orchestrator, i, &site) == 0; i++) {
         json_t *entry =
@@ -32,9 +33,13 @@ static struct error *print_json(const struct orchestrator *orchestrator)
         if (entry == NULL || json_array_append_new(list, entry) != 0)
             FAIL(ERROR_MEMORY, "There is not enough memory for the list of sites.");
     }
-    (void)json_dumpf(list, stdout, JSON_INDENT(2));
+    all = json_pack("{s:i, s:O}", "version", 1, "sites", list);
+    if (all == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory for the list of sites.");
+    (void)json_dumpf(all, stdout, JSON_INDENT(2));
     (void)putchar('\n');
 done:
+    json_decref(all);
     json_decref(list);
     return err;
 }

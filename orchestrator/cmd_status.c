@@ -9,6 +9,7 @@
 extern const struct verb verb_status;
 
 #define DEADLINE_MS 5000
+#define REAL_DIGITS 9 /* of milliseconds with three decimals */
 
 static bool status_as_json;
 
@@ -52,8 +53,9 @@ static json_t *json_of_site(const struct orchestrator_site_status *site)
 {
     return json_pack("{s:s, s:s*, s:b, s:o, s:s, s:s*}", "name", site->name, "endpoint",
                      site->endpoint[0] == '\0' ? NULL : site->endpoint, "up", site->up, "round_trip_ms",
-                     isnan(site->round_trip_ms) ? json_null() : json_real(site->round_trip_ms), "reason",
-                     site->reason, "job_state", site->state[0] == '\0' ? NULL : site->state);
+                     isnan(site->round_trip_ms) ? json_null()
+                                                : json_real(round(site->round_trip_ms * 1e3) / 1e3),
+                     "reason", site->reason, "job_state", site->state[0] == '\0' ? NULL : site->state);
 }
 
 static json_t *json_of_job(const struct overview *overview)
@@ -72,12 +74,13 @@ static struct error *print_json(const struct overview *overview)
     int failed = 0;
     for (size_t i = 0; i < overview->site_count; i++)
         failed |= json_array_append_new(sites, json_of_site(&overview->sites[i]));
-    json_t *all = json_pack("{s:o, s:o}", "sites", sites, "latest_run", json_of_job(overview));
+    json_t *all =
+        json_pack("{s:i, s:o, s:o}", "version", 1, "sites", sites, "latest_run", json_of_job(overview));
     if (all == NULL || failed != 0) {
         json_decref(all);
         return error_new(ERROR_MEMORY, "There is not enough memory for the status.");
     }
-    (void)json_dumpf(all, stdout, JSON_INDENT(2));
+    (void)json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(REAL_DIGITS));
     (void)putchar('\n');
     json_decref(all);
     return NULL;

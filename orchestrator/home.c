@@ -50,14 +50,25 @@ done:
     return err;
 }
 
+struct error *home_check(const char *path)
+{
+    struct error *err = NULL;
+    char *config = NULL;
+    TRY(path_join(path, "orchestrator.yaml", &config));
+    if (access(config, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        FAIL(ERROR_NOT_FOUND, "There is no orchestrator at %s; make one with: orchestrator --home %s init",
+             path, path);
+done:
+    free(config);
+    return err;
+}
+
 struct error *home_open(const char *path, struct home **ret_home)
 {
     struct error *err = NULL;
     struct home *home = NULL;
+    TRY(home_check(path));
     TRY(home_at(path, &home));
-    if (access(home->config_path, F_OK) != 0 && errno == ENOENT)
-        FAIL(ERROR_NOT_FOUND, "There is no orchestrator at %s; make one with: orchestrator --home %s init",
-             path, path);
     TRY(node_config_load(home->config_path, NODE_ORCHESTRATOR, &home->config));
     *ret_home = home;
     home = NULL;

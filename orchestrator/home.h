@@ -23,7 +23,10 @@ struct home {
 MUST_USE struct error *home_create(const char *path, const char *name, const char *listen, bool with_ca,
                                    struct home **ret_home);
 
-/* ERROR_NOT_FOUND says to run `orchestrator init`. */
+/* Whether there is a home; ERROR_NOT_FOUND says to run `orchestrator init`. Nothing is read. */
+MUST_USE struct error *home_check(const char *path);
+
+/* As home_check, and reads the configuration. */
 MUST_USE struct error *home_open(const char *path, struct home **ret_home);
 void home_free(struct home *home); /* accepts NULL */
 

@@ -2,6 +2,7 @@
 
 #include "console/verbs.h"
 #include "orchestrator/run_store.h"
+#include "schemas/files.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -9,13 +10,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern const struct verb verb_report, verb_runs;
+extern const struct verb verb_report, verb_run, verb_runs;
 
 /* home/runs/a0…: a run of two rounds. */
 static void put_run(const char *home)
 {
     struct run_record *record = made_run(2);
     struct run_store *store = NULL;
+    char *config = made_path(home, "orchestrator.yaml");
+    made_fine(file_write(config, "", 0, 0600));
+    free(config);
     char *directory = made_path(home, "runs/a0a1a2a3a4a5a6a7a8a9aaabacadaeaf");
     made_fine(run_store_create(directory, record, &store));
     for (size_t i = 0; i < 2; i++)
@@ -29,7 +33,7 @@ static void put_run(const char *home)
 /* Runs `orchestrator --home HOME <words>` in a process of its own; its exit status, and what it printed. */
 static int orchestrator(const char *home, const char *const *words, char **ret_printed)
 {
-    const struct verb verbs[] = {verb_report, verb_runs, {0}};
+    const struct verb verbs[] = {verb_report, verb_run, verb_runs, {0}};
     char *arguments[12] = {(char *)"orchestrator", (char *)"--home", (char *)home};
     char *out = made_path(home, "printed");
     int count = 3;
@@ -121,7 +125,9 @@ static void test_cmd_runs_lists_a_damaged_run_beside_a_sound_one(void **state)
     put_run(*state);
     assert_int_equal(mkdir(path, 0700), 0);
     assert_int_equal(RUN(*state, &printed, "runs", "--json"), 0);
-    json_t *runs = json_loads(printed, JSON_REJECT_DUPLICATES, NULL);
+    json_t *all = json_loads(printed, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *runs = json_object_get(all, "runs");
+    assert_int_equal(json_integer_value(json_object_get(all, "version")), 1);
     assert_int_equal(json_array_size(runs), 2);
     const json_t *damaged = json_array_get(runs, 0);
     const json_t *sound = json_array_get(runs, 1);
@@ -129,13 +135,36 @@ static void test_cmd_runs_lists_a_damaged_run_beside_a_sound_one(void **state)
     assert_true(json_is_null(json_object_get(damaged, "status")));
     assert_true(json_is_null(json_object_get(sound, "damage")));
     assert_string_equal(json_string_value(json_object_get(sound, "status")), "finished");
-    json_decref(runs);
+    json_decref(all);
     free(printed);
     assert_int_equal(RUN(*state, &printed, "runs"), 0);
     assert_non_null(strstr(printed, "damaged"));
     assert_non_null(strstr(printed, "run.db does not exist"));
     free(printed);
     free(path);
+}
+
+static void test_cmd_report_and_runs_without_home_say_to_make_one(void **state)
+{
+    static const char *const verbs[] = {"runs", "report"};
+    char *printed = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(RUN(*state, &printed, verbs[i]), 1);
+        assert_non_null(strstr(printed, "There is no orchestrator at "));
+        assert_non_null(strstr(printed, " init"));
+        free(printed);
+    }
+}
+
+static void test_cmd_run_malformed_time_is_wrong_usage(void **state)
+{
+    static const char *const times[] = {"5x", "", "0s", "31d"};
+    char *printed = NULL;
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        assert_int_equal(RUN(*state, &printed, "run", "job.yaml", "--approval-timeout", times[i]), 2);
+        assert_non_null(strstr(printed, "--approval-timeout"));
+        free(printed);
+    }
 }
 
 int main(void)
@@ -145,6 +174,8 @@ int main(void)
         MADE_TEST(test_cmd_report_json_is_printed_alone_and_nothing_is_written),
         MADE_TEST(test_cmd_report_confusion_prints_each_site_and_pooled),
         MADE_TEST(test_cmd_report_round_or_run_that_is_not_there_fails_with_a_sentence),
+        MADE_TEST(test_cmd_report_and_runs_without_home_say_to_make_one),
+        MADE_TEST(test_cmd_run_malformed_time_is_wrong_usage),
         MADE_TEST(test_cmd_runs_lists_a_damaged_run_beside_a_sound_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,10 +4,12 @@
 #include "tests/unit/cmocka_all.h"
 
 #include <ftw.h>
+#include <jansson.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern const struct verb verb_init, verb_sites_add, verb_sites_remove, verb_sites_issue, verb_sites_revoke;
+extern const struct verb verb_init, verb_sites, verb_status, verb_sites_add, verb_sites_remove,
+    verb_sites_issue, verb_sites_revoke;
 
 #define HOME "cmd-home"
 #define KEY_A "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -25,8 +27,8 @@ static int remove_entry(const char *path, const struct stat *status, int kind, s
 static int run_program(const char *const *words)
 {
     static const char *const fixed[] = {"orchestrator", "--home", HOME};
-    const struct verb verbs[] = {verb_init,        verb_sites_add,    verb_sites_remove,
-                                 verb_sites_issue, verb_sites_revoke, {0}};
+    const struct verb verbs[] = {verb_init,         verb_sites_add, verb_sites_remove, verb_sites_issue,
+                                 verb_sites_revoke, verb_sites,     verb_status,       {0}};
     char *arguments[3 + MOST_WORDS + 1] = {0};
     int count = 0;
     for (size_t i = 0; i < 3; i++)
@@ -115,6 +117,44 @@ static void test_cmd_sites_add_changed_key_exit_1_until_removed(void **state)
     assert_int_equal(CALL("sites", "add", "datasite \"Part 1\" tcp://localhost:1 " KEY_B), 0);
 }
 
+/* What the verb prints with --json has version 1 and as many sites. */
+static json_t *printed_json(const char *first)
+{
+    FILE *file = tmpfile();
+    int kept = dup(STDOUT_FILENO);
+    assert_non_null(file);
+    (void)fflush(stdout);
+    assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
+    int status = CALL(first, "--json");
+    assert_true(dup2(kept, STDOUT_FILENO) >= 0);
+    (void)close(kept);
+    assert_int_equal(status, 0);
+    rewind(file);
+    json_t *all = json_loadf(file, JSON_REJECT_DUPLICATES, NULL);
+    (void)fclose(file);
+    assert_int_equal(json_integer_value(json_object_get(all, "version")), 1);
+    return all;
+}
+
+static void test_cmd_sites_json_has_version_and_sites(void **state)
+{
+    (void)state;
+    assert_int_equal(CALL("sites", "add", "datasite \"Part 1\" tcp://localhost:1 " KEY_A), 0);
+    json_t *all = printed_json("sites");
+    assert_int_equal(json_array_size(json_object_get(all, "sites")), 1);
+    json_decref(all);
+}
+
+static void test_cmd_status_json_has_version_and_sites(void **state)
+{
+    (void)state;
+    json_t *all = printed_json("status");
+    assert_int_equal(json_array_size(json_object_get(all, "sites")), 0);
+    assert_true(json_is_array(json_object_get(all, "sites")));
+    assert_true(json_is_null(json_object_get(all, "latest_run")));
+    json_decref(all);
+}
+
 static void test_cmd_init_again_exit_1(void **state)
 {
     (void)state;
@@ -153,6 +193,8 @@ int main(void)
         cmocka_unit_test_setup(test_cmd_sites_add_quotes_kept_and_split_added, fresh),
         cmocka_unit_test_setup(test_cmd_sites_add_garbled_exit_1, fresh),
         cmocka_unit_test_setup(test_cmd_sites_add_changed_key_exit_1_until_removed, fresh),
+        cmocka_unit_test_setup(test_cmd_sites_json_has_version_and_sites, fresh),
+        cmocka_unit_test_setup(test_cmd_status_json_has_version_and_sites, fresh),
         cmocka_unit_test_setup(test_cmd_init_again_exit_1, fresh),
         cmocka_unit_test_setup(test_cmd_sites_issue_without_authority_exit_1, fresh),
         cmocka_unit_test_setup(test_cmd_sites_issue_garbled_request_exit_1, fresh),
