@@ -51,11 +51,12 @@ done:
 
 static json_t *json_of_site(const struct orchestrator_site_status *site)
 {
-    return json_pack("{s:s, s:s*, s:b, s:o, s:s, s:s*}", "name", site->name, "endpoint",
+    return json_pack("{s:s, s:s*, s:b, s:o, s:s, s:s*, s:s*}", "name", site->name, "endpoint",
                      site->endpoint[0] == '\0' ? NULL : site->endpoint, "up", site->up, "round_trip_ms",
                      isnan(site->round_trip_ms) ? json_null()
                                                 : json_real(round(site->round_trip_ms * 1e3) / 1e3),
-                     "reason", site->reason, "job_state", site->state[0] == '\0' ? NULL : site->state);
+                     "reason", site->reason, "job_state", site->state[0] == '\0' ? NULL : site->state,
+                     "software", site->software[0] == '\0' ? NULL : site->software);
 }
 
 static json_t *json_of_job(const struct overview *overview)
@@ -91,8 +92,12 @@ static struct error *add_row(struct table *table, const struct orchestrator_site
     char round_trip[32] = "";
     if (site->up)
         (void)snprintf(round_trip, sizeof round_trip, "%.1f ms", site->round_trip_ms);
-    const char *const cells[] = {site->name, site->endpoint[0] == '\0' ? "(dials in)" : site->endpoint,
-                                 site->up ? "up" : "down", round_trip, site->state};
+    const char *const cells[] = {site->name,
+                                 site->endpoint[0] == '\0' ? "(dials in)" : site->endpoint,
+                                 site->up ? "up" : "down",
+                                 round_trip,
+                                 site->software,
+                                 site->state};
     return table_row(table, cells);
 }
 
@@ -110,10 +115,11 @@ static struct error *print_table(const struct overview *overview)
 {
     struct error *err = NULL;
     struct table *table = NULL;
-    static const char *const headers[] = {"Name", "Endpoint", "State", "Round trip", "Latest job there"};
+    static const char *const headers[] = {"Name",       "Endpoint", "State",
+                                          "Round trip", "Version",  "Latest job there"};
     if (overview->site_count == 0)
         (void)printf("No sites are known. Add one with: orchestrator sites add LINE\n");
-    TRY(table_new(headers, 5, &table));
+    TRY(table_new(headers, 6, &table));
     table_align(table, 1u << 3);
     for (size_t i = 0; i < overview->site_count; i++)
         TRY(add_row(table, &overview->sites[i]));

@@ -229,6 +229,7 @@ static void give_statuses(const struct site_probe *probes, size_t count,
                                                     .round_trip_ms = probes[i].round_trip_ms};
         (void)snprintf(status->reason, sizeof status->reason, "%s", probes[i].reason);
         (void)snprintf(status->state, sizeof status->state, "%s", probes[i].state);
+        (void)snprintf(status->software, sizeof status->software, "%s", probes[i].software);
     }
 }
 

@@ -89,6 +89,7 @@ struct orchestrator_site_status {
     char reason[512];     /* why it is down, "" when up */
     char state[32]; /* of the job asked about: "pending", "approved", …, "unknown"; "" when down or none asked
                      */
+    char software[72]; /* what it says it runs: "datasite 1.0.0"; "" when it was not connected */
 };
 
 /* Dials every known site at the same time and asks each for the state of one job (`job_id`: 64 hex digits;

@@ -85,6 +85,7 @@ static struct error *take_event(struct session *session, const struct digest *jo
     struct error *err = NULL;
     switch (event->kind) {
     case SESSION_UP:
+        (void)snprintf(probe->software, sizeof probe->software, "%s", event->peer_software);
         if (probe->number == 0)
             TRY(ask(session, job_id, probe));
         break;

@@ -9,13 +9,14 @@
 #define SITE_PROBE_STATE_BYTES 32
 
 struct site_probe {
-    const struct job_site *site;         /* in: borrowed */
-    bool up;                             /* it answered */
-    double round_trip_ms;                /* NAN when it did not */
-    char reason[SESSION_SENTENCE_BYTES]; /* why it did not, "" when it did */
-    char state[SITE_PROBE_STATE_BYTES];  /* of the job: "pending", …; "" when none was asked about, or no
-                                            answer */
-    struct site_id id;                   /* internal from here */
+    const struct job_site *site;           /* in: borrowed */
+    bool up;                               /* it answered */
+    double round_trip_ms;                  /* NAN when it did not */
+    char reason[SESSION_SENTENCE_BYTES];   /* why it did not, "" when it did */
+    char state[SITE_PROBE_STATE_BYTES];    /* of the job: "pending", …; "" when none was asked about, or no
+                                              answer */
+    char software[SESSION_SOFTWARE_BYTES]; /* what it says it runs; "" when it was not connected */
+    struct site_id id;                     /* internal from here */
     uint64_t number;
     double asked_at;
     bool settled;

@@ -39,6 +39,18 @@ expect_status 0 "$orchestrator" --home "$work/orchestrator" sites issue "$work/r
 expect_status 0 "$datasite" --home "$work/site-2" trust install "$work/chain.pem" --ca "$(find "$work/orchestrator" -name ca.crt)"
 serve 1
 serve 2
+# status: whole milliseconds and three decimals, and what each site runs.
+expect_status 0 "$orchestrator" --home "$work/orchestrator" status --json
+/usr/bin/python3 - "$work/out.log" <<'PY'
+import json, re, sys
+text = open(sys.argv[1]).read()
+status = json.loads(text)
+assert status["version"] == 1 and len(status["sites"]) == 2, text
+for site in status["sites"]:
+    assert site["up"] and re.fullmatch(r"datasite \d+\.\d+\.\d+", site["software"]), site
+for figure in re.findall(r'"round_trip_ms": ([^,\n]+)', text):
+    assert re.fullmatch(r"\d+\.\d{1,3}", figure), figure
+PY
 write_job "$work/job.yaml" 2 1
 "$orchestrator" --home "$work/orchestrator" run "$work/job.yaml" --out "$work/run" >"$work/run.log" 2>&1 &
 run=$!

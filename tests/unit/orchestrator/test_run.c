@@ -329,7 +329,9 @@ static void test_status_site_up_round_trip_and_site_down_reason(void **state)
     assert_true(statuses[0].up);
     assert_true(statuses[0].round_trip_ms > 0);
     assert_string_equal(statuses[0].state, "pending");
+    assert_string_equal(statuses[0].software, "datasite " DATASITE_VERSION);
     assert_false(statuses[1].up);
+    assert_string_equal(statuses[1].software, "");
     assert_true(statuses[1].reason[0] != '\0');
 }
 
