@@ -23,8 +23,8 @@ expect_text "$work/demo.log" "$work/run/report.html"
 for file in report.json report.html rounds.csv confusion.csv model.safetensors job.yaml run.db; do
   [ -s "$work/run/$file" ] || fail "$file is missing"
 done
-/usr/bin/python3 - "$work/run/report.json" <<'PY'
-import json, sys
+/usr/bin/python3 - "$work/run/report.json" "$work/run/model.safetensors" <<'PY'
+import hashlib, json, sys
 report = json.load(open(sys.argv[1]))
 assert report["version"] == 1 and report["status"] == "finished", report["status"]
 assert len(report["rounds"]) == 2
@@ -38,6 +38,11 @@ assert sum(map(sum, pooled["confusion"])) == total, "the pooled matrix is over t
 assert pooled["test_accuracy"] > 0.80, pooled["test_accuracy"]
 assert sum(map(sum, report["rounds"][-1]["global_test"]["confusion"])) == 500
 assert report["model"]["coef_shape"] == [10, 784] and report["model"]["intercept_shape"] == [10]
+model = open(sys.argv[2], "rb").read()
+data = 8 + int.from_bytes(model[:8], "little")
+digest = hashlib.sha256(model[data:]).hexdigest()
+assert digest == report["rounds"][-1]["model_sha256"], digest
+assert digest == json.loads(model[8:data])["__metadata__"]["model_sha256"]
 PY
 if ss -Htlnp "sport = :$port or sport = :$((port + 1))" | grep -q .; then fail "a datasite still runs"; fi
 
@@ -45,6 +50,15 @@ if ss -Htlnp "sport = :$port or sport = :$((port + 1))" | grep -q .; then fail "
 first=$(grep -o '"run_id": *"[0-9a-f]*"' "$work/run/report.json")
 run_demo
 [ "$first" != "$(grep -o '"run_id": *"[0-9a-f]*"' "$work/run/report.json")" ] || fail "the second run has the first one's id"
+
+# A job that is refused in the same folder destroys nothing there.
+report=$(cat "$work/run/report.json")
+sed 's/localhost:[0-9]*/localhost:1/' "$work/launch/job.yaml" >"$work/launch/unreachable.yaml"
+expect_status 1 "$orchestrator" --home "$work/launch/orchestrator" run "$work/launch/unreachable.yaml" \
+  --out "$work/run" --connect-timeout 1s
+expect_text "$work/err.log" "was left as it is"
+[ "$report" = "$(cat "$work/run/report.json")" ] || fail "a run without rounds replaced the finished one"
+[ "$(find "$work/launch/orchestrator/runs" -mindepth 1 -maxdepth 1 -type d | wc -l)" -eq 3 ] || fail "a record is missing"
 
 # --keep leaves the sites up; --stop ends them.
 run_demo --keep

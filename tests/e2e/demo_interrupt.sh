@@ -18,3 +18,6 @@ wait "$demo" || status=$?
 sites_gone() { ! ss -Htlnp "sport = :$port or sport = :$((port + 1))" | grep -q .; }
 await 10 sites_gone
 expect_text "$work/run/report.json" '"cancelled"'
+for file in report.html rounds.csv confusion.csv model.safetensors job.yaml run.db; do
+  [ -s "$work/run/$file" ] || fail "$file is missing"
+done
