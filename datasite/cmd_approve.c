@@ -61,9 +61,11 @@ static struct error *approve_run(const struct invocation *invocation)
     struct approval_limits limits;
     struct decision decision;
     char until[CLOCK_TEXT_BYTES];
+    bool removed = false;
     int64_t now = clock_now_ms() / 1000;
     TRY(approve_limits(now, &limits));
     TRY(desk_open(invocation, STORE_WRITE, &desk));
+    TRY(store_peer_is_removed(desk.store, &desk.record.requester, &removed));
     TRY(approval_give(desk.store, desk.identity, &desk.record, &limits, "owner", "", now));
     TRY(store_approval(desk.store, &desk.record.id, &decision));
     clock_format(decision.expires, until);
@@ -71,6 +73,8 @@ static struct error *approve_run(const struct invocation *invocation)
                  "To take it back: %s revoke %s\n",
                  desk.id, decision.runs, decision.runs == 1 ? "" : "s", decision.rounds,
                  decision.rounds == 1 ? "" : "s", until, invocation->program, desk.id);
+    if (removed)
+        (void)printf("Its requester, whom you had removed with `trust remove`, may take part again.\n");
 done:
     desk_close(&desk);
     return err;

@@ -92,6 +92,10 @@ static void policy_print_rule(size_t number, const struct policy_rule *rule)
     if (rule->action == POLICY_APPROVE)
         (void)printf("   The approval is for %" PRIu32 " run%s and ends after %g days, or with the job.\n",
                      rule->max_runs, rule->max_runs == 1 ? "" : "s", (double)rule->expires_s / SECONDS_A_DAY);
+    if (rule->action == POLICY_APPROVE)
+        (void)printf("   It approves %" PRIu32
+                     " job%s of one requester in %d days; more of them wait for you.\n",
+                     rule->max_jobs, rule->max_jobs == 1 ? "" : "s", POLICY_JOBS_DAYS);
 }
 
 static struct error *policy_run(const struct invocation *invocation)
@@ -136,6 +140,11 @@ static struct error *policy_test_run(const struct invocation *invocation)
     TRY(job_parse((const char *)bytes, count, path, &job));
     policy_decide(policy, job, policy_given.requester, &decision);
     (void)printf("The job %s.\n%s\n", policy_action_text(decision.action), decision.reason);
+    if (decision.action == POLICY_APPROVE)
+        (void)printf("Unless the rule approved %" PRIu32
+                     " job%s of this requester in the last %d days: then it "
+                     "waits for you.\n",
+                     decision.rule->max_jobs, decision.rule->max_jobs == 1 ? "" : "s", POLICY_JOBS_DAYS);
 done:
     free(bytes);
     job_free(job);

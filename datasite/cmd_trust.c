@@ -125,7 +125,7 @@ static struct error *trust_add_run(const struct invocation *invocation)
     TRY(trust_line(invocation, &invitation));
     TRY(site_id_parse(invitation.node.fingerprint, &id));
     TRY(trust_open(invocation, STORE_WRITE, &home, &store));
-    TRY(store_peer_add(store, &id, invitation.node.name, "invitation", clock_now_ms() / 1000));
+    TRY(store_peer_add(store, &id, invitation.node.name, PEER_BY_INVITATION, clock_now_ms() / 1000));
     (void)printf(
         "\"%s\" is trusted: %s\nIts jobs are taken in; what runs is decided by you, or by policy.yaml.\n",
         invitation.node.name, invitation.node.fingerprint);
@@ -228,6 +228,30 @@ done:
     return err;
 }
 
+/* A removal takes no approval back: the owner is told which ones there are. */
+static struct error *trust_print_approvals(const struct invocation *invocation, struct store *store,
+                                           const struct site_id *id)
+{
+    struct error *err = NULL;
+    struct job_record *records = NULL;
+    size_t count = 0;
+    TRY(store_job_list(store, &records, &count));
+    for (size_t i = 0; i < count; i++) {
+        const struct job_record *record = &records[i];
+        char hex[DIGEST_HEX_BYTES];
+        digest_hex(&record->id, hex);
+        if (site_id_equal(&record->requester, id) &&
+            (record->state == JOB_STATE_APPROVED || record->state == JOB_STATE_RUNNING))
+            (void)printf("Its job %.12s is %s and stays so; to take the approval back: %s revoke %.12s\n",
+                         hex, job_state_word(record->state), invocation->program, hex);
+    }
+done:
+    for (size_t i = 0; i < count; i++)
+        job_record_clear(&records[i]);
+    free(records);
+    return err;
+}
+
 static struct error *trust_remove_run(const struct invocation *invocation)
 {
     struct error *err = NULL;
@@ -239,7 +263,10 @@ static struct error *trust_remove_run(const struct invocation *invocation)
     TRY(trust_find(store, invocation->arguments[0], &id));
     TRY(store_peer_remove(store, &id, clock_now_ms() / 1000));
     site_id_format(&id, fingerprint);
-    (void)printf("No longer trusted by its fingerprint: %s\n", fingerprint);
+    (void)printf("No longer trusted by its fingerprint: %s\n"
+                 "No policy lists it again; `%s trust add`, or approving a job of it, does.\n",
+                 fingerprint, invocation->program);
+    TRY(trust_print_approvals(invocation, store, &id));
     if (home->config->ca_file[0] != '\0')
         (void)printf("If the authority in %s issued a certificate for it, the authority must revoke that.\n",
                      home->config->ca_file);

@@ -78,6 +78,30 @@ static struct error *submission_approve(const struct submission *submission, con
                          decided_by, "", submission->now);
 }
 
+#define SECONDS_A_DAY ((int64_t)86400)
+
+/* A rule approves no peer that the owner removed, and no more jobs of one requester than it says: what two
+ * jobs tell together can be more than the owner had in mind for each. */
+static struct error *submission_may_approve(const struct submission *submission,
+                                            const struct policy_rule *rule, const char *decided_by,
+                                            bool *ret_may)
+{
+    struct error *err = NULL;
+    const struct requests *requests = submission->requests;
+    const struct site_id *requester = &submission->request->peer;
+    bool removed = true;
+    uint32_t approved = 0;
+    TRY(store_peer_is_removed(requests->store, requester, &removed));
+    TRY(store_approvals_by(requests->store, requester, decided_by,
+                           submission->now - POLICY_JOBS_DAYS * SECONDS_A_DAY, &approved));
+    if (!removed && approved >= rule->max_jobs)
+        LOG(requests->log, EVENT_POLICY_EXHAUSTED, log_job(&submission->id), log_peer(requester),
+            log_by(decided_by), log_count("max_jobs", rule->max_jobs));
+    *ret_may = !removed && approved < rule->max_jobs;
+done:
+    return err;
+}
+
 /* A rule of the policy approves or denies in the owner's place; otherwise the job waits. */
 static struct error *submission_decide(const struct submission *submission)
 {
@@ -86,6 +110,7 @@ static struct error *submission_decide(const struct submission *submission)
     struct policy_decision decision;
     struct job_record record = {0};
     char decided_by[80];
+    bool may = false;
     policy_decide(requests->policy, submission->job, submission->fingerprint, &decision);
     (void)snprintf(decided_by, sizeof(decided_by), "policy:%s",
                    decision.rule == NULL ? "default" : decision.rule->name);
@@ -94,7 +119,9 @@ static struct error *submission_decide(const struct submission *submission)
     case POLICY_ASK:
         break;
     case POLICY_APPROVE:
-        TRY(submission_approve(submission, &record, decision.rule, decided_by));
+        TRY(submission_may_approve(submission, decision.rule, decided_by, &may));
+        if (may)
+            TRY(submission_approve(submission, &record, decision.rule, decided_by));
         break;
     case POLICY_DENY:
         TRY(approval_withhold(requests->store, requests->identity, &record, DECISION_DENY, decided_by, "",
@@ -116,7 +143,7 @@ static void submission_ask_policy(const struct submission *submission)
     error_free(err);
 }
 
-/* The same bytes again: whatever was decided stays decided. */
+/* The same bytes again: whatever was decided stays decided. Of others' jobs nothing is told. */
 static struct error *submission_known(const struct submission *submission, bool *ret_known)
 {
     struct job_record record = {0};
@@ -127,8 +154,8 @@ static struct error *submission_known(const struct submission *submission, bool 
         return NULL;
     }
     if (err == NULL && !site_id_equal(&record.requester, &submission->request->peer))
-        err = error_new(ERROR_REFUSED,
-                        "Somebody else submitted exactly these bytes: give the job another name.");
+        err =
+            error_new(ERROR_REFUSED, "This site does not take the job in these bytes: give it another name.");
     if (err == NULL)
         *ret_known = true;
     job_record_clear(&record);

@@ -19,7 +19,8 @@ static void serve_answer(struct serve *serve, const struct site_id *peer, uint64
     struct error *err = NULL;
     if (!reply->later && reply->type != 0)
         err = session_answer(serve->session, peer, number, reply->type, reply->body, reply->body_bytes);
-    if (err != NULL)
+    /* ERROR_NOT_FOUND: its connection has ended; it asks again on the next one and gets what is stored. */
+    if (err != NULL && err->code != ERROR_NOT_FOUND)
         LOG(&serve->log, EVENT_PEER_REFUSED, log_peer(peer), log_sentence(err->sentence));
     error_free(err);
     requests_reply_clear(reply);
@@ -123,7 +124,7 @@ static struct error *serve_open_session(struct serve *serve)
         .name = config->name,
         .directory = serve->home->path,
         .listen = config->listen[0] == '\0' ? NULL : config->listen,
-        .trust = serve_peers_trust(serve),
+        .trust = serve_peers_trust(&serve->peers, config),
         .wake_fd = executor_fd(serve->executor),
     };
     return session_open(&options, &serve->session);
@@ -148,13 +149,12 @@ static void serve_announce(struct serve *serve)
     (void)snprintf(serve->noted.listen, sizeof(serve->noted.listen), "%s", config->listen);
     serve_note(serve, true);
     LOG(&serve->log, EVENT_SERVE_STARTED, log_name(config->name), log_peer(identity_id(serve->identity)),
-        log_count("port", session_port(serve->session)), log_count("peers", serve->listed_count));
+        log_count("port", session_port(serve->session)), log_count("peers", serve_peers_count(serve)));
 }
 
 static struct error *serve_open(struct serve *serve, const char *home)
 {
     struct error *err = NULL;
-    bool changed = false;
     TRY(home_open(home, &serve->home));
     TRY(lock_take(serve->home->lock_path, &serve->lock_fd));
     TRY(identity_load(serve->home->keys_path, &serve->identity));
@@ -163,7 +163,7 @@ static struct error *serve_open(struct serve *serve, const char *home)
     TRY(store_open(serve->home->database_path, STORE_WRITE, &serve->store));
     TRY(store_version(serve->store, &serve->store_version));
     TRY(store_event_last(serve->store, &serve->event_seen));
-    TRY(serve_peers_load(serve, &changed));
+    TRY(serve_peers_read(serve->store, serve->home->config, &serve->peers));
     TRY(serve_open_executor(serve));
     serve->requests = (struct requests){serve->store,    serve->identity, serve->policy,
                                         serve->executor, &serve->log,     clock_now_ms};
@@ -208,7 +208,7 @@ static void serve_close(struct serve *serve)
     identity_free(serve->certificate);
     identity_free(serve->identity);
     home_free(serve->home);
-    free(serve->listed);
+    serve_peers_clear(&serve->peers);
     if (serve->lock_fd >= 0)
         (void)close(serve->lock_fd);
 }

@@ -7,6 +7,13 @@
 #include "datasite/store_daemon.h"
 #include "transport/session.h"
 
+/* Who may do more than submit: trusted peers and whom we dial, whose keys are pinned, and members of a
+ * consortium who had a job approved, while its authority vouches for them. Both sorted. */
+struct serve_peers {
+    struct site_id *listed, *members;
+    size_t listed_count, member_count;
+};
+
 struct serve {
     struct log log;
     int lock_fd;
@@ -17,9 +24,7 @@ struct serve {
     struct policy *policy;
     struct executor *executor;
     struct session *session;
-    /* Who may do more than submit: trusted peers and whom we dial. */
-    struct site_id *listed;
-    size_t listed_count;
+    struct serve_peers peers;
     uint64_t store_version;
     int64_t event_seen;       /* decisions up to this event are in the log */
     struct requests requests; /* borrows the above */
@@ -36,19 +41,21 @@ struct serve {
 
 /* ---- serve_peers.c ---- */
 
-/* Reads the trusted peers; *ret_changed says whether they differ from those in force, which they replace. */
-MUST_USE struct error *serve_peers_load(struct serve *serve, bool *ret_changed);
-/* What the session needs to know of them; borrowed from `serve`. */
-struct session_trust serve_peers_trust(const struct serve *serve);
-/* Tells the session about new lists or a new certificate. */
-MUST_USE struct error *serve_peers_apply(struct serve *serve);
+/* The peers of the store and of site.yaml as they are now. */
+MUST_USE struct error *serve_peers_read(struct store *store, const struct node_config *config,
+                                        struct serve_peers *ret_peers);
+void serve_peers_clear(struct serve_peers *peers);
+bool serve_peers_same(const struct serve_peers *a, const struct serve_peers *b);
+/* What the session needs to know of them; borrowed from both. */
+struct session_trust serve_peers_trust(const struct serve_peers *peers, const struct node_config *config);
+size_t serve_peers_count(const struct serve *serve);
 /* Dials the orchestrators of site.yaml; with `before`, drops those that are not in it any more. */
 MUST_USE struct error *serve_peers_dial(struct serve *serve, const struct node_config *before);
 bool serve_peers_is_listed(void *context, const struct site_id *peer);
 
 /* ---- serve_reload.c ---- */
 
-/* SIGHUP. Failures are logged. */
+/* SIGHUP: all of it or nothing. Failures are logged. */
 void serve_reload(struct serve *serve);
 
 /* ---- serve_tick.c ---- */

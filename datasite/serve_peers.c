@@ -16,54 +16,87 @@ static bool peers_equal(const struct site_id *a, size_t a_count, const struct si
     return true;
 }
 
-struct error *serve_peers_load(struct serve *serve, bool *ret_changed)
+/* Peers of the store: pinned ones and members apart, and to the pinned ones whom we dial. Both arrays have
+ * the room. */
+static struct error *peers_sort(const struct node_config *config, const struct peer *peers, size_t count,
+                                struct serve_peers *peers_of)
 {
     struct error *err = NULL;
-    struct peer *peers = NULL;
-    struct site_id *listed = NULL;
-    size_t count = 0;
-    const struct node_config *config = serve->home->config;
-    TRY(store_peer_list(serve->store, &peers, &count));
-    listed = calloc(count + config->dial_count + 1, sizeof(*listed));
-    if (listed == NULL)
-        FAIL(ERROR_MEMORY, "There is not enough memory for the list of peers.");
-    for (size_t i = 0; i < count; i++)
-        listed[i] = peers[i].id;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(peers[i].added_by, PEER_BY_INVITATION) == 0)
+            peers_of->listed[peers_of->listed_count++] = peers[i].id;
+        else
+            peers_of->members[peers_of->member_count++] = peers[i].id;
+    }
     for (size_t i = 0; i < config->dial_count; i++)
-        TRY(site_id_parse(config->dial[i].fingerprint, &listed[count++]));
-    qsort(listed, count, sizeof(*listed), peers_compare);
-    *ret_changed = !peers_equal(listed, count, serve->listed, serve->listed_count);
-    free(serve->listed);
-    serve->listed = listed;
-    serve->listed_count = count;
-    listed = NULL;
+        TRY(site_id_parse(config->dial[i].fingerprint, &peers_of->listed[peers_of->listed_count++]));
+    qsort(peers_of->listed, peers_of->listed_count, sizeof(*peers_of->listed), peers_compare);
+    qsort(peers_of->members, peers_of->member_count, sizeof(*peers_of->members), peers_compare);
 done:
-    free(listed);
-    free(peers);
     return err;
+}
+
+void serve_peers_clear(struct serve_peers *peers)
+{
+    free(peers->listed);
+    free(peers->members);
+    memset(peers, 0, sizeof(*peers));
+}
+
+struct error *serve_peers_read(struct store *store, const struct node_config *config,
+                               struct serve_peers *ret_peers)
+{
+    struct error *err = NULL;
+    struct peer *stored = NULL;
+    struct serve_peers peers = {.listed = NULL};
+    size_t count = 0;
+    TRY(store_peer_list(store, &stored, &count));
+    peers.listed = calloc(count + config->dial_count + 1, sizeof(*peers.listed));
+    peers.members = calloc(count + 1, sizeof(*peers.members));
+    if (peers.listed == NULL || peers.members == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory for the list of peers.");
+    TRY(peers_sort(config, stored, count, &peers));
+    *ret_peers = peers;
+    memset(&peers, 0, sizeof(peers));
+done:
+    serve_peers_clear(&peers);
+    free(stored);
+    return err;
+}
+
+bool serve_peers_same(const struct serve_peers *a, const struct serve_peers *b)
+{
+    return peers_equal(a->listed, a->listed_count, b->listed, b->listed_count) &&
+           peers_equal(a->members, a->member_count, b->members, b->member_count);
+}
+
+static bool peers_find(const struct site_id *peers, size_t count, const struct site_id *peer)
+{
+    return count > 0 && bsearch(peer, peers, count, sizeof(*peer), peers_compare) != NULL;
 }
 
 bool serve_peers_is_listed(void *context, const struct site_id *peer)
 {
     const struct serve *serve = context;
-    return bsearch(peer, serve->listed, serve->listed_count, sizeof(*peer), peers_compare) != NULL;
+    return peers_find(serve->peers.listed, serve->peers.listed_count, peer) ||
+           peers_find(serve->peers.members, serve->peers.member_count, peer);
 }
 
-struct session_trust serve_peers_trust(const struct serve *serve)
+size_t serve_peers_count(const struct serve *serve)
 {
-    const struct node_config *config = serve->home->config;
+    return serve->peers.listed_count + serve->peers.member_count;
+}
+
+struct session_trust serve_peers_trust(const struct serve_peers *peers, const struct node_config *config)
+{
     return (struct session_trust){
-        .listed = serve->listed,
-        .listed_count = serve->listed_count,
+        .listed = peers->listed,
+        .listed_count = peers->listed_count,
+        .members = peers->members,
+        .member_count = peers->member_count,
         .ca_file = config->ca_file[0] == '\0' ? NULL : config->ca_file,
         .crl_file = config->crl_file[0] == '\0' ? NULL : config->crl_file,
     };
-}
-
-struct error *serve_peers_apply(struct serve *serve)
-{
-    struct session_trust trust = serve_peers_trust(serve);
-    return session_reload(serve->session, serve->certificate, &trust);
 }
 
 static bool peers_has(const struct node_config *config, const struct job_site *site)

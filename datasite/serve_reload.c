@@ -7,6 +7,7 @@ struct reload {
     struct home *home;
     struct policy *policy;
     struct identity *certificate;
+    struct serve_peers peers;
 };
 
 static void reload_clear(struct reload *reload)
@@ -14,6 +15,7 @@ static void reload_clear(struct reload *reload)
     home_free(reload->home);
     policy_free(reload->policy);
     identity_free(reload->certificate);
+    serve_peers_clear(&reload->peers);
 }
 
 static struct error *reload_read(const struct serve *serve, struct reload *reload)
@@ -30,49 +32,43 @@ static struct error *reload_read(const struct serve *serve, struct reload *reloa
         reload->home->config->threads != serve->home->config->threads)
         FAIL(ERROR_INVALID, "`listen` and `threads` of %s take effect when the daemon is restarted.",
              reload->home->config_path);
+    TRY(serve_peers_read(serve->store, reload->home->config, &reload->peers));
 done:
     return err;
+}
+
+/* The one thing that may still be refused: certificate, lists and the authority's files, which the session
+ * takes whole or not at all. Then `serve` is still as it was. */
+static struct error *reload_session(const struct serve *serve, const struct reload *reload)
+{
+    struct session_trust trust = serve_peers_trust(&reload->peers, reload->home->config);
+    return session_reload(serve->session, reload->certificate, &trust);
 }
 
 /* Exchanges the old for the new; what was in force is left in `reload` for reload_clear. */
 static void reload_swap(struct serve *serve, struct reload *reload)
 {
-    struct home *home = serve->home;
-    struct policy *policy = serve->policy;
+    struct reload before = {serve->home, serve->policy, serve->certificate, serve->peers};
     serve->home = reload->home;
     serve->policy = reload->policy;
+    serve->certificate = reload->certificate;
+    serve->peers = reload->peers;
     serve->requests.policy = serve->policy;
     executor_set_policy(serve->executor, serve->policy);
-    reload->home = home;
-    reload->policy = policy;
-}
-
-/* The session borrows the certificate until it has taken the next one. */
-static struct error *reload_session(struct serve *serve, struct reload *reload)
-{
-    struct identity *before = serve->certificate;
-    serve->certificate = reload->certificate;
-    struct error *err = serve_peers_apply(serve);
-    if (err != NULL)
-        serve->certificate = before;
-    else
-        reload->certificate = before;
-    return err;
+    *reload = before;
 }
 
 void serve_reload(struct serve *serve)
 {
     struct error *err = NULL;
-    struct reload reload = {NULL, NULL, NULL};
-    bool changed = false;
+    struct reload reload = {.home = NULL};
     TRY(reload_read(serve, &reload));
-    reload_swap(serve, &reload);
-    TRY(serve_peers_load(serve, &changed));
     TRY(reload_session(serve, &reload));
-    TRY(serve_peers_dial(serve, reload.home->config));
+    reload_swap(serve, &reload);
     requests_recheck(&serve->requests, serve_peers_is_listed, serve);
     serve->certificate_due = 0;
-    LOG(&serve->log, EVENT_CONFIG_RELOADED, log_count("peers", serve->listed_count));
+    LOG(&serve->log, EVENT_CONFIG_RELOADED, log_count("peers", serve_peers_count(serve)));
+    TRY(serve_peers_dial(serve, reload.home->config));
 done:
     if (err != NULL)
         LOG(&serve->log, EVENT_RELOAD_FAILED, log_sentence(err->sentence));

@@ -39,19 +39,24 @@ void serve_look(struct serve *serve, bool own_commit)
 {
     struct error *err = NULL;
     uint64_t version = 0;
-    bool changed = false;
+    struct serve_peers peers = {.listed = NULL};
     TRY(store_version(serve->store, &version));
     if (version == serve->store_version && !own_commit)
         goto done;
     TRY(tick_decisions(serve));
-    TRY(serve_peers_load(serve, &changed));
-    if (changed) {
-        TRY(serve_peers_apply(serve));
-        LOG(&serve->log, EVENT_CONFIG_RELOADED, log_count("peers", serve->listed_count));
+    TRY(serve_peers_read(serve->store, serve->home->config, &peers));
+    if (!serve_peers_same(&peers, &serve->peers)) {
+        struct session_trust trust = serve_peers_trust(&peers, serve->home->config);
+        TRY(session_reload(serve->session, serve->certificate, &trust));
+        struct serve_peers before = serve->peers;
+        serve->peers = peers;
+        peers = before;
+        LOG(&serve->log, EVENT_CONFIG_RELOADED, log_count("peers", serve_peers_count(serve)));
     }
     requests_recheck(&serve->requests, serve_peers_is_listed, serve);
     serve->store_version = version;
 done:
+    serve_peers_clear(&peers);
     tick_failed(serve, err);
 }
 

@@ -102,12 +102,17 @@ struct peer {
     struct site_id id;
     char name[65];
     int64_t added_at;
-    char added_by[16];
+    char added_by[16]; /* "invitation": pinned; "approval": a member of a consortium, while its CA vouches */
 };
+#define PEER_BY_INVITATION "invitation"
 MUST_USE struct error *store_peer_add(struct store *store, const struct site_id *id, const char *name,
                                       const char *added_by, int64_t at);
+/* Remembers the removal, until store_peer_add or an approval by the owner. */
 MUST_USE struct error *store_peer_remove(struct store *store, const struct site_id *id, int64_t at);
 MUST_USE struct error *store_peer_list(struct store *store, struct peer **ret_peers, size_t *ret_count);
+/* Whether the owner removed this peer and has not listed it since. */
+MUST_USE struct error *store_peer_is_removed(struct store *store, const struct site_id *id,
+                                             bool *ret_removed);
 
 /* ---- jobs and decisions (store_job.c) ---- */
 
@@ -169,6 +174,9 @@ MUST_USE struct error *store_approval(struct store *store, const struct digest *
                                       struct decision *ret_decision);
 /* Whether the job was ever denied or revoked, whatever its state says. */
 MUST_USE struct error *store_withheld(struct store *store, const struct digest *job_id, bool *ret_withheld);
+/* How many jobs of `requester` were approved by `decided_by` at or after `since`. */
+MUST_USE struct error *store_approvals_by(struct store *store, const struct site_id *requester,
+                                          const char *decided_by, int64_t since, uint32_t *ret_count);
 /* Latest decision of any kind (for show, status). */
 MUST_USE struct error *store_last_decision(struct store *store, const struct digest *job_id,
                                            struct decision *ret_decision);

@@ -117,6 +117,25 @@ struct error *store_withheld(struct store *store, const struct digest *job_id, b
     return err;
 }
 
+struct error *store_approvals_by(struct store *store, const struct site_id *requester, const char *decided_by,
+                                 int64_t since, uint32_t *ret_count)
+{
+    struct query query;
+    uint32_t count = UINT32_MAX;
+    query_start(&query, store->database,
+                "SELECT count(*) FROM decision JOIN job USING (job_id) WHERE kind = 'approve' AND "
+                "requester = ? AND decided_by = ? AND decided_at >= ?");
+    query_bind_blob(&query, requester->digest.bytes, DIGEST_BYTES);
+    query_bind_text(&query, decided_by);
+    query_bind_int(&query, since);
+    if (query_step(&query))
+        count = (uint32_t)query_int(&query, 0);
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_count = count;
+    return err;
+}
+
 struct error *store_last_decision(struct store *store, const struct digest *job_id,
                                   struct decision *ret_decision)
 {
@@ -193,16 +212,35 @@ static struct error *job_run_stop(struct store *store, const struct digest *id, 
     return query_finish(&query);
 }
 
+/* Of a decision that the owner took, and no rule of the policy in the owner's place. */
+static bool decision_is_owners(const struct decision *decision)
+{
+    return strncmp(decision->decided_by, "policy:", 7) != 0;
+}
+
+/* What the owner removed stays removed until the owner approves a job of it. */
+static struct error *job_requester_welcome(struct store *store, const struct decision *decision)
+{
+    struct query query;
+    query_start(&query, store->database,
+                "DELETE FROM removed_peer WHERE site_id = (SELECT requester FROM job WHERE job_id = ?)");
+    query_bind_blob(&query, decision->job_id.bytes, DIGEST_BYTES);
+    return query_finish(&query);
+}
+
 /* Who had a job approved may take part from now on: a member of a consortium whom no list named becomes
  * listed. */
 static struct error *job_requester_list(struct store *store, const struct decision *decision)
 {
     struct error *err = NULL;
     struct query query;
-    query_start(&query, store->database,
-                "INSERT INTO peer (site_id, name, added_at, added_by) "
-                "SELECT requester, requester_name, ?, 'approval' FROM job "
-                "WHERE job_id = ? AND requester NOT IN (SELECT site_id FROM peer)");
+    if (decision_is_owners(decision))
+        TRY(job_requester_welcome(store, decision));
+    query_start(
+        &query, store->database,
+        "INSERT INTO peer (site_id, name, added_at, added_by) "
+        "SELECT requester, requester_name, ?, 'approval' FROM job WHERE job_id = ? AND requester NOT IN "
+        "(SELECT site_id FROM peer UNION SELECT site_id FROM removed_peer)");
     query_bind_int(&query, decision->decided_at);
     query_bind_blob(&query, decision->job_id.bytes, DIGEST_BYTES);
     TRY(query_finish(&query));

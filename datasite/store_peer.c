@@ -37,6 +37,36 @@ static struct error *peer_event(struct store *store, enum event_kind kind, const
     return store_event_add(store, kind, NULL, NULL, 0, at, detail, NULL);
 }
 
+static struct error *peer_welcome_again(struct store *store, const struct site_id *id)
+{
+    struct query query;
+    query_start(&query, store->database, "DELETE FROM removed_peer WHERE site_id = ?1");
+    query_bind_blob(&query, id->digest.bytes, sizeof(id->digest.bytes));
+    return query_finish(&query);
+}
+
+static struct error *peer_remember_removal(struct store *store, const struct site_id *id, int64_t at)
+{
+    struct query query;
+    query_start(&query, store->database,
+                "INSERT OR REPLACE INTO removed_peer (site_id, removed_at) VALUES (?1, ?2)");
+    query_bind_blob(&query, id->digest.bytes, sizeof(id->digest.bytes));
+    query_bind_int(&query, at);
+    return query_finish(&query);
+}
+
+struct error *store_peer_is_removed(struct store *store, const struct site_id *id, bool *ret_removed)
+{
+    struct query query;
+    query_start(&query, store->database, "SELECT 1 FROM removed_peer WHERE site_id = ?1");
+    query_bind_blob(&query, id->digest.bytes, sizeof(id->digest.bytes));
+    bool removed = query_step(&query);
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_removed = removed;
+    return err;
+}
+
 struct error *store_peer_add(struct store *store, const struct site_id *id, const char *name,
                              const char *added_by, int64_t at)
 {
@@ -46,12 +76,13 @@ struct error *store_peer_add(struct store *store, const struct site_id *id, cons
     TRY(peer_name_check(store, id, name));
     query_start(&query, store->database,
                 "INSERT INTO peer (site_id, name, added_at, added_by) VALUES (?1, ?2, ?3, ?4) "
-                "ON CONFLICT (site_id) DO UPDATE SET name = excluded.name");
+                "ON CONFLICT (site_id) DO UPDATE SET name = excluded.name, added_by = excluded.added_by");
     query_bind_blob(&query, id->digest.bytes, sizeof(id->digest.bytes));
     query_bind_text(&query, name);
     query_bind_int(&query, at);
     query_bind_text(&query, added_by);
     TRY(query_finish(&query));
+    TRY(peer_welcome_again(store, id));
     TRY(peer_event(store, EVENT_PEER_ADDED, id, name, at));
     TRY(database_commit(store->database));
 done:
@@ -71,6 +102,7 @@ struct error *store_peer_remove(struct store *store, const struct site_id *id, i
     if (database_changes(store->database) == 0)
         FAIL(ERROR_NOT_FOUND,
              "No orchestrator with this fingerprint is trusted; datasite trust list shows who is.");
+    TRY(peer_remember_removal(store, id, at));
     TRY(peer_event(store, EVENT_PEER_REMOVED, id, "", at));
     TRY(database_commit(store->database));
 done:

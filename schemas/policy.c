@@ -114,6 +114,11 @@ static const struct document_key policy_rule_keys[] = {
      .first = 1,
      .last = 1000,
      DOCUMENT_INTO(struct policy_rule, max_runs)},
+    {.key = "max_jobs",
+     .type = DOCUMENT_COUNT,
+     .first = 1,
+     .last = 10000,
+     DOCUMENT_INTO(struct policy_rule, max_jobs)},
     {.key = "max_local_iterations",
      .type = DOCUMENT_COUNT,
      .first = 1,
@@ -174,6 +179,7 @@ static struct error *policy_read_rules(const struct document_value *value, void 
         struct document_value element = document_element(value, i);
         rule->any_requester = true;
         rule->max_runs = 1;
+        rule->max_jobs = 1;
         rule->expires_s = POLICY_EXPIRES_S;
         TRY(document_read(&element, policy_rule_keys, rule));
         TRY(policy_check_rule(&element, rule));
@@ -383,6 +389,7 @@ struct error *policy_example(char **ret_text)
         "#     models: [softmax-regression]\n"
         "#     max_rounds: 5               # a job with more rounds does not match\n"
         "#     max_runs: 1                 # runs that the approval allows, 1 to 1000\n"
+        "#     max_jobs: 1                 # jobs it approves of one requester in 30 days, then it asks you\n"
         "#     max_local_iterations: 200   # iterations of lbfgs, or local epochs of sgd\n"
         "#     metrics: [per-site, none]   # absent: any\n"
         "#     require: []                 # secure-aggregation, privacy: protections that the job must "

@@ -10,6 +10,8 @@
  *         models: [softmax-regression]
  *         max_rounds: 5               # a job with more rounds does not match
  *         max_runs: 1                 # runs the approval allows, 1 to 1000; default 1
+ *         max_jobs: 1                 # jobs it approves of one requester in 30 days, 1 to 10000; default 1: many
+ *                                     # jobs that differ a little tell more about the rows than each of them
  *         max_local_iterations: 200   # lbfgs iterations, or sgd local epochs
  *         metrics: [per-site, none]   # metrics policies that match; absent: any
  *         require: []                 # protections that the job must have: secure-aggregation, privacy
@@ -28,6 +30,7 @@ enum policy_action { POLICY_ASK, POLICY_APPROVE, POLICY_DENY };
 #define POLICY_REQUIRE_SECURE_AGGREGATION 1u
 #define POLICY_REQUIRE_PRIVACY 2u
 #define POLICY_MIN_ROWS 100
+#define POLICY_JOBS_DAYS 30
 
 struct policy_rule {
     char name[JOB_NAME_BYTES];
@@ -41,6 +44,7 @@ struct policy_rule {
     uint32_t metrics;     /* bit 1 << enum job_metrics; 0: any */
     uint32_t max_rounds;  /* 0: no bound (only for deny and ask) */
     uint32_t max_runs;
+    uint32_t max_jobs; /* per requester within POLICY_JOBS_DAYS; who decides counts, policy_decide does not */
     uint32_t max_local_iterations; /* 0: no bound */
     uint32_t require;
     uint32_t min_sites;

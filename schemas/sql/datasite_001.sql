@@ -44,12 +44,19 @@ CREATE TABLE chunk (
     PRIMARY KEY (dataset_id, position)
 ) STRICT;
 
--- Orchestrators that the owner trusts (`datasite trust add`), or whose first job the owner approved (CA members).
+-- Orchestrators that the owner trusts (`datasite trust add`: their key is pinned), or whose first job was approved
+-- ('approval': admitted only while a CA vouches for them).
 CREATE TABLE peer (
     site_id  BLOB PRIMARY KEY CHECK (length(site_id) = 32),
     name     TEXT NOT NULL,
     added_at INTEGER NOT NULL,
     added_by TEXT NOT NULL                    -- 'invitation' | 'approval'
+) STRICT;
+
+-- Orchestrators that the owner removed: no policy lists them again, only the owner does.
+CREATE TABLE removed_peer (
+    site_id    BLOB PRIMARY KEY CHECK (length(site_id) = 32),
+    removed_at INTEGER NOT NULL
 ) STRICT;
 
 -- Every job that was ever asked for, with its exact bytes.

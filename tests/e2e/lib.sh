@@ -103,7 +103,7 @@ approve_all_policy() {
   cat >"$work/site-$1/policy.yaml" <<YAML
 default: ask
 rules:
-  - {name: test, action: approve, requesters: ["$fingerprint"], max_rounds: ${2:-50}, max_runs: 1}
+  - {name: test, action: approve, requesters: ["$fingerprint"], max_rounds: ${2:-50}, max_runs: 1, max_jobs: 100}
 YAML
 }
 

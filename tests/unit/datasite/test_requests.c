@@ -106,6 +106,7 @@ static void test_submit_denied_job_again_stays_denied(void **state)
                                .requester_count = 1,
                                .max_rounds = 100,
                                .max_runs = 1,
+                               .max_jobs = 1,
                                .expires_s = 3600};
     site->policy.rules = &rule;
     site->policy.rule_count = 1;
@@ -132,6 +133,7 @@ static void test_submit_policy_approves_within_bounds(void **state)
                                .action = POLICY_APPROVE,
                                .max_rounds = 3,
                                .max_runs = 2,
+                               .max_jobs = 1,
                                .min_sites = 1,
                                .expires_s = 3600};
     with_rule(site, &rule, requesters);
@@ -151,11 +153,61 @@ static void test_submit_policy_bounds_exceeded_waits(void **state)
                                .action = POLICY_APPROVE,
                                .max_rounds = 3,
                                .max_runs = 1,
+                               .max_jobs = 1,
                                .min_sites = 1,
                                .expires_s = 3600};
     with_rule(site, &rule, requesters);
     site_job(site, &(struct job_words){.rounds = 4}, text);
     site_expect_state(site_submit(site, text), FDS__JOB_STATE__JOB_PENDING);
+}
+
+/* Two jobs whose rows differ by a few tell about those few what neither does alone. */
+static void test_submit_policy_many_jobs_that_differ_a_little_wait(void **state)
+{
+    struct site *site = *state;
+    char text[SITE_JOB_BYTES], requesters[1][JOB_FINGERPRINT_BYTES], name[32], fraction[32];
+    struct policy_rule rule = {.name = "ours",
+                               .action = POLICY_APPROVE,
+                               .max_rounds = 1,
+                               .max_runs = 1,
+                               .max_jobs = 2,
+                               .min_sites = 1,
+                               .expires_s = 86400};
+    with_rule(site, &rule, requesters);
+    for (int i = 0; i < 6; i++) {
+        (void)snprintf(name, sizeof(name), "job%d", i);
+        (void)snprintf(fraction, sizeof(fraction), "0.5%03d", i);
+        site_job(site, &(struct job_words){.name = name, .rounds = 1, .test_fraction = fraction}, text);
+        site_expect_state(site_submit(site, text),
+                          i < 2 ? FDS__JOB_STATE__JOB_APPROVED : FDS__JOB_STATE__JOB_PENDING);
+    }
+    site_move_clock(SITE_NOW + (int64_t)(POLICY_JOBS_DAYS + 1) * 86400);
+    site_job(site, &(struct job_words){.name = "later", .rounds = 1}, text);
+    site_expect_state(site_submit(site, text), FDS__JOB_STATE__JOB_APPROVED);
+}
+
+static void test_submit_policy_of_a_removed_peer_waits(void **state)
+{
+    struct site *site = *state;
+    char text[SITE_JOB_BYTES], requesters[1][JOB_FINGERPRINT_BYTES];
+    struct policy_rule rule = {.name = "ours",
+                               .action = POLICY_APPROVE,
+                               .max_rounds = 3,
+                               .max_runs = 1,
+                               .max_jobs = 100,
+                               .min_sites = 1,
+                               .expires_s = 86400};
+    with_rule(site, &rule, requesters);
+    site_job(site, &(struct job_words){.name = "first"}, text);
+    site_expect_state(site_submit(site, text), FDS__JOB_STATE__JOB_APPROVED);
+    assert_int_equal(site_count(site, "SELECT count(*) FROM peer WHERE added_by = 'approval'"), 1);
+    must(store_peer_remove(site->store, &site->researcher, SITE_NOW));
+    site_job(site, &(struct job_words){.name = "second"}, text);
+    site_expect_state(site_submit(site, text), FDS__JOB_STATE__JOB_PENDING);
+    assert_int_equal(site_count(site, "SELECT count(*) FROM peer"), 0);
+    site_approve(site, 0, 0, 0); /* the owner's own word lists it again */
+    assert_int_equal(site_count(site, "SELECT count(*) FROM peer"), 1);
+    assert_int_equal(site_count(site, "SELECT count(*) FROM removed_peer"), 0);
 }
 
 static void test_submit_policy_denies(void **state)
@@ -196,7 +248,7 @@ static void test_submit_anothers_bytes_refused(void **state)
     site_job(site, &(struct job_words){0}, text);
     site_expect_state(site_submit(site, text), FDS__JOB_STATE__JOB_PENDING);
     site->researcher.digest.bytes[0] = 0x99;
-    site_expect_refusal(site_submit(site, text), ERROR_REFUSED, "Somebody else");
+    site_expect_refusal(site_submit(site, text), ERROR_REFUSED, "another name");
 }
 
 static void test_train_anothers_job_is_not_found(void **state)
@@ -321,6 +373,8 @@ int main(void)
         TEST(test_submit_denied_job_again_stays_denied),
         TEST(test_submit_policy_approves_within_bounds),
         TEST(test_submit_policy_bounds_exceeded_waits),
+        TEST(test_submit_policy_many_jobs_that_differ_a_little_wait),
+        TEST(test_submit_policy_of_a_removed_peer_waits),
         TEST(test_submit_policy_denies),
         TEST(test_submit_too_many_pending_refused),
         TEST(test_query_anothers_job_is_unknown),

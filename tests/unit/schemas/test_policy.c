@@ -83,6 +83,7 @@ static void test_policy_every_value_is_stored(void **state)
                                               "    models: [softmax-regression]\n"
                                               "    max_rounds: 7\n"
                                               "    max_runs: 3\n"
+                                              "    max_jobs: 7\n"
                                               "    max_local_iterations: 200\n"
                                               "    metrics: [none]\n"
                                               "    require: [privacy]\n"
@@ -102,6 +103,7 @@ static void test_policy_every_value_is_stored(void **state)
     assert_int_equal(rule->models, 1u << JOB_SOFTMAX_REGRESSION);
     assert_int_equal(rule->max_rounds, 7);
     assert_int_equal(rule->max_runs, 3);
+    assert_int_equal(rule->max_jobs, 7);
     assert_int_equal(rule->max_local_iterations, 200);
     assert_int_equal(rule->metrics, 1u << JOB_METRICS_NONE);
     assert_int_equal(rule->require, POLICY_REQUIRE_PRIVACY);
@@ -117,6 +119,7 @@ static void test_policy_rule_gets_the_defaults(void **state)
     (void)state;
     struct policy *policy = policy_parse_good("rules: [" APPROVE "}]");
     assert_int_equal(policy->rules[0].max_runs, 1);
+    assert_int_equal(policy->rules[0].max_jobs, 1);
     assert_int_equal(policy->rules[0].expires_s, 30 * 86400);
     assert_int_equal(policy->rules[0].require, 0);
     policy_free(policy);
