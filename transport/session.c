@@ -134,6 +134,9 @@ struct error *session_reload(struct session *session, const struct identity *ide
     TRY(tunnel_trust_new(identity, trust_options, &trust));
     TRY(tunnel_reload(session->tunnel, trust));
     session->identity = identity;
+    /* until the tunnel has judged the connections again, nothing old may be repeated on them */
+    for (size_t i = 0; i < session->peer_count; i++)
+        session_peer_forget_sent(session, session->peers[i]);
 done:
     return err;
 }

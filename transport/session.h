@@ -117,7 +117,8 @@ MUST_USE struct error *session_dial(struct session *session, const struct site_i
  * forgotten. */
 MUST_USE struct error *session_drop(struct session *session, const struct site_id *peer);
 
-/* New certificate, trust lists or revocation list: live connections that they no longer admit are closed. */
+/* New certificate, trust lists or revocation list: live connections that they no longer admit are closed, and answers
+ * that were sent are not repeated on those that stay. */
 MUST_USE struct error *session_reload(struct session *session, const struct identity *identity,
                                       const struct session_trust *trust);
 

@@ -173,6 +173,8 @@ void session_peer_sent(struct session_peer *peer, struct session_served *served)
 /* Drops what the peer asked and every answer to it, sent or not: a request that comes again reaches the
  * program. */
 void session_peer_forget_served(struct session *session, struct session_peer *peer);
+/* Drops the answers that were sent: what was allowed when they were made may not be any more. */
+void session_peer_forget_sent(struct session *session, struct session_peer *peer);
 /* A connection ended or begins: our requests are to be sent again, the peer's are forgotten, nothing is due.
  */
 void session_peer_reset(struct session *session, struct session_peer *peer);

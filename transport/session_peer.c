@@ -233,6 +233,12 @@ static bool session_peer_drop_answer(struct session *session, struct session_pee
     return true;
 }
 
+void session_peer_forget_sent(struct session *session, struct session_peer *peer)
+{
+    while (session_peer_drop_answer(session, peer, NULL))
+        continue;
+}
+
 /* Keeps the bounds: so many answers and bytes of a peer, so many bytes of all. */
 static void session_peer_trim(struct session *session, struct session_peer *peer,
                               const struct session_served *newest)

@@ -143,6 +143,29 @@ static void test_session_delivery_number_twice_on_one_connection_is_answered_fro
     assert_int_equal(node_count(a, SESSION_MESSAGE), 0);
 }
 
+/* A reload may have taken the permission away, even while the connection is not ended yet. */
+static void test_session_delivery_number_twice_around_a_reload_is_not_answered_from_memory(void **state)
+{
+    struct scene *scene = *state;
+    struct node *a = &scene->nodes[0];
+    struct node *b = &scene->nodes[1];
+    const struct session_trust same = {.listed = &b->id, .listed_count = 1};
+    scene_connect(scene);
+    uint64_t number = node_ask(b, a, ASK, "question");
+    struct session_event asked = node_wait(scene, a, SESSION_MESSAGE);
+    node_answer(a, b, asked.number, ANSWER, "answer");
+    session_event_clear(&asked);
+    struct session_event answered = node_wait(scene, b, SESSION_MESSAGE);
+    session_event_clear(&answered);
+    node_succeeds(session_reload(a->session, a->identity, &same));
+    session_peer_of(b->session, &a->id)->last_number = number - 1;
+    assert_int_equal(node_ask(b, a, ASK, "question"), number);
+    answered = node_wait(scene, b, SESSION_MESSAGE);
+    assert_int_equal(answered.type, REFUSAL);
+    session_event_clear(&answered);
+    assert_true(session_is_up(a->session, &b->id));
+}
+
 #define GREEDY_ASKS 40
 #define GREEDY_ANSWER_BYTES ((size_t)1 << 20)
 
@@ -389,6 +412,7 @@ int main(void)
         SCENE_TEST(test_session_delivery_request_being_worked_on_comes_again_after_reconnecting),
         SCENE_TEST(test_session_delivery_lost_answer_is_asked_of_the_program_again),
         SCENE_TEST(test_session_delivery_number_twice_on_one_connection_is_answered_from_memory),
+        SCENE_TEST(test_session_delivery_number_twice_around_a_reload_is_not_answered_from_memory),
         SCENE_TEST(test_session_delivery_peer_that_asks_and_never_reads_is_left_unread),
         SCENE_TEST(test_session_delivery_one_byte_segments_come_up_and_answer),
         SCENE_TEST(test_session_delivery_flipped_bit_ends_the_connection_and_the_message_comes_again),
