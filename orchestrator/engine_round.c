@@ -108,8 +108,8 @@ static struct error *below_quorum(const struct engine *engine, size_t trained)
         used += wrote < 0 ? 0 : (size_t)wrote;
     }
     return error_new(ERROR_UNAVAILABLE,
-                     "Round %u stopped with %zu answers, and the job needs %u (federation.min_sites). %s",
-                     engine->round->round, trained, engine->job->min_sites, list);
+                     "Round %u stopped with %zu answer%s, and the job needs %u (federation.min_sites). %s",
+                     engine->round->round, trained, trained == 1 ? "" : "s", engine->job->min_sites, list);
 }
 
 static struct error *aggregate(struct engine *engine)

@@ -235,6 +235,13 @@ done:
     return err;
 }
 
+/* Only the last round of a run can have come to nothing. */
+static size_t rounds_done(const struct run_record *record)
+{
+    size_t count = record->round_count;
+    return count > 0 && record->rounds[count - 1].model == NULL ? count - 1 : count;
+}
+
 void report_print_summary(FILE *stream, const struct run_record *record, const char *directory)
 {
     char run_id[RUN_ID_HEX_BYTES];
@@ -247,7 +254,7 @@ void report_print_summary(FILE *stream, const struct run_record *record, const c
         error_clear(&err);
     }
     (void)fprintf(stream, "\nRun %s: %s, %zu of %u rounds%s%s\n", run_id, run_status_word(record->status),
-                  record->round_count, (unsigned)record->job->rounds, reason[0] == '\0' ? "" : ": ", reason);
+                  rounds_done(record), (unsigned)record->job->rounds, reason[0] == '\0' ? "" : ": ", reason);
     if (directory != NULL) {
         (void)fprintf(stream, "Reports: %s/report.html\n", directory);
         (void)fprintf(stream, "         report.json, rounds.csv, confusion.csv%s beside it\n",

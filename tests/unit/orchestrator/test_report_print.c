@@ -159,6 +159,19 @@ static void test_report_print_summary_without_rounds_no_table(void **state)
     run_record_free(record);
 }
 
+static void test_report_print_summary_round_without_model_not_counted(void **state)
+{
+    struct run_record *record = made_run(2);
+    (void)state;
+    free(record->rounds[1].model);
+    record->rounds[1].model = NULL;
+    record->status = RUN_STOPPED;
+    char *text = printed_summary(record, NULL);
+    assert_non_null(strstr(text, ": stopped, 1 of 2 rounds\n"));
+    free(text);
+    run_record_free(record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +183,7 @@ int main(void)
         cmocka_unit_test(test_report_print_summary_names_of_sites_whole_while_they_fit),
         cmocka_unit_test(test_report_print_summary_wide_names_become_numbers_with_a_legend),
         cmocka_unit_test(test_report_print_summary_without_rounds_no_table),
+        cmocka_unit_test(test_report_print_summary_round_without_model_not_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
