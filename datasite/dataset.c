@@ -52,10 +52,17 @@ static void numbers_narrow(const uint8_t *stored, size_t count, float *ret_numbe
     }
 }
 
+/* A dataset being loaded, and the digest of what was read for it. */
+struct load {
+    struct dataset *dataset;
+    struct digest_stream *stream;
+};
+
 /* The store has checked the sizes of the chunk; labels index arrays in training, so they are checked here. */
 static struct error *dataset_take_chunk(void *context, const struct chunk_view *chunk)
 {
-    struct dataset *dataset = context;
+    const struct load *load = context;
+    struct dataset *dataset = load->dataset;
     size_t features = dataset->info.features, first = chunk->first_row;
     if (dataset->bytes != NULL)
         memcpy(dataset->bytes + first * features, chunk->data, chunk->rows * features);
@@ -71,24 +78,42 @@ static struct error *dataset_take_chunk(void *context, const struct chunk_view *
                 "backup, or remove the dataset and import it again.",
                 dataset->info.name, dataset->info.classes);
     }
-    return NULL;
+    return dataset_digest_add(load->stream, &dataset->info, chunk);
+}
+
+/* Rows that somebody changed in the file are not those that the owner imported and approved. */
+static struct error *dataset_check_digest(const struct load *load)
+{
+    struct error *err = NULL;
+    struct digest digest;
+    TRY(digest_stream_finish(load->stream, &digest));
+    if (!digest_equal(&digest, &load->dataset->info.digest))
+        FAIL(ERROR_CORRUPT,
+             "The rows of dataset \"%s\" are not those that were imported: restore site.db from a backup, or "
+             "remove the dataset and import it again.",
+             load->dataset->info.name);
+done:
+    return err;
 }
 
 struct error *dataset_load(struct store *store, const char *name, struct dataset **ret_dataset)
 {
     struct error *err = NULL;
-    struct dataset *dataset = NULL;
+    struct load load = {NULL, NULL};
     struct dataset_info info;
     /* The rows must be those of the digest in `info`, even if the owner exchanges the dataset right now. */
     TRY(store_snapshot(store));
     TRY(store_dataset_find(store, name, &info));
-    TRY(dataset_allocate(&info, &dataset));
-    TRY(store_dataset_read(store, &info, dataset_take_chunk, dataset));
-    *ret_dataset = dataset;
-    dataset = NULL;
+    TRY(dataset_allocate(&info, &load.dataset));
+    TRY(dataset_digest_start(&info, &load.stream));
+    TRY(store_dataset_read(store, &info, dataset_take_chunk, &load));
+    TRY(dataset_check_digest(&load));
+    *ret_dataset = load.dataset;
+    load.dataset = NULL;
 done:
     store_snapshot_end(store);
-    dataset_free(dataset);
+    digest_stream_free(load.stream);
+    dataset_free(load.dataset);
     return err;
 }
 

@@ -1,6 +1,6 @@
 /* A dataset in memory, as `learning/` wants it: one block of row-major values, labels, and which rows are
  * test rows. Bytes stay bytes (784 B a digit); numbers become float32. Loaded chunk by chunk; every chunk's
- * size is checked, and the digest when asked for. */
+ * size is checked, and the digest of all rows and labels as they are read. */
 #pragma once
 
 #include "datasite/store.h"

@@ -84,6 +84,12 @@ MUST_USE struct error *store_dataset_remove(struct store *store, const char *nam
 MUST_USE struct error *store_dataset_digest(struct store *store, const struct dataset_info *info,
                                             struct digest *ret_digest);
 
+/* The same, piece by piece as chunks are read; freed with digest_stream_free. */
+struct chunk_view;
+MUST_USE struct error *dataset_digest_start(const struct dataset_info *info, struct digest_stream **ret_stream);
+MUST_USE struct error *dataset_digest_add(struct digest_stream *stream, const struct dataset_info *info,
+                                          const struct chunk_view *chunk);
+
 /* Reads chunk after chunk; `visit` gets pointers that are valid during the call. */
 struct chunk_view {
     uint64_t first_row;

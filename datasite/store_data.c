@@ -238,41 +238,60 @@ struct error *store_dataset_read(struct store *store, const struct dataset_info 
     return err;
 }
 
-struct digest_visit {
-    struct digest_stream *stream;
-    size_t row_bytes;
-};
-
-static struct error *digest_visit_chunk(void *context, const struct chunk_view *chunk)
-{
-    struct error *err = NULL;
-    const struct digest_visit *visit = context;
-    for (size_t row = 0; row < chunk->rows; row++) {
-        TRY(digest_stream_add(visit->stream, chunk->data + row * visit->row_bytes, visit->row_bytes));
-        TRY(digest_stream_add(visit->stream, chunk->labels + row * sizeof(uint16_t), sizeof(uint16_t)));
-    }
-done:
-    return err;
-}
-
 static void header_put(uint8_t *bytes, uint64_t value)
 {
     for (unsigned i = 0; i < 8; i++)
         bytes[i] = (uint8_t)(value >> (8 * i));
 }
 
-struct error *store_dataset_digest(struct store *store, const struct dataset_info *info,
-                                   struct digest *ret_digest)
+struct error *dataset_digest_start(const struct dataset_info *info, struct digest_stream **ret_stream)
 {
     struct error *err = NULL;
-    struct digest_visit visit = {.row_bytes = store_row_bytes(info)};
+    struct digest_stream *stream = NULL;
     uint8_t header[32];
     header_put(header, info->kind == DATASET_BYTES ? 0 : 1);
     header_put(header + 8, info->rows);
     header_put(header + 16, info->features);
     header_put(header + 24, info->classes);
-    TRY(digest_stream_new(&visit.stream));
-    TRY(digest_stream_add(visit.stream, header, sizeof(header)));
+    TRY(digest_stream_new(&stream));
+    TRY(digest_stream_add(stream, header, sizeof(header)));
+    *ret_stream = stream;
+    stream = NULL;
+done:
+    digest_stream_free(stream);
+    return err;
+}
+
+struct error *dataset_digest_add(struct digest_stream *stream, const struct dataset_info *info,
+                                 const struct chunk_view *chunk)
+{
+    struct error *err = NULL;
+    size_t row_bytes = store_row_bytes(info);
+    for (size_t row = 0; row < chunk->rows; row++) {
+        TRY(digest_stream_add(stream, chunk->data + row * row_bytes, row_bytes));
+        TRY(digest_stream_add(stream, chunk->labels + row * sizeof(uint16_t), sizeof(uint16_t)));
+    }
+done:
+    return err;
+}
+
+struct digest_visit {
+    struct digest_stream *stream;
+    const struct dataset_info *info;
+};
+
+static struct error *digest_visit_chunk(void *context, const struct chunk_view *chunk)
+{
+    const struct digest_visit *visit = context;
+    return dataset_digest_add(visit->stream, visit->info, chunk);
+}
+
+struct error *store_dataset_digest(struct store *store, const struct dataset_info *info,
+                                   struct digest *ret_digest)
+{
+    struct error *err = NULL;
+    struct digest_visit visit = {.info = info};
+    TRY(dataset_digest_start(info, &visit.stream));
     TRY(store_dataset_read(store, info, digest_visit_chunk, &visit));
     TRY(digest_stream_finish(visit.stream, ret_digest));
 done:

@@ -90,7 +90,9 @@ static struct error *work_load(struct work *work)
     const struct dataset_info *approved = &work->step->approval.dataset;
     if (trainer->dataset == NULL || !digest_equal(&trainer->dataset->info.digest, &approved->digest)) {
         trainer_forget(trainer);
-        TRY(dataset_load(trainer->store, approved->name, &trainer->dataset));
+        TRY(dataset_load(trainer->store, approved->name, &trainer->dataset)); /* checks rows against digest */
+        if (!digest_equal(&trainer->dataset->info.digest, &approved->digest))
+            FAIL(ERROR_REFUSED, "The dataset was exchanged since the owner approved the job.");
     }
     double fraction = work->step->approval.job->test_fraction;
     if (trainer->train == NULL || trainer->test_fraction != fraction) {

@@ -508,6 +508,65 @@ static void test_serve_member_of_the_consortium_trains_only_after_approval(void 
     assert_int_equal(count_rows(scene, "SELECT count(*) FROM peer WHERE added_by = 'approval'"), 1);
 }
 
+/* An approval pins no key: once the authority does not vouch for it any more, the member is out, with
+ * whatever certificate it signs itself. */
+static void test_serve_member_with_a_certificate_of_its_own_is_refused(void **state)
+{
+    struct scene *scene = *state;
+    char from[PATH_ROOM + 32], to[PATH_ROOM + 32];
+    join_consortium(scene);
+    daemon_start(scene);
+    client_connect(scene);
+    assert_int_equal(client_submit(scene, SHORT_TRAINING), FDS__JOB_STATE__JOB_PENDING);
+    owner_decides(scene, "approve");
+    struct session_event update = client_await(scene, client_train(scene, 1));
+    assert_int_equal(update.type, FDS__MESSAGE_TYPE__MESSAGE_UPDATE);
+    session_event_clear(&update);
+    session_close(scene->session);
+    identity_free(scene->identity);
+    (void)snprintf(from, sizeof(from), "%s/identity.self.crt", scene->keys);
+    (void)snprintf(to, sizeof(to), "%s/identity.crt", scene->keys);
+    assert_int_equal(rename(from, to), 0);
+    must(identity_load(scene->keys, &scene->identity));
+    client_connect(scene);
+    (void)client_train(scene, 2);
+    int64_t until = clock_monotonic_ms() + PATIENCE_MS;
+    bool refusal = false;
+    while (!refusal && clock_monotonic_ms() < until) {
+        struct session_event event;
+        must(session_next(scene->session, 100, &event));
+        refusal = event.kind == SESSION_REFUSED;
+        assert_int_not_equal(event.kind, SESSION_MESSAGE);
+        session_event_clear(&event);
+    }
+    assert_true(refusal);
+    assert_int_equal(count_rows(scene, "SELECT count(*) FROM answer"), 1);
+}
+
+/* A policy that would approve, and trust lists that cannot be read: none of it is taken over. */
+static void test_serve_hangup_with_a_broken_authority_keeps_the_old_policy(void **state)
+{
+    struct scene *scene = *state;
+    char path[PATH_ROOM + 16], text[1024];
+    daemon_start(scene);
+    client_connect(scene);
+    (void)snprintf(path, sizeof(path), "%s/policy.yaml", scene->home);
+    (void)snprintf(text, sizeof(text),
+                   "default: ask\nrules:\n  - name: ours\n    action: approve\n    requesters: [\"%s\"]\n"
+                   "    max_rounds: 3\n",
+                   scene->fingerprint);
+    must(file_write(path, text, strlen(text), 0600));
+    struct home *home = NULL;
+    bool edited = false;
+    must(home_open(scene->home, &home));
+    must(home_ca_install(home, "this is no certificate\n", &edited));
+    assert_true(edited);
+    home_free(home);
+    assert_int_equal(kill(scene->daemon, SIGHUP), 0);
+    log_await(scene, "reload-failed", 1);
+    assert_int_equal(client_submit(scene, SHORT_TRAINING), FDS__JOB_STATE__JOB_PENDING);
+}
+
 static void test_serve_damaged_database_exits_with_a_sentence(void **state)
 {
     struct scene *scene = *state;
@@ -533,6 +592,8 @@ int main(void)
         TEST(test_serve_hangup_reads_the_policy),
         TEST(test_serve_hangup_with_a_broken_policy_keeps_the_old),
         TEST(test_serve_member_of_the_consortium_trains_only_after_approval),
+        TEST(test_serve_member_with_a_certificate_of_its_own_is_refused),
+        TEST(test_serve_hangup_with_a_broken_authority_keeps_the_old_policy),
         TEST(test_serve_damaged_database_exits_with_a_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <sched.h>
 
 #define UPDATE FDS__MESSAGE_TYPE__MESSAGE_UPDATE
 #define EVALUATION FDS__MESSAGE_TYPE__MESSAGE_EVALUATION
@@ -175,6 +176,33 @@ static void test_attack_answer_of_an_ended_run_is_not_repeated(void **state)
     site_expect_refusal(site_train(site, 1, 0), ERROR_REFUSED, "ended");
 }
 
+/* Rows that are the requester's own but for one: what training makes of them tells that one. */
+static void test_attack_edited_rows_are_not_trained_on(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){0}, 0, 0);
+    site_sql(site, "UPDATE chunk SET data = zeroblob(length(data)) WHERE position = 1");
+    site_expect_refusal(site_train(site, 1, 0), ERROR_CORRUPT, "problem of its own");
+    assert_int_equal(site_released(site), 0);
+}
+
+/* The owner tightens the policy while a step is in hand. */
+static void test_attack_step_in_hand_is_held_to_the_new_policy(void **state)
+{
+    struct site *site = *state;
+    double parameters[SITE_PARAMETERS] = {0};
+    site_approved(site, &(struct job_words){.training = "{optimizer: sgd, batch_size: 1, local_epochs: 100}"},
+                  0, 0);
+    assert_true(site_train_start(site, 1, parameters, SITE_PARAMETERS).later);
+    struct executor_item items[EXECUTOR_WAITING + 1];
+    while (executor_items(site->executor, items) > 0 && items[0].progress <= 0)
+        (void)sched_yield();
+    site->policy.min_rows = SITE_ROWS;
+    executor_set_policy(site->executor, &site->policy);
+    site_expect_refusal(site_wait(site), ERROR_REFUSED, "training rows");
+    assert_int_equal(site_released(site), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_make, site_remove)
 
 int main(void)
@@ -186,6 +214,8 @@ int main(void)
         TEST(test_attack_model_beyond_single_precision_refused_without_a_run),
         TEST(test_attack_train_past_its_deadline_three_times_spends_the_round),
         TEST(test_attack_evaluate_of_no_run_reads_no_rows),
+        TEST(test_attack_edited_rows_are_not_trained_on),
+        TEST(test_attack_step_in_hand_is_held_to_the_new_policy),
         TEST(test_attack_state_set_back_after_a_revocation_refused),
         TEST(test_attack_forgotten_answer_is_not_released_again),
         TEST(test_attack_edited_answer_is_not_repeated),

@@ -2,6 +2,7 @@
 #include "console/verbs.h"
 #include "crypto/authority.h"
 #include "datasite/home.h"
+#include "datasite/store_internal.h"
 #include "schemas/files.h"
 #include "schemas/invitation.h"
 #include "tests/unit/datasite/workspace.h"
@@ -109,6 +110,37 @@ static void test_trust_add_changed_key_refuses(void **state)
     assert_int_equal(trusted(*state), 1);
 }
 
+/* What a policy does must not undo it, and the owner is told which approvals stay. */
+static void test_trust_remove_lasts_and_names_live_approvals(void **state)
+{
+    char path[160], out[4096];
+    struct store *store = NULL;
+    struct site_id id;
+    bool removed = false;
+    struct job_record record = {
+        .id = {{0xab, 0xcd}}, .bytes = (uint8_t *)out, .expires = 1, .received_at = 1};
+    static const char *const name = "researcher";
+    make_home(*state);
+    must(add(*state, "orchestrator \"researcher\" - " FINGERPRINT));
+    must(site_id_parse(FINGERPRINT, &id));
+    record.requester = id;
+    must(store_open(workspace_file(*state, "home/site.db", path), STORE_WRITE, &store));
+    must(store_job_add(store, &record, 5, &removed));
+    must(database_run(store->database, "UPDATE job SET state = 'approved'"));
+    must(type(*state, &verb_trust_remove, 1, &name));
+    must(store_peer_is_removed(store, &id, &removed));
+    assert_true(removed);
+    FILE *file = fopen(workspace_file(*state, "out", path), "re");
+    assert_non_null(file);
+    out[fread(out, 1, sizeof(out) - 1, file)] = '\0';
+    (void)fclose(file);
+    assert_non_null(strstr(out, "datasite revoke abcd00000000"));
+    must(add(*state, "orchestrator \"researcher\" - " FINGERPRINT));
+    must(store_peer_is_removed(store, &id, &removed));
+    assert_false(removed);
+    store_close(store);
+}
+
 static void test_trust_remove_unknown_name_refuses(void **state)
 {
     static const char *const name = "nobody";
@@ -186,6 +218,7 @@ int main(void)
         CASE(test_trust_add_line_cut_anywhere_refuses),
         CASE(test_trust_add_line_of_a_datasite_refuses),
         CASE(test_trust_add_changed_key_refuses),
+        CASE(test_trust_remove_lasts_and_names_live_approvals),
         CASE(test_trust_remove_unknown_name_refuses),
         CASE(test_invite_prints_a_line_that_is_taken),
         CASE(test_invite_address_for_everywhere_says_advertise),
