@@ -1,4 +1,5 @@
 #include "datasite/approval.h"
+#include "datasite/log_repeats.h"
 #include "datasite/request_parts.h"
 #include "learning/softmax.h"
 #include "schemas/clock.h"
@@ -73,8 +74,9 @@ static struct error *step_answer_again(const struct requests *requests, const st
     *ret_reply = (struct reply){.type = request_answer_type(step->kind, answer.refused),
                                 .body = answer.body,
                                 .body_bytes = answer.bytes};
-    LOG(requests->log, EVENT_ANSWER_REPEATED, log_job(&step->job_id), log_run(step->run_id),
-        log_round(step->round));
+    if (log_repeats_first(requests->repeats, EVENT_ANSWER_REPEATED, &step->peer, clock_monotonic_ms()))
+        LOG(requests->log, EVENT_ANSWER_REPEATED, log_job(&step->job_id), log_run(step->run_id),
+            log_round(step->round));
 done:
     return err;
 }

@@ -1,8 +1,10 @@
 #include "datasite/requests.h"
 
 #include "datasite/approval.h"
+#include "datasite/log_repeats.h"
 #include "datasite/release.h"
 #include "datasite/request_parts.h"
+#include "schemas/clock.h"
 #include "schemas/wire.h"
 
 #include <inttypes.h>
@@ -107,8 +109,10 @@ void requests_answer(const struct requests *requests, const struct request *requ
     struct error *err = request_dispatch(requests, request, &reply);
     if (err != NULL) {
         requests_reply_clear(&reply);
-        LOG(requests->log, refusal_is_internal(err->code) ? EVENT_STORE_FAILED : EVENT_REQUEST_REFUSED,
-            log_peer(&request->peer), log_count("type", request->type), log_sentence(err->sentence));
+        enum event_kind kind = refusal_is_internal(err->code) ? EVENT_STORE_FAILED : EVENT_REQUEST_REFUSED;
+        if (log_repeats_first(requests->repeats, kind, &request->peer, clock_monotonic_ms()))
+            LOG(requests->log, kind, log_peer(&request->peer), log_count("type", request->type),
+                log_sentence(err->sentence));
         refusal_reply(err, &reply);
         error_free(err);
     }

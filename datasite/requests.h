@@ -27,6 +27,7 @@ struct requests {
     const struct policy *policy;
     struct executor *executor;
     const struct log *log;
+    struct log_repeats *repeats; /* keeps refusals from filling the log; NULL: all are written */
     int64_t (*clock)(void); /* Unix milliseconds */
 };
 

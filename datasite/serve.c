@@ -65,8 +65,9 @@ static void serve_event(struct serve *serve, const struct session_event *event)
             log_sentence(event->sentence));
         break;
     case SESSION_REFUSED:
-        LOG(&serve->log, EVENT_PEER_REFUSED, log_peer(&event->peer), log_name(event->peer_name),
-            log_sentence(event->sentence));
+        if (log_repeats_first(&serve->repeats, EVENT_PEER_REFUSED, &event->peer, clock_monotonic_ms()))
+            LOG(&serve->log, EVENT_PEER_REFUSED, log_peer(&event->peer), log_name(event->peer_name),
+                log_sentence(event->sentence));
         break;
     case SESSION_MESSAGE:
         serve_message(serve, event);
@@ -165,8 +166,8 @@ static struct error *serve_open(struct serve *serve, const char *home)
     TRY(store_event_last(serve->store, &serve->event_seen));
     TRY(serve_peers_read(serve->store, serve->home->config, &serve->peers));
     TRY(serve_open_executor(serve));
-    serve->requests = (struct requests){serve->store,    serve->identity, serve->policy,
-                                        serve->executor, &serve->log,     clock_now_ms};
+    serve->requests = (struct requests){serve->store, serve->identity, serve->policy, serve->executor,
+                                        &serve->log,  &serve->repeats, clock_now_ms};
     TRY(serve_open_session(serve));
     TRY(serve_peers_dial(serve, NULL));
     TRY(store_event_add(serve->store, EVENT_SERVE_STARTED, NULL, NULL, 0, clock_now_ms() / 1000, "", NULL));

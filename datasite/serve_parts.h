@@ -2,6 +2,7 @@
 #pragma once
 
 #include "datasite/home.h"
+#include "datasite/log_repeats.h"
 #include "datasite/requests.h"
 #include "datasite/serve.h"
 #include "datasite/store_daemon.h"
@@ -16,6 +17,7 @@ struct serve_peers {
 
 struct serve {
     struct log log;
+    struct log_repeats repeats;
     int lock_fd;
     struct home *home;
     struct identity *identity;    /* as at the start: signs and verifies */

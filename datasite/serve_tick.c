@@ -138,6 +138,7 @@ void serve_tick(struct serve *serve)
     }
     if (now >= serve->second_due) {
         tick_expire(serve);
+        log_repeats_flush(&serve->repeats, &serve->log, now);
         serve_note(serve, false);
         serve->second_due = now + TICK_SECOND_MS;
     }

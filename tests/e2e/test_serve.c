@@ -431,6 +431,27 @@ static void test_serve_trust_removed_in_mid_training_releases_nothing(void **sta
     assert_int_equal(count_rows(scene, "SELECT count(*) FROM answer"), 0);
 }
 
+/* The connection is lost while a step is in hand, and the request comes again on the next one: it is computed
+ * and released once. */
+static void test_serve_asked_again_after_a_reconnect_releases_once(void **state)
+{
+    struct scene *scene = *state;
+    daemon_start(scene);
+    client_connect(scene);
+    assert_int_equal(client_submit(scene, "{optimizer: sgd, batch_size: 1, local_epochs: 50}"),
+                     FDS__JOB_STATE__JOB_PENDING);
+    owner_decides(scene, "approve");
+    (void)client_train(scene, 1);
+    log_await(scene, "train-started", 1);
+    session_close(scene->session);
+    client_connect(scene);
+    struct session_event update = client_await(scene, client_train(scene, 1));
+    assert_int_equal(update.type, FDS__MESSAGE_TYPE__MESSAGE_UPDATE);
+    session_event_clear(&update);
+    assert_int_equal(count_rows(scene, "SELECT count(*) FROM event WHERE kind = 'update-released'"), 1);
+    assert_int_equal(log_count(scene, "update-released"), 1);
+}
+
 static void test_serve_hangup_reads_the_policy(void **state)
 {
     struct scene *scene = *state;
@@ -589,6 +610,7 @@ int main(void)
         TEST(test_serve_terminated_in_mid_training_ends_in_order),
         TEST(test_serve_killed_in_mid_training_loses_nothing),
         TEST(test_serve_trust_removed_in_mid_training_releases_nothing),
+        TEST(test_serve_asked_again_after_a_reconnect_releases_once),
         TEST(test_serve_hangup_reads_the_policy),
         TEST(test_serve_hangup_with_a_broken_policy_keeps_the_old),
         TEST(test_serve_member_of_the_consortium_trains_only_after_approval),

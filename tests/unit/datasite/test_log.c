@@ -1,5 +1,5 @@
 /* The daemon's log: one line an event, whatever is in the fields. */
-#include "datasite/log.h"
+#include "datasite/log_repeats.h"
 
 #include "tests/unit/datasite/workspace.h"
 
@@ -69,6 +69,50 @@ static void test_log_long_sentence_is_cut(void **state)
     assert_true(strlen(line) < 4096);
 }
 
+/* Lines that `count` refusals write: all about one peer, or each about another. */
+static size_t lines_of_refusals(struct log_repeats *repeats, const struct log *log, size_t count,
+                                bool many_peers, int64_t now)
+{
+    size_t lines = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct site_id peer = {{{1}}};
+        if (many_peers)
+            memcpy(peer.digest.bytes, &i, sizeof(i));
+        if (log_repeats_first(repeats, EVENT_PEER_REFUSED, &peer, now)) {
+            LOG(log, EVENT_PEER_REFUSED, log_peer(&peer));
+            lines++;
+        }
+    }
+    return lines;
+}
+
+static void test_log_repeated_refusals_are_one_line_and_a_count_a_minute(void **state)
+{
+    (void)state;
+    struct log_repeats repeats = {0};
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *stream = open_memstream(&text, &bytes);
+    assert_non_null(stream);
+    struct log log = {stream, LOG_TEXT};
+    assert_int_equal(lines_of_refusals(&repeats, &log, 1000, false, 0), 1);
+    log_repeats_flush(&repeats, &log, LOG_REPEATS_MS - 1);
+    assert_int_equal(lines_of_refusals(&repeats, &log, 1, false, LOG_REPEATS_MS - 1), 0);
+    log_repeats_flush(&repeats, &log, LOG_REPEATS_MS);
+    assert_int_equal(lines_of_refusals(&repeats, &log, 1, false, LOG_REPEATS_MS), 1);
+    assert_int_equal(fclose(stream), 0);
+    assert_non_null(strstr(text, "peer-refused peer=010000000000 repeated=1000\n"));
+    free(text);
+}
+
+static void test_log_refusals_of_ever_new_peers_are_bounded(void **state)
+{
+    (void)state;
+    struct log_repeats repeats = {0};
+    struct log nowhere = {NULL, LOG_TEXT};
+    assert_in_range(lines_of_refusals(&repeats, &nowhere, 100000, true, 0), 1, LOG_REPEATS_PLACES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -76,6 +120,8 @@ int main(void)
         cmocka_unit_test(test_log_json_is_one_object),
         cmocka_unit_test(test_log_line_break_in_a_sentence_stays_one_line),
         cmocka_unit_test(test_log_long_sentence_is_cut),
+        cmocka_unit_test(test_log_repeated_refusals_are_one_line_and_a_count_a_minute),
+        cmocka_unit_test(test_log_refusals_of_ever_new_peers_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
