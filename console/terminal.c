@@ -45,8 +45,8 @@ const char *terminal_style(FILE *stream, enum terminal_style style)
     return "";
 }
 
-/* Length of the valid, printable UTF-8 character at `text`, or 0. C1 controls and the marks that change the direction of
- * text count as invalid: they can make a terminal show something else than what is written. */
+/* Length of the valid, printable UTF-8 character at `text`, or 0. C1 controls and the marks that change the
+ * direction of text count as invalid: they can make a terminal show something else than what is written. */
 static size_t terminal_character(const unsigned char *text)
 {
     if (text[0] >= 0x20 && text[0] < 0x7f)

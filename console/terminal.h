@@ -1,5 +1,5 @@
-/* What a person sees: colour and progress only on a terminal (NO_COLOR and TERM=dumb are honoured), progress on stderr,
- * results on stdout, names and sentences from elsewhere with control characters made visible. */
+/* What a person sees: colour and progress only on a terminal (NO_COLOR and TERM=dumb are honoured), progress
+ * on stderr, results on stdout, names and sentences from elsewhere with control characters made visible. */
 #pragma once
 
 #include "schemas/error.h"
@@ -15,10 +15,12 @@ int terminal_columns(void);                   /* 80 when unknown */
 /* Escape sequence that starts a style on this stream, or ""; STYLE_PLAIN ends it. */
 const char *terminal_style(FILE *stream, enum terminal_style style);
 
-/* Copies text with control characters and invalid UTF-8 as '?': for everything that came from a file or a peer. */
+/* Copies text with control characters and invalid UTF-8 as '?': for everything that came from a file or a
+ * peer. */
 void terminal_clean(const char *text, char *ret_clean, size_t clean_bytes);
 
-/* A progress line on stderr, redrawn at most ten times a second; nothing at all when stderr is not a terminal. */
+/* A progress line on stderr, redrawn at most ten times a second; nothing at all when stderr is not a
+ * terminal. */
 struct progress {
     const char *label;
     int64_t drawn_at;
@@ -37,6 +39,6 @@ MUST_USE struct error *table_row(struct table *table, const char *const *cells);
 void table_print(const struct table *table, FILE *stream);
 void table_free(struct table *table);
 
-/* A confusion matrix: rows true, columns predicted, right-aligned, with its total and accuracy underneath. `title` is
- * printed above. `counts` is [classes][classes]. */
+/* A confusion matrix: rows true, columns predicted, right-aligned, with its total and accuracy underneath.
+ * `title` is printed above. `counts` is [classes][classes]. */
 void terminal_confusion(FILE *stream, const char *title, const uint64_t *counts, uint32_t classes);

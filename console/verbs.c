@@ -22,7 +22,8 @@ static const char *verbs_program_name(const char *argv0)
 
 static void verbs_usage(const struct program *program, FILE *stream)
 {
-    (void)fprintf(stream, "Usage: %s [--home DIR] VERB [OPTIONS]\n\n%s\n\nVerbs:\n", program->name, program->summary);
+    (void)fprintf(stream, "Usage: %s [--home DIR] VERB [OPTIONS]\n\n%s\n\nVerbs:\n", program->name,
+                  program->summary);
     for (const struct verb *verb = program->verbs; verb->name != NULL; verb++)
         (void)fprintf(stream, "  %-15s %s\n", verb->name, verb->summary);
     (void)fprintf(stream,
@@ -51,8 +52,8 @@ static void verbs_help(const struct program *program, const struct verb *verb)
         char letter[8] = "    ";
         if (options->letter != 0)
             (void)snprintf(letter, sizeof(letter), "-%c, ", options->letter);
-        (void)snprintf(left, sizeof(left), "%s--%s%s%s", letter, options->name, options->value == NULL ? "" : " ",
-                       options->value == NULL ? "" : options->value);
+        (void)snprintf(left, sizeof(left), "%s--%s%s%s", letter, options->name,
+                       options->value == NULL ? "" : " ", options->value == NULL ? "" : options->value);
         (void)printf("  %-30s %s\n", left, options->help);
     }
     if (verb->detail != NULL)
@@ -85,11 +86,13 @@ static const struct verb *verbs_find(const struct program *program, int count, c
 static const char *verbs_second(const struct verb *verb, const char *word)
 {
     size_t length = strlen(word);
-    return strncmp(verb->name, word, length) == 0 && verb->name[length] == ' ' ? verb->name + length + 1 : NULL;
+    return strncmp(verb->name, word, length) == 0 && verb->name[length] == ' ' ? verb->name + length + 1
+                                                                               : NULL;
 }
 
 /* The second words of a first word that is no verb by itself: "idx, csv"; "" if there are none. */
-static void verbs_second_words(const struct program *program, const char *word, size_t list_bytes, char *ret_list)
+static void verbs_second_words(const struct program *program, const char *word, size_t list_bytes,
+                               char *ret_list)
 {
     ret_list[0] = '\0';
     for (const struct verb *verb = program->verbs; verb->name != NULL; verb++) {
@@ -169,8 +172,8 @@ static size_t verbs_table(const struct option *options, struct poptOption *ret_t
             .val = (int)count + 1,
         };
     }
-    ret_table[count] =
-        (struct poptOption){.longName = "help", .shortName = 'h', .argInfo = POPT_ARG_NONE, .val = (int)count + 1};
+    ret_table[count] = (struct poptOption){
+        .longName = "help", .shortName = 'h', .argInfo = POPT_ARG_NONE, .val = (int)count + 1};
     return count;
 }
 
@@ -198,7 +201,8 @@ static struct error *verbs_default_home(const struct program *program, char **re
     if (data != NULL && data[0] == '/')
         return path_join(data, program->name, ret_home);
     if (user == NULL || user[0] == '\0')
-        return error_new(ERROR_USAGE, "HOME is not set. Say where the home is: %s --home DIR …", program->name);
+        return error_new(ERROR_USAGE, "HOME is not set. Say where the home is: %s --home DIR …",
+                         program->name);
     TRY(path_join(user, ".local/share", &parent));
     TRY(path_join(parent, program->name, ret_home));
 done:

@@ -2,8 +2,8 @@
  *
  *     PROGRAM [--home DIR] [--help] [--version] VERB [OPTIONS] [ARGUMENTS]
  *
- * Each verb declares its options in a table too (popt underneath), its help text ends with an example. Exit status: 0
- * done, 1 refused or failed (one sentence on stderr), 2 wrong usage, 130 interrupted.
+ * Each verb declares its options in a table too (popt underneath), its help text ends with an example. Exit
+ * status: 0 done, 1 refused or failed (one sentence on stderr), 2 wrong usage, 130 interrupted.
  */
 #pragma once
 
@@ -13,8 +13,8 @@
 
 enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_COUNT };
 
-/* One option of a verb. The value goes to `target`: bool * for FLAG, const char ** for TEXT, uint64_t * for COUNT
- * (decimal, within minimum..maximum). A table ends with a zero entry. */
+/* One option of a verb. The value goes to `target`: bool * for FLAG, const char ** for TEXT, uint64_t * for
+ * COUNT (decimal, within minimum..maximum). A table ends with a zero entry. */
 struct option {
     const char *name; /* long name without dashes */
     char letter;      /* or 0 */
@@ -36,16 +36,17 @@ struct invocation {
 
 struct verb {
     const char *name;
-    const char *summary;   /* one line for the list */
-    const char *arguments; /* "LINE", "[JOB_ID]", "" */
-    const char *detail;    /* paragraphs for VERB --help; ends with "Example:\n  …" */
+    const char *summary;                      /* one line for the list */
+    const char *arguments;                    /* "LINE", "[JOB_ID]", "" */
+    const char *detail;                       /* paragraphs for VERB --help; ends with "Example:\n  …" */
     int minimum_arguments, maximum_arguments; /* -1: any number */
-    const struct option *(*options)(void); /* NULL: none. The table and its targets are static in the verb's file */
+    const struct option *(*options)(
+        void); /* NULL: none. The table and its targets are static in the verb's file */
     struct error *(*run)(const struct invocation *invocation);
 };
 
-/* The whole of main(): finds the verb, parses, runs, prints a failure as "PROGRAM VERB: sentence" and returns the exit
- * status. `environment` is the variable that names the home ("DATASITE_HOME"); the fallback is
- * ${XDG_DATA_HOME:-$HOME/.local/share}/PROGRAM. `verbs` ends with a zero entry; a verb of two words ("trust add") is
- * looked up before a verb of one. */
+/* The whole of main(): finds the verb, parses, runs, prints a failure as "PROGRAM VERB: sentence" and returns
+ * the exit status. `environment` is the variable that names the home ("DATASITE_HOME"); the fallback is
+ * ${XDG_DATA_HOME:-$HOME/.local/share}/PROGRAM. `verbs` ends with a zero entry; a verb of two words ("trust
+ * add") is looked up before a verb of one. */
 int verbs_main(int argc, char **argv, const char *environment, const char *summary, const struct verb *verbs);

@@ -4,8 +4,9 @@
 #define SITE_ID_PREFIX "sha256:"
 #define SITE_ID_PREFIX_BYTES (sizeof(SITE_ID_PREFIX) - 1)
 
-/* DER of every Ed25519 SubjectPublicKeyInfo up to the key itself (RFC 8410, section 4): SEQUENCE { SEQUENCE { OID
- * 1.3.101.112 }, BIT STRING }. Written out because every message needs it, and a general encoder takes 36 µs. */
+/* DER of every Ed25519 SubjectPublicKeyInfo up to the key itself (RFC 8410, section 4): SEQUENCE { SEQUENCE {
+ * OID 1.3.101.112 }, BIT STRING }. Written out because every message needs it, and a general encoder takes 36
+ * µs. */
 static const uint8_t site_id_spki_prefix[12] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
                                                 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
 

@@ -16,23 +16,28 @@ struct error *database_failure(const struct database *database, int code)
     switch (code & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return error_new(ERROR_CORRUPT,
-                         "%s (%s) is damaged or is not a database. Stop the program and restore the file from a "
-                         "backup; check a copy with: sqlite3 COPY 'PRAGMA integrity_check'.",
-                         what, path);
+        return error_new(
+            ERROR_CORRUPT,
+            "%s (%s) is damaged or is not a database. Stop the program and restore the file from a "
+            "backup; check a copy with: sqlite3 COPY 'PRAGMA integrity_check'.",
+            what, path);
     case SQLITE_FULL:
-        return error_new(ERROR_IO, "There is no room left for %s (%s): nothing was changed. Free some disk space.",
+        return error_new(ERROR_IO,
+                         "There is no room left for %s (%s): nothing was changed. Free some disk space.",
                          what, path);
     case SQLITE_READONLY:
     case SQLITE_PERM:
-        return error_new(ERROR_IO, "%s (%s) is read-only: nothing was changed. Make the file and its folder writable.",
+        return error_new(ERROR_IO,
+                         "%s (%s) is read-only: nothing was changed. Make the file and its folder writable.",
                          what, path);
     case SQLITE_CANTOPEN:
-        return error_new(ERROR_IO, "%s (%s) cannot be opened. Check that the folder exists and its permissions.", what,
+        return error_new(ERROR_IO,
+                         "%s (%s) cannot be opened. Check that the folder exists and its permissions.", what,
                          path);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        return error_new(ERROR_BUSY, "%s (%s) is in use by another command. Try again in a moment.", what, path);
+        return error_new(ERROR_BUSY, "%s (%s) is in use by another command. Try again in a moment.", what,
+                         path);
     case SQLITE_NOMEM:
         return error_new(ERROR_MEMORY, "There is not enough memory to use %s.", what);
     case SQLITE_CONSTRAINT:
@@ -218,7 +223,8 @@ struct error *database_version(struct database *database, uint64_t *ret_version)
 struct error *database_begin(struct database *database)
 {
     if (sqlite3_get_autocommit(database->handle) == 0)
-        return error_new(ERROR_INTERNAL, "A transaction of %s was begun inside another.", database->kind->what);
+        return error_new(ERROR_INTERNAL, "A transaction of %s was begun inside another.",
+                         database->kind->what);
     return database_run(database, "BEGIN IMMEDIATE");
 }
 

@@ -1,13 +1,13 @@
-/* One SQLite file, opened with care: a file that is corrupt, read-only, full, from a newer version or not ours gives a
- * sentence that says which, and what would do.
+/* One SQLite file, opened with care: a file that is corrupt, read-only, full, from a newer version or not
+ * ours gives a sentence that says which, and what would do.
  *
- * Settings: WAL, synchronous=FULL, foreign_keys, secure_delete, busy timeout 5 s, mode 0600, trusted_schema off,
- * mmap for reading. application_id tells whose file it is; user_version counts applied migrations. Migrations are
- * append-only SQL texts, each applied in one transaction.
+ * Settings: WAL, synchronous=FULL, foreign_keys, secure_delete, busy timeout 5 s, mode 0600, trusted_schema
+ * off, mmap for reading. application_id tells whose file it is; user_version counts applied migrations.
+ * Migrations are append-only SQL texts, each applied in one transaction.
  *
- * Statements are used through `struct query`: prepared from text that is a literal, bound by position, stepped; the
- * first failure is kept and returned by query_end, so that a function reads as bind, bind, step, get.
- * A database belongs to one thread. */
+ * Statements are used through `struct query`: prepared from text that is a literal, bound by position,
+ * stepped; the first failure is kept and returned by query_end, so that a function reads as bind, bind, step,
+ * get. A database belongs to one thread. */
 #pragma once
 
 #include "schemas/error.h"
@@ -21,7 +21,7 @@ struct migration {
 };
 
 struct database_kind {
-    const char *what;        /* "the site's database": for sentences */
+    const char *what; /* "the site's database": for sentences */
     uint32_t application_id;
     const struct migration *migrations; /* user_version n means the first n were applied */
     uint32_t migration_count;
@@ -29,9 +29,10 @@ struct database_kind {
 
 enum database_mode { DATABASE_CREATE, DATABASE_OPEN, DATABASE_READ_ONLY };
 
-/* OPEN and READ_ONLY: ERROR_NOT_FOUND if there is no file. OPEN applies missing migrations; READ_ONLY wants them applied. */
-MUST_USE struct error *database_open(const char *path, const struct database_kind *kind, enum database_mode mode,
-                                     struct database **ret_database);
+/* OPEN and READ_ONLY: ERROR_NOT_FOUND if there is no file. OPEN applies missing migrations; READ_ONLY wants
+ * them applied. */
+MUST_USE struct error *database_open(const char *path, const struct database_kind *kind,
+                                     enum database_mode mode, struct database **ret_database);
 void database_close(struct database *database); /* accepts NULL; rolls back what is open */
 const char *database_path(const struct database *database);
 
@@ -62,7 +63,8 @@ struct query {
 void query_start(struct query *query, struct database *database, const char *sql);
 void query_bind_int(struct query *query, int64_t value);
 void query_bind_real(struct query *query, double value);
-void query_bind_text(struct query *query, const char *text); /* NULL binds NULL; text must live until query_end */
+void query_bind_text(struct query *query,
+                     const char *text); /* NULL binds NULL; text must live until query_end */
 void query_bind_blob(struct query *query, const void *bytes, size_t count); /* must live until query_end */
 void query_bind_null(struct query *query);
 /* True while there is a row; false at the end or after a failure. */

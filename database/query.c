@@ -1,7 +1,8 @@
 #include "database/database.h"
 #include "database/database_internal.h"
 
-/* A statement that is stepped while the same text is used again gets a second copy, which query_end finalises. */
+/* A statement that is stepped while the same text is used again gets a second copy, which query_end
+ * finalises. */
 static sqlite3_stmt *query_prepare(struct database *database, const char *sql, struct error **ret_failed)
 {
     for (size_t i = 0; i < database->cached; i++) {

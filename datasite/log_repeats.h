@@ -1,7 +1,7 @@
 /* Keeps refusals from filling the log: of one kind about one peer, one line is written and the others of the
- * same minute are counted; the count is written when the minute is over. So what anybody can make a daemon write
- * is bounded by LOG_REPEATS_PLACES lines a minute, twice over: who comes when all places are taken shares the
- * last one, under an all-zero peer. Used by one thread. */
+ * same minute are counted; the count is written when the minute is over. So what anybody can make a daemon
+ * write is bounded by LOG_REPEATS_PLACES lines a minute, twice over: who comes when all places are taken
+ * shares the last one, under an all-zero peer. Used by one thread. */
 #pragma once
 
 #include "datasite/log.h"

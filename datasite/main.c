@@ -12,14 +12,30 @@ extern const struct verb verb_version;
 int main(int argc, char **argv)
 {
     const struct verb verbs[] = {
-        verb_init,          verb_import_idx,    verb_import_csv,
-        verb_data,          verb_data_remove,   verb_invite,
-        verb_trust_add,     verb_trust_list,    verb_trust_remove,
-        verb_trust_request, verb_trust_install, verb_serve,
-        verb_status,        verb_requests,      verb_show,
-        verb_approve,       verb_deny,          verb_revoke,
-        verb_policy,        verb_policy_test,   verb_version,
+        /* clang-format off */
+        verb_init,
+        verb_import_idx,
+        verb_import_csv,
+        verb_data,
+        verb_data_remove,
+        verb_invite,
+        verb_trust_add,
+        verb_trust_list,
+        verb_trust_remove,
+        verb_trust_request,
+        verb_trust_install,
+        verb_serve,
+        verb_status,
+        verb_requests,
+        verb_show,
+        verb_approve,
+        verb_deny,
+        verb_revoke,
+        verb_policy,
+        verb_policy_test,
+        verb_version,
         {0},
+        /* clang-format on */
     };
     return verbs_main(
         argc, argv, "DATASITE_HOME",

@@ -28,7 +28,7 @@ struct requests {
     struct executor *executor;
     const struct log *log;
     struct log_repeats *repeats; /* keeps refusals from filling the log; NULL: all are written */
-    int64_t (*clock)(void); /* Unix milliseconds */
+    int64_t (*clock)(void);      /* Unix milliseconds */
 };
 
 struct request {

@@ -27,10 +27,11 @@ struct step {
 MUST_USE struct error *step_take_parameters(struct step *step, const uint8_t *bytes, size_t byte_count);
 void step_free(struct step *step); /* accepts NULL */
 
-/* What answered this step before, an update, an evaluation or the refusal of a step that failed; body NULL when
- * it was not answered. The same round with another model is ERROR_REFUSED, so that a round releases once. The
- * run must be of the step's job and go on, and the stored body must be the one that was given, about this very
- * step: ERROR_UNTRUSTED. The caller has found the approval to hold just before, or does so now. */
+/* What answered this step before, an update, an evaluation or the refusal of a step that failed; body NULL
+ * when it was not answered. The same round with another model is ERROR_REFUSED, so that a round releases
+ * once. The run must be of the step's job and go on, and the stored body must be the one that was given,
+ * about this very step: ERROR_UNTRUSTED. The caller has found the approval to hold just before, or does so
+ * now. */
 MUST_USE struct error *step_repeat(struct store *store, const struct step *step, struct answer *ret_answer);
 
 enum answer_kind step_answer_kind(enum step_kind kind);

@@ -86,7 +86,8 @@ MUST_USE struct error *store_dataset_digest(struct store *store, const struct da
 
 /* The same, piece by piece as chunks are read; freed with digest_stream_free. */
 struct chunk_view;
-MUST_USE struct error *dataset_digest_start(const struct dataset_info *info, struct digest_stream **ret_stream);
+MUST_USE struct error *dataset_digest_start(const struct dataset_info *info,
+                                            struct digest_stream **ret_stream);
 MUST_USE struct error *dataset_digest_add(struct digest_stream *stream, const struct dataset_info *info,
                                           const struct chunk_view *chunk);
 
@@ -237,8 +238,8 @@ enum event_kind {
 #undef EVENT
     EVENT_KINDS
 };
-/* Adds one event in the transaction that is open, or in one of its own. job_id, run_id and digest (of the body
- * that it is about) may be NULL, round 0. */
+/* Adds one event in the transaction that is open, or in one of its own. job_id, run_id and digest (of the
+ * body that it is about) may be NULL, round 0. */
 MUST_USE struct error *store_event_add(struct store *store, enum event_kind kind, const struct digest *job_id,
                                        const uint8_t *run_id, uint32_t round, int64_t at, const char *detail,
                                        const struct digest *digest);

@@ -15,7 +15,7 @@ struct release_record {
     const struct digest *job_id;
     uint32_t round;
     enum answer_kind kind;
-    bool refused; /* the body is the refusal of a step that failed */
+    bool refused;                      /* the body is the refusal of a step that failed */
     const struct digest *model_digest; /* of the parameters that came in */
     const uint8_t *body;               /* the exact bytes that will leave */
     size_t body_bytes;

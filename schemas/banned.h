@@ -1,7 +1,7 @@
 /* Functions that no file of this project may call; included in front of every source file by the build.
  *
- * Each has a bounded or checked replacement: snprintf, memcpy with a known length, strtol with an end pointer,
- * strtok_r, localtime_r. (Idea: git's banned.h.) */
+ * Each has a bounded or checked replacement: snprintf, memcpy with a known length, strtol with an end
+ * pointer, strtok_r, localtime_r. (Idea: git's banned.h.) */
 #pragma once
 
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* The one error type of the project.
  *
- * A function that can fail returns `struct error *`: NULL is success, anything else is owned by the caller, who
- * passes it up, prints it, or frees it. The sentence is written once, where the failure is noticed, for a person:
- * what, where, what would do. It never contains a data value, and no layer above rewrites it, except that
- * error_prefix() may say which of several things (a site, a file) it concerns.
+ * A function that can fail returns `struct error *`: NULL is success, anything else is owned by the caller,
+ * who passes it up, prints it, or frees it. The sentence is written once, where the failure is noticed, for a
+ * person: what, where, what would do. It never contains a data value, and no layer above rewrites it, except
+ * that error_prefix() may say which of several things (a site, a file) it concerns.
  *
  *     MUST_USE struct error *thing_load(const char *path, struct thing **ret_thing)
  *     {
@@ -41,7 +41,8 @@ struct error {
     char sentence[ERROR_SENTENCE_BYTES];
 };
 
-/* A new error with a formatted sentence. Never NULL: without memory a static "no memory" error is returned. */
+/* A new error with a formatted sentence. Never NULL: without memory a static "no memory" error is returned.
+ */
 MUST_USE struct error *error_new(enum error_code code, const char *format, ...) PRINTF_LIKE(2, 3)
     __attribute__((returns_nonnull));
 
@@ -65,16 +66,16 @@ const char *error_word(enum error_code code);
 int error_exit_status(const struct error *error);
 
 /* Passes a failure on to the label `done`; needs a local `struct error *err`. */
-#define TRY(expression)                                                                                        \
-    do {                                                                                                       \
-        err = (expression);                                                                                    \
-        if (err != NULL)                                                                                       \
-            goto done;                                                                                         \
+#define TRY(expression)                                                                                      \
+    do {                                                                                                     \
+        err = (expression);                                                                                  \
+        if (err != NULL)                                                                                     \
+            goto done;                                                                                       \
     } while (0)
 
 /* Fails with a new error at the label `done`; needs a local `struct error *err`. */
-#define FAIL(...)                                                                                              \
-    do {                                                                                                       \
-        err = error_new(__VA_ARGS__);                                                                          \
-        goto done;                                                                                             \
+#define FAIL(...)                                                                                            \
+    do {                                                                                                     \
+        err = error_new(__VA_ARGS__);                                                                        \
+        goto done;                                                                                           \
     } while (0)

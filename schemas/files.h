@@ -10,7 +10,8 @@
  * *ret_data is malloc'ed. */
 MUST_USE struct error *file_read(const char *path, size_t limit, uint8_t **ret_data, size_t *ret_bytes);
 
-/* Writes to a temporary file beside it, syncs, renames: readers see the old file or the new one, never a part. */
+/* Writes to a temporary file beside it, syncs, renames: readers see the old file or the new one, never a
+ * part. */
 MUST_USE struct error *file_write(const char *path, const void *data, size_t bytes, mode_t mode);
 
 /* Makes the directory and its parents with `mode`; one that exists is fine. */

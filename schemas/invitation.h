@@ -3,7 +3,8 @@
  *     datasite "MNIST Part 1" tcp://localhost:54879 sha256:<64 hex digits>
  *     orchestrator "researcher" - sha256:<64 hex digits>
  *
- * kind, name in double quotes (\" and \\ escaped), endpoint or "-" when the node does not listen, fingerprint. */
+ * kind, name in double quotes (\" and \\ escaped), endpoint or "-" when the node does not listen,
+ * fingerprint. */
 #pragma once
 
 #include "schemas/site_config.h"
@@ -16,6 +17,8 @@ struct invitation {
 /* *ret_line is malloc'ed, without a newline. */
 MUST_USE struct error *invitation_format(const struct invitation *invitation, char **ret_line);
 
-/* ERROR_INVALID says what is missing or cut off and which command prints the line anew. Leading and trailing white
- * space is ignored. `wanted`: an invitation of the other kind is refused with the command that would take it. */
-MUST_USE struct error *invitation_parse(const char *line, enum node_kind wanted, struct invitation *ret_invitation);
+/* ERROR_INVALID says what is missing or cut off and which command prints the line anew. Leading and trailing
+ * white space is ignored. `wanted`: an invitation of the other kind is refused with the command that would
+ * take it. */
+MUST_USE struct error *invitation_parse(const char *line, enum node_kind wanted,
+                                        struct invitation *ret_invitation);

@@ -1,9 +1,9 @@
-/* The job file: what a researcher asks sites to compute. Its exact bytes are what is hashed, signed and approved, so
- * everything that changes what is computed or released is in it.
+/* The job file: what a researcher asks sites to compute. Its exact bytes are what is hashed, signed and
+ * approved, so everything that changes what is computed or released is in it.
  *
- * Parsing is strict (see schemas/document.h): unknown keys, wrong types, out-of-range values, impossible combinations
- * are ERROR_INVALID and name file, line, column, key and the values that would do; combinations that this version
- * does not have (secure aggregation, privacy mechanisms) are ERROR_UNSUPPORTED and say so.
+ * Parsing is strict (see schemas/document.h): unknown keys, wrong types, out-of-range values, impossible
+ * combinations are ERROR_INVALID and name file, line, column, key and the values that would do; combinations
+ * that this version does not have (secure aggregation, privacy mechanisms) are ERROR_UNSUPPORTED and say so.
  *
  * Key                              Range                                          Default
  * job                              1 to 64 of A-Z a-z 0-9 - _ .                    required
@@ -29,7 +29,7 @@
  * privacy.mechanism                none                                           none
  * seed                             0 to 2^63-1                                    0
  * expires                          RFC 3339 in UTC, e.g. 2027-01-31T00:00:00Z     required
- * sites                            1 to 1000 of {name, fingerprint, endpoint?}    required; names and fingerprints differ
+ * sites                            1 to 1000 of {name, fingerprint, endpoint?}    required; all differ
  *
  * Keys of one optimiser given with the other are errors.
  */
@@ -91,8 +91,8 @@ struct job {
     size_t site_count;
 };
 
-/* Parses `bytes` bytes; `where` names them in sentences ("job.yaml", "the job from sha256:12ab…"). The caller frees
- * with job_free. Does not look at the clock. */
+/* Parses `bytes` bytes; `where` names them in sentences ("job.yaml", "the job from sha256:12ab…"). The caller
+ * frees with job_free. Does not look at the clock. */
 MUST_USE struct error *job_parse(const char *text, size_t bytes, const char *where, struct job **ret_job);
 
 void job_free(struct job *job); /* accepts NULL */

@@ -1,5 +1,5 @@
-/* policy.yaml: what a site's owner lets be approved without asking. No file, or no rule that matches: everything waits
- * for the owner.
+/* policy.yaml: what a site's owner lets be approved without asking. No file, or no rule that matches:
+ * everything waits for the owner.
  *
  *     default: ask                    # ask | deny
  *     rules:                          # the first rule that matches decides
@@ -10,16 +10,14 @@
  *         models: [softmax-regression]
  *         max_rounds: 5               # a job with more rounds does not match
  *         max_runs: 1                 # runs the approval allows, 1 to 1000; default 1
- *         max_jobs: 1                 # jobs it approves of one requester in 30 days, 1 to 10000; default 1: many
- *                                     # jobs that differ a little tell more about the rows than each of them
- *         max_local_iterations: 200   # lbfgs iterations, or sgd local epochs
- *         metrics: [per-site, none]   # metrics policies that match; absent: any
- *         require: []                 # protections that the job must have: secure-aggregation, privacy
- *         min_sites: 2                # participants without whom the job completes no round (its own min_sites)
- *         expires: 30d                # the approval ends this long after it is given; default 30d
- *     output:                         # enforced at every release, whatever was approved
- *       min_rows: 100                 # training rows, and test rows for a confusion matrix
- *       max_update_bytes: 268435456
+ *         max_jobs: 1                 # jobs it approves of one requester in 30 days, 1 to 10000; default 1:
+ * many # jobs that differ a little tell more about the rows than each of them max_local_iterations: 200   #
+ * lbfgs iterations, or sgd local epochs metrics: [per-site, none]   # metrics policies that match; absent:
+ * any require: []                 # protections that the job must have: secure-aggregation, privacy
+ *         min_sites: 2                # participants without whom the job completes no round (its own
+ * min_sites) expires: 30d                # the approval ends this long after it is given; default 30d output:
+ * # enforced at every release, whatever was approved min_rows: 100                 # training rows, and test
+ * rows for a confusion matrix max_update_bytes: 268435456
  */
 #pragma once
 
@@ -61,7 +59,8 @@ struct policy {
 
 /* Reads the file; a file that does not exist gives the policy that asks for everything. */
 MUST_USE struct error *policy_load(const char *path, struct policy **ret_policy);
-MUST_USE struct error *policy_parse(const char *text, size_t bytes, const char *where, struct policy **ret_policy);
+MUST_USE struct error *policy_parse(const char *text, size_t bytes, const char *where,
+                                    struct policy **ret_policy);
 void policy_free(struct policy *policy);
 
 struct policy_decision {

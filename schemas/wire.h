@@ -1,8 +1,9 @@
 /* Bodies of messages, decoded and checked: sizes, ranges, finiteness, before any program looks at a value.
  *
  * For every message kind M of schemas/datasite.proto that a program handles there is
- *     struct error *wire_<m>_decode(bytes, n, Fds__M **ret_m)    ERROR_INVALID names the message and the field
+ *     struct error *wire_<m>_decode(bytes, n, Fds__M **ret_m)    ERROR_INVALID names message and field
  *     void          wire_<m>_free(Fds__M *m)                     accepts NULL
+ *
  * Encoding: wire_encode(&message.base, &bytes, &n) for any of them; *ret_bytes is malloc'ed.
  */
 #pragma once
@@ -23,30 +24,35 @@ MUST_USE struct error *wire_encode(const ProtobufCMessage *message, uint8_t **re
 /* Greeting: protocol 1, name and software at most 64 bytes of printable UTF-8. */
 MUST_USE struct error *wire_greeting_decode(const uint8_t *bytes, size_t count, Fds__Greeting **ret_greeting);
 void wire_greeting_free(Fds__Greeting *greeting);
-/* Refusal: sentence at most 1023 bytes; control characters become '?', an unknown code becomes ERROR_REFUSED. */
+/* Refusal: sentence at most 1023 bytes; control characters become '?', an unknown code becomes ERROR_REFUSED.
+ */
 MUST_USE struct error *wire_refusal_decode(const uint8_t *bytes, size_t count, Fds__Refusal **ret_refusal);
 void wire_refusal_free(Fds__Refusal *refusal);
 MUST_USE struct error *wire_submit_decode(const uint8_t *bytes, size_t count, Fds__Submit **ret_submit);
 void wire_submit_free(Fds__Submit *submit);
 MUST_USE struct error *wire_job_query_decode(const uint8_t *bytes, size_t count, Fds__JobQuery **ret_query);
 void wire_job_query_free(Fds__JobQuery *query);
-MUST_USE struct error *wire_job_status_decode(const uint8_t *bytes, size_t count, Fds__JobStatus **ret_status);
+MUST_USE struct error *wire_job_status_decode(const uint8_t *bytes, size_t count,
+                                              Fds__JobStatus **ret_status);
 void wire_job_status_free(Fds__JobStatus *status);
-/* Train, Evaluate, Update: ids of exact length, round >= 1, parameters a multiple of 8 bytes and all finite. Their number
- * against the model's shape is checked by wire_parameters_check. */
+/* Train, Evaluate, Update: ids of exact length, round >= 1, parameters a multiple of 8 bytes and all finite.
+ * Their number against the model's shape is checked by wire_parameters_check. */
 MUST_USE struct error *wire_train_decode(const uint8_t *bytes, size_t count, Fds__Train **ret_train);
 void wire_train_free(Fds__Train *train);
-/* Update: examples >= 1, seconds finite and >= 0, accuracies in 0..1, confusion counts square and at most 2^53. */
+/* Update: examples >= 1, seconds finite and >= 0, accuracies in 0..1, confusion counts square and at most
+ * 2^53. */
 MUST_USE struct error *wire_update_decode(const uint8_t *bytes, size_t count, Fds__Update **ret_update);
 void wire_update_free(Fds__Update *update);
 MUST_USE struct error *wire_evaluate_decode(const uint8_t *bytes, size_t count, Fds__Evaluate **ret_evaluate);
 void wire_evaluate_free(Fds__Evaluate *evaluate);
-MUST_USE struct error *wire_evaluation_decode(const uint8_t *bytes, size_t count, Fds__Evaluation **ret_evaluation);
+MUST_USE struct error *wire_evaluation_decode(const uint8_t *bytes, size_t count,
+                                              Fds__Evaluation **ret_evaluation);
 void wire_evaluation_free(Fds__Evaluation *evaluation);
 MUST_USE struct error *wire_end_run_decode(const uint8_t *bytes, size_t count, Fds__EndRun **ret_end_run);
 void wire_end_run_free(Fds__EndRun *end_run);
 
-/* ERROR_INVALID unless `count` bytes are (features + 1) * classes float64 values; the sentence gives both shapes. */
+/* ERROR_INVALID unless `count` bytes are (features + 1) * classes float64 values; the sentence gives both
+ * shapes. */
 MUST_USE struct error *wire_parameters_check(size_t count, uint64_t features, uint32_t classes);
 
 /* Little-endian float64 to and from host numbers; `values` has `count` elements, `bytes` 8 * count. */

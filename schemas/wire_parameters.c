@@ -1,6 +1,7 @@
 #include "schemas/wire.h"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "parameters are little-endian and copied as they are");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "parameters are little-endian and copied as they are");
 
 struct error *wire_parameters_check(size_t count, uint64_t features, uint32_t classes)
 {

@@ -1,5 +1,5 @@
-/* One signed message: an Envelope made or taken apart and verified. Pure; no sockets. See session.h for what the
- * signature covers. */
+/* One signed message: an Envelope made or taken apart and verified. Pure; no sockets. See session.h for what
+ * the signature covers. */
 #pragma once
 
 #include "crypto/identity.h"
@@ -28,8 +28,8 @@ struct message {
 MUST_USE struct error *message_encode(const struct message *message, const struct identity *identity,
                                       uint8_t **ret_wire, size_t *ret_bytes);
 
-/* Decodes and checks: version, lengths, key belongs to sender, signature, recipient is `self`. The clock and the
- * number are the session's business. On success the caller frees with message_clear. */
+/* Decodes and checks: version, lengths, key belongs to sender, signature, recipient is `self`. The clock and
+ * the number are the session's business. On success the caller frees with message_clear. */
 MUST_USE struct error *message_decode(const uint8_t *wire, size_t bytes, const struct site_id *self,
                                       struct message *ret_message);
 

@@ -20,9 +20,13 @@ static void test_terminal_control_characters_made_visible(void **state)
 {
     (void)state;
     expect_clean("a\033[2Jb\r\n", "a?[2Jb??");
-    expect_clean("\xc2\x9b" "31m", "??31m");           /* the one-character form of ESC [ */
-    expect_clean("a\xe2\x80\xae" "b", "a???b");        /* right-to-left override */
-    expect_clean("\xff\xc3", "??");                    /* not UTF-8; cut off */
+    expect_clean("\xc2\x9b"
+                 "31m",
+                 "??31m"); /* the one-character form of ESC [ */
+    expect_clean("a\xe2\x80\xae"
+                 "b",
+                 "a???b");          /* right-to-left override */
+    expect_clean("\xff\xc3", "??"); /* not UTF-8; cut off */
 }
 
 static void test_terminal_clean_never_overflows(void **state)

@@ -67,14 +67,15 @@ static int run(int argc, const char *const *argv)
     return status;
 }
 
-#define RUN(...)                                                                                               \
-    run((int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)),                                    \
+#define RUN(...)                                                                                             \
+    run((int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)),                                  \
         (const char *const[]){__VA_ARGS__, NULL})
 
 static void test_verbs_options_reach_their_targets(void **state)
 {
     (void)state;
-    assert_int_equal(RUN("/usr/bin/prog", "--home", "/h", "note", "-f", "--text", "a b", "--count", "10", "x"), 0);
+    assert_int_equal(
+        RUN("/usr/bin/prog", "--home", "/h", "note", "-f", "--text", "a b", "--count", "10", "x"), 0);
     assert_string_equal(seen, "note|/h|1");
     assert_true(given_flag);
     assert_string_equal(given_text, "a b");

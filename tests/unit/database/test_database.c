@@ -1,4 +1,5 @@
-/* SQLite files that are damaged, foreign, newer, read-only or full: each gets its own sentence and changes nothing. */
+/* SQLite files that are damaged, foreign, newer, read-only or full: each gets its own sentence and changes
+ * nothing. */
 #include "database/database.h"
 #include "tests/unit/cmocka_all.h"
 

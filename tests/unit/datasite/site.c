@@ -57,8 +57,8 @@ void site_resume(struct site *site)
                                        .clock = site_clock};
     site->store = workspace_store(site->workspace);
     must(executor_open(&options, &site->executor));
-    site->requests =
-        (struct requests){site->store, site->identity, &site->policy, site->executor, &site->log, NULL, site_clock};
+    site->requests = (struct requests){site->store, site->identity, &site->policy, site->executor,
+                                       &site->log,  NULL,           site_clock};
 }
 
 void site_pause(struct site *site)
