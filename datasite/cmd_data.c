@@ -215,6 +215,8 @@ static struct error *data_all(const struct invocation *invocation, struct store 
     for (size_t i = 0; data_given.check && i < count; i++)
         TRY(data_check(store, &infos[i]));
     TRY(data_given.json ? data_print_json(store, infos, count) : data_print_list(invocation, infos, count));
+    if (data_given.check && !data_given.json && count > 0)
+        (void)printf("Checked: every row agrees with its dataset's digest.\n");
 done:
     free(infos);
     return err;

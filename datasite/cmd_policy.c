@@ -4,6 +4,7 @@
 #include "schemas/policy.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 
 extern const struct verb verb_policy, verb_policy_test;
 
@@ -11,7 +12,17 @@ extern const struct verb verb_policy, verb_policy_test;
 
 static struct {
     const char *requester;
+    bool json;
 } policy_given;
+
+static const struct option *policy_options(void)
+{
+    static const struct option options[] = {
+        {.name = "json", .kind = OPTION_FLAG, .target = &policy_given.json, .help = "as JSON"},
+        {0},
+    };
+    return options;
+}
 
 static const struct option *policy_test_options(void)
 {
@@ -98,14 +109,9 @@ static void policy_print_rule(size_t number, const struct policy_rule *rule)
                      rule->max_jobs, rule->max_jobs == 1 ? "" : "s", POLICY_JOBS_DAYS);
 }
 
-static struct error *policy_run(const struct invocation *invocation)
+static void policy_print_words(const struct policy *policy, const char *path)
 {
-    struct error *err = NULL;
-    struct home *home = NULL;
-    struct policy *policy = NULL;
-    TRY(home_open(invocation->home, &home));
-    TRY(policy_load(home->policy_path, &policy));
-    (void)printf("From %s; the first rule that matches decides.\n\n", home->policy_path);
+    (void)printf("From %s; the first rule that matches decides.\n\n", path);
     for (size_t i = 0; i < policy->rule_count; i++)
         policy_print_rule(i + 1, &policy->rules[i]);
     (void)printf("%s job %s.\n\n", policy->rule_count == 0 ? "Every" : "Every other",
@@ -114,6 +120,77 @@ static struct error *policy_run(const struct invocation *invocation)
                  " training rows, and test rows for counts;\n"
                  "at most %" PRIu64 " bytes.\n",
                  policy->min_rows, policy->max_update_bytes);
+}
+
+/* The word of the file for an action. */
+static const char *policy_action_word(enum policy_action action)
+{
+    switch (action) {
+    case POLICY_ASK:
+        return "ask";
+    case POLICY_APPROVE:
+        return "approve";
+    case POLICY_DENY:
+        return "deny";
+    }
+    return "?";
+}
+
+static json_t *policy_json_list(const char *list, size_t stride, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++)
+        (void)json_array_append_new(array, json_string(list + i * stride));
+    return array;
+}
+
+/* 0 stands for "no bound", as in schemas/policy.h. */
+static json_t *policy_json_rule(const struct policy_rule *rule)
+{
+    json_t *requesters = rule->any_requester
+                             ? json_null()
+                             : policy_json_list(rule->requester_count == 0 ? NULL : rule->requesters[0],
+                                                sizeof(rule->requesters[0]), rule->requester_count);
+    json_t *datasets = policy_json_list(rule->dataset_count == 0 ? NULL : rule->datasets[0],
+                                        sizeof(rule->datasets[0]), rule->dataset_count);
+    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "name", rule->name, "action",
+                     policy_action_word(rule->action), "requesters", requesters, "datasets", datasets,
+                     "max_rounds", (json_int_t)rule->max_rounds, "max_runs", (json_int_t)rule->max_runs,
+                     "max_jobs", (json_int_t)rule->max_jobs, "max_local_iterations",
+                     (json_int_t)rule->max_local_iterations, "min_sites", (json_int_t)rule->min_sites,
+                     "expires_seconds", (json_int_t)rule->expires_s);
+}
+
+static struct error *policy_print_json(const struct policy *policy)
+{
+    json_t *rules = json_array();
+    for (size_t i = 0; i < policy->rule_count; i++)
+        (void)json_array_append_new(rules, policy_json_rule(&policy->rules[i]));
+    json_t *all =
+        json_pack("{s:i, s:s, s:o, s:{s:I, s:I}}", "version", 1, "default",
+                  policy_action_word(policy->fallback), "rules", rules, "output", "min_rows",
+                  (json_int_t)policy->min_rows, "max_update_bytes", (json_int_t)policy->max_update_bytes);
+    if (all == NULL || json_array_size(rules) != policy->rule_count) {
+        json_decref(all);
+        return error_new(ERROR_MEMORY, "There is not enough memory for the policy.");
+    }
+    (void)json_dumpf(all, stdout, JSON_INDENT(2));
+    (void)putchar('\n');
+    json_decref(all);
+    return NULL;
+}
+
+static struct error *policy_run(const struct invocation *invocation)
+{
+    struct error *err = NULL;
+    struct home *home = NULL;
+    struct policy *policy = NULL;
+    TRY(home_open(invocation->home, &home));
+    TRY(policy_load(home->policy_path, &policy));
+    if (policy_given.json)
+        TRY(policy_print_json(policy));
+    else
+        policy_print_words(policy, home->policy_path);
 done:
     policy_free(policy);
     home_free(home);
@@ -160,7 +237,8 @@ const struct verb verb_policy = {
     .detail = "The rules are in policy.yaml of the site's home; `datasite serve` reads them at its start and "
               "on SIGHUP.\n\n"
               "Example:\n"
-              "  datasite policy",
+              "  datasite policy --json",
+    .options = policy_options,
     .run = policy_run,
 };
 

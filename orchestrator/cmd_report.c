@@ -49,7 +49,8 @@ static void print_one_confusion(const struct run_record *record, uint64_t round,
                                 const uint64_t *counts)
 {
     char title[JOB_SITE_NAME_BYTES + 64];
-    (void)snprintf(title, sizeof title, "%s, round %llu", of, (unsigned long long)round);
+    (void)snprintf(title, sizeof title, "%.*s, round %llu", JOB_SITE_NAME_BYTES - 1, of,
+                   (unsigned long long)round);
     if (counts == NULL)
         (void)printf("  %s: not released\n", title);
     else

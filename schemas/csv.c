@@ -439,10 +439,12 @@ static struct error *csv_read_label(const struct csv *csv, uint32_t *ret_label)
                                "the label is not one of the classes that were given.");
     uint64_t limit = csv->class_count == 0 ? CSV_MAX_CLASSES : csv->class_count;
     if (!number_count(cell, &number) || number >= limit)
-        return error_new(ERROR_INVALID,
-                         "%s, row %llu, column %s: the label must be a whole number from 0 to %llu.",
-                         csv->path, (unsigned long long)csv->row_line, csv->names[csv->label_column],
-                         (unsigned long long)limit - 1);
+        return error_new(
+            ERROR_INVALID,
+            "%s, row %llu, column %s: the label must be a whole number from 0 to %llu; for class names, "
+            "list them in order with --classes.",
+            csv->path, (unsigned long long)csv->row_line, csv->names[csv->label_column],
+            (unsigned long long)limit - 1);
     *ret_label = (uint32_t)number;
     return NULL;
 }

@@ -52,6 +52,12 @@ for pid in "${started[@]}"; do kill -HUP "$pid" 2>/dev/null || true; done
 sleep 0.5
 expect_status 1 "$orchestrator" --home "$work/orchestrator" run "$work/denied.yaml" --out "$work/denied-again"
 expect_text "$work/err.log" "not this year"
-# Another job goes through under the policy.
+# Another job goes through under the policy, which can be read in words and by programs.
+expect_status 0 "$datasite" --home "$work/site-1" policy
+expect_text "$work/out.log" "is approved without asking when"
+"$datasite" --home "$work/site-1" policy --json | /usr/bin/python3 -c 'import json,sys
+policy = json.load(sys.stdin)
+assert policy["default"] == "ask" and policy["output"]["min_rows"] == 100, policy
+assert [(rule["action"], rule["max_runs"]) for rule in policy["rules"]] == [("approve", 1)], policy' || fail "policy --json"
 write_job "$work/third.yaml" 2 1 "seed: 2"
 expect_status 0 "$orchestrator" --home "$work/orchestrator" run "$work/third.yaml" --out "$work/third"

@@ -202,8 +202,11 @@ static void test_csv_wrong_label_is_refused(void **state)
 {
     (void)state;
     static const struct csv_row numbers[] = {
-        {"a,y\n1,-1\n", "row 2, column y: the label must be a whole number from 0 to 1023."},
-        {"a,y\n1,1024\n", "row 2, column y: the label must be a whole number from 0 to 1023."},
+        {"a,y\n1,-1\n", "row 2, column y: the label must be a whole number from 0 to 1023; for class names, "
+                        "list them in order with --classes."},
+        {"a,y\n1,1024\n",
+         "row 2, column y: the label must be a whole number from 0 to 1023; for class names, "
+         "list them in order with --classes."},
         {"a,y\n1,1.0\n", "row 2, column y: the label must be a whole number"},
         {"a,y\n1,setosa\n", "row 2, column y: the label must be a whole number"},
     };
