@@ -11,13 +11,15 @@
  *         max_rounds: 5               # a job with more rounds does not match
  *         max_runs: 1                 # runs the approval allows, 1 to 1000; default 1
  *         max_jobs: 1                 # jobs it approves of one requester in 30 days, 1 to 10000; default 1:
- * many # jobs that differ a little tell more about the rows than each of them max_local_iterations: 200   #
- * lbfgs iterations, or sgd local epochs metrics: [per-site, none]   # metrics policies that match; absent:
- * any require: []                 # protections that the job must have: secure-aggregation, privacy
- *         min_sites: 2                # participants without whom the job completes no round (its own
- * min_sites) expires: 30d                # the approval ends this long after it is given; default 30d output:
- * # enforced at every release, whatever was approved min_rows: 100                 # training rows, and test
- * rows for a confusion matrix max_update_bytes: 268435456
+ *                                     # many alike tell more about the rows than each of them
+ *         max_local_iterations: 200   # lbfgs iterations, or sgd local epochs
+ *         metrics: [per-site, none]   # metrics policies that match; absent: any
+ *         require: []                 # protections that the job must have: secure-aggregation, privacy
+ *         min_sites: 2                # sites without whom the job completes no round (its own min_sites)
+ *         expires: 30d                # the approval ends this long after it is given; default 30d
+ *     output:                         # enforced at every release, whatever was approved
+ *       min_rows: 100                 # training rows, and test rows for a confusion matrix
+ *       max_update_bytes: 268435456
  */
 #pragma once
 

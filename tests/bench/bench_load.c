@@ -1,4 +1,5 @@
-/* Loading a shard from SQLite, beside read() of the same bytes from a plain file.
+/* Loading a shard from SQLite, beside read() of the same bytes from a plain file, and beside read() and
+ * SHA-256 of them: a load checks every row against the dataset's digest.
  *
  *     bench_load [--smoke] DIR          DIR exists; load.db and load.bytes are made in it and removed
  *
@@ -7,7 +8,7 @@
  * bytes, and reads. Both find the file in the page cache. They take turns; printed are the medians and the
  * median of the ratios of neighbours:
  *
- *     load <ours ms> <reference ms> <ratio> */
+ *     load <ours ms> <reference ms> <ratio> <reference with SHA-256 ms> <ratio> */
 #include "datasite/dataset.h"
 #include "learning/random.h"
 #include "schemas/files.h"
@@ -79,7 +80,7 @@ static double time_ours(const struct paths *paths)
     return took;
 }
 
-static double time_read(const struct paths *paths, size_t bytes)
+static double time_read(const struct paths *paths, size_t bytes, bool with_digest)
 {
     double start = stopwatch_ms();
     int file = open(paths->bytes, O_RDONLY | O_CLOEXEC);
@@ -94,6 +95,9 @@ static double time_read(const struct paths *paths, size_t bytes)
     if (have != bytes)
         stopwatch_must(error_new(ERROR_IO, "%s could not be read.", paths->bytes));
     (void)close(file);
+    struct digest digest;
+    if (with_digest)
+        stopwatch_must(digest_of(data, bytes, &digest));
     double took = stopwatch_ms() - start;
     free(data);
     return took;
@@ -120,7 +124,7 @@ int main(int argc, char **argv)
     size_t rows = smoke ? 300 : 30000;
     size_t repeats = smoke ? 1 : REPEATS;
     struct paths paths;
-    double ours[REPEATS], reference[REPEATS], ratio[REPEATS];
+    double ours[REPEATS], reference[REPEATS], ratio[REPEATS], checked[REPEATS], checked_ratio[REPEATS];
     /* Freed shards go back to the system on both sides, so that each repeat pays for fresh pages like the
      * first. */
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
@@ -131,14 +135,17 @@ int main(int argc, char **argv)
     make_database(&paths, bytes, rows);
     free(bytes);
     (void)time_ours(&paths);
-    (void)time_read(&paths, rows * ROW_BYTES);
+    (void)time_read(&paths, rows * ROW_BYTES, true);
     for (size_t i = 0; i < repeats; i++) {
         ours[i] = time_ours(&paths);
-        reference[i] = time_read(&paths, rows * ROW_BYTES);
+        reference[i] = time_read(&paths, rows * ROW_BYTES, false);
+        checked[i] = time_read(&paths, rows * ROW_BYTES, true);
         ratio[i] = ours[i] / reference[i];
+        checked_ratio[i] = ours[i] / checked[i];
     }
     remove_files(&paths);
-    printf("load %.3f %.3f %.3f\n", stopwatch_median(ours, repeats), stopwatch_median(reference, repeats),
-           stopwatch_median(ratio, repeats));
+    printf("load %.3f %.3f %.3f %.3f %.3f\n", stopwatch_median(ours, repeats),
+           stopwatch_median(reference, repeats), stopwatch_median(ratio, repeats),
+           stopwatch_median(checked, repeats), stopwatch_median(checked_ratio, repeats));
     return 0;
 }

@@ -7,11 +7,11 @@
  * loopback to each, mutually authenticated, made before the clock starts. In a round of 7850 float64
  * parameters:
  *
- *     to each site:      SHA-256 of the model's message, one Ed25519 signature, one write
- *     each site:         read, SHA-256, 1 verification of the message and APPROVALS of the owner's statement,
- *                        one commit (answer and event) with synchronous=FULL, SHA-256, one signature, one
- * write from each site:    read, SHA-256, one verification then:              one commit (model and one row a
- * site) with synchronous=FULL
+ *     to each site:    SHA-256 of the model's message, one Ed25519 signature, one write
+ *     each site:       read, SHA-256, 1 verification of the message and APPROVALS of the owner's statement,
+ *                      one commit (answer and event) with synchronous=FULL, SHA-256, one signature, one write
+ *     from each site:  read, SHA-256, one verification
+ *     then:            one commit (model and one row a site) with synchronous=FULL
  *
  * That is what the programs do in a round with `metrics: none`, less the training, the framing by ZeroMQ, the
  * encoding and all other checks. Prints the median round: round_reference <ms> */
@@ -34,7 +34,7 @@
 #define ENVELOPE_BYTES 320 /* ids, numbers, key, signature and their encoding */
 #define MESSAGE_BYTES (PARAMETER_BYTES + ENVELOPE_BYTES)
 #define SIGNED_BYTES 173 /* the fixed form that a message's signature covers */
-#define APPROVALS 3      /* the owner's statement is verified on arrival, before training, and at release */
+#define APPROVALS 2      /* the owner's statement is verified on arrival and at the release */
 #define MAX_ROUNDS 100000
 #define SECONDS_AT_MOST 120
 
