@@ -128,7 +128,7 @@ CREATE TABLE event (
     detail TEXT NOT NULL,                     -- one sentence without private values
     digest BLOB CHECK (digest IS NULL OR length(digest) = 32)   -- of the body in `answer` that this event is about
 ) STRICT;
-CREATE INDEX event_by_job ON event (job_id, kind) WHERE job_id IS NOT NULL;
+CREATE INDEX event_by_job ON event (job_id, kind, run_id, round) WHERE job_id IS NOT NULL;
 CREATE TRIGGER event_no_update BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 CREATE TRIGGER event_no_delete BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'events are never removed'); END;
 
