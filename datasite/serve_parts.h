@@ -27,13 +27,14 @@ struct serve {
     struct executor *executor;
     struct session *session;
     struct serve_peers peers;
+    bool trust_changed; /* the session does not have `peers` yet */
     uint64_t store_version;
     int64_t event_seen;       /* decisions up to this event are in the log */
     struct requests requests; /* borrows the above */
     uint32_t peers_up;
     struct daemon_record noted; /* the row as last written */
     /* Monotonic milliseconds of what is due next: */
-    int64_t version_due, second_due, certificate_due;
+    int64_t version_due, second_due, certificate_due, trust_due;
     /* Progress of the training in hand that was logged last: */
     struct digest shown_job;
     uint32_t shown_round;

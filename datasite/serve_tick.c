@@ -33,6 +33,24 @@ done:
     return err;
 }
 
+/* Gives changed lists to the session, whose CA files may be unreadable at the moment: then again every second. Until
+ * then connections stay as they are, but what peers ask is already judged by the new lists. */
+static void tick_trust(struct serve *serve)
+{
+    int64_t now = clock_monotonic_ms();
+    if (!serve->trust_changed || now < serve->trust_due)
+        return;
+    struct session_trust trust = serve_peers_trust(&serve->peers, serve->home->config);
+    struct error *err = session_reload(serve->session, serve->certificate, &trust);
+    serve->trust_due = now + TICK_SECOND_MS;
+    serve->trust_changed = err != NULL;
+    if (err == NULL)
+        LOG(&serve->log, EVENT_CONFIG_RELOADED, log_count("peers", serve_peers_count(serve)));
+    else if (log_repeats_first(&serve->repeats, EVENT_RELOAD_FAILED, identity_id(serve->identity), now))
+        LOG(&serve->log, EVENT_RELOAD_FAILED, log_sentence(err->sentence));
+    error_free(err);
+}
+
 /* Another connection has committed: a decision, a trusted peer, a release. Our own commits do not change the
  * version. */
 void serve_look(struct serve *serve, bool own_commit)
@@ -46,15 +64,15 @@ void serve_look(struct serve *serve, bool own_commit)
     TRY(tick_decisions(serve));
     TRY(serve_peers_read(serve->store, serve->home->config, &peers));
     if (!serve_peers_same(&peers, &serve->peers)) {
-        struct session_trust trust = serve_peers_trust(&peers, serve->home->config);
-        TRY(session_reload(serve->session, serve->certificate, &trust));
         struct serve_peers before = serve->peers;
         serve->peers = peers;
         peers = before;
-        LOG(&serve->log, EVENT_CONFIG_RELOADED, log_count("peers", serve_peers_count(serve)));
+        serve->trust_changed = true;
+        serve->trust_due = 0;
     }
     requests_recheck(&serve->requests, serve_peers_is_listed, serve);
     serve->store_version = version;
+    tick_trust(serve);
 done:
     serve_peers_clear(&peers);
     tick_failed(serve, err);
@@ -136,6 +154,7 @@ void serve_tick(struct serve *serve)
         serve_look(serve, false);
         serve->version_due = now + TICK_VERSION_MS;
     }
+    tick_trust(serve);
     if (now >= serve->second_due) {
         tick_expire(serve);
         log_repeats_flush(&serve->repeats, &serve->log, now);

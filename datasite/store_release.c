@@ -138,7 +138,8 @@ done:
     return err;
 }
 
-/* A run that had its last round but no EndRun does not stand in the way of the next one. */
+/* A run that began but was never ended (its orchestrator is gone, or its EndRun was lost) does not stand in the way of
+ * the next one. It stays counted, and what still comes for it is refused. */
 static struct error *run_make_way(struct store *store, const struct digest *job_id, uint32_t rounds,
                                   int64_t now)
 {
@@ -146,13 +147,8 @@ static struct error *run_make_way(struct store *store, const struct digest *job_
     struct run_record other;
     bool found = false;
     TRY(run_in_progress(store, job_id, &other, &found));
-    if (found && other.last_round < rounds)
-        FAIL(ERROR_REFUSED,
-             "Another run of this job is in progress at this site (round %" PRIu32 " of %" PRIu32
-             " is done): end it, or resume it.",
-             other.last_round, rounds);
     if (found)
-        TRY(run_close(store, &other, "finished", now));
+        TRY(run_close(store, &other, other.last_round < rounds ? "stopped" : "finished", now));
 done:
     return err;
 }

@@ -347,6 +347,8 @@ static bool work_failed_by_rows(enum error_code code)
     case ERROR_BUSY:
     case ERROR_IO:
     case ERROR_CORRUPT:
+    case ERROR_MEMORY: /* what is allocated depends on shapes, never on values */
+    case ERROR_CRYPTO:
         return false;
     case ERROR_USAGE:
     case ERROR_INVALID:
@@ -355,8 +357,6 @@ static bool work_failed_by_rows(enum error_code code)
     case ERROR_DEADLINE:
     case ERROR_UNAVAILABLE:
     case ERROR_NUMERIC:
-    case ERROR_MEMORY:
-    case ERROR_CRYPTO:
     case ERROR_INTERRUPTED:
     case ERROR_INTERNAL:
     case ERROR_CODES:

@@ -84,13 +84,20 @@ static void not_granted(struct engine *engine, struct engine_site *site, enum si
     }
 }
 
+/* A site that is busy answers when it is not, and one that stops when it is back: the request waits for that
+ * as long as the round does. */
+static bool passes(enum error_code code)
+{
+    return code == ERROR_BUSY || code == ERROR_UNAVAILABLE;
+}
+
 static void answer_refusal(struct engine *engine, struct engine_site *site, const struct session_event *event)
 {
     Fds__Refusal *refusal = NULL;
     struct error *said = wire_refusal_decode(event->body, event->body_bytes, &refusal);
     if (said == NULL)
         said = wire_refusal_error(refusal);
-    if (said->code == ERROR_BUSY && site->asked != REQUEST_END)
+    if (passes(said->code) && site->asked != REQUEST_END)
         engine_ask_later(site, site->asked, ENGINE_BUSY_MS);
     else
         not_granted(engine, site, status_of(said->code), said->sentence);

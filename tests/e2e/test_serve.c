@@ -50,7 +50,8 @@ static void start_long_training(struct scene *scene, uint64_t *ret_number)
     owner_decides(scene, "approve");
     *ret_number = client_train(scene, 1);
     int64_t until = clock_monotonic_ms() + PATIENCE_MS;
-    while (log_count(scene, "train-started") == 0) {
+    /* The log's line comes before the run is on record. */
+    while (log_count(scene, "train-started") == 0 || count_rows(scene, "SELECT count(*) FROM run") == 0) {
         struct session_event event;
         assert_true(clock_monotonic_ms() < until);
         must(session_next(scene->session, 20, &event));
@@ -202,6 +203,27 @@ static void test_serve_member_of_the_consortium_trains_only_after_approval(void 
     assert_int_equal(count_rows(scene, "SELECT count(*) FROM peer WHERE added_by = 'approval'"), 1);
 }
 
+/* A removal must not wait for a CA file that cannot be read at the moment. */
+static void test_serve_trust_removed_while_the_authority_is_unreadable_refuses(void **state)
+{
+    struct scene *scene = *state;
+    char ca[PATH_ROOM + 32];
+    join_consortium(scene);
+    daemon_start(scene);
+    client_connect(scene);
+    assert_int_equal(client_submit(scene, SHORT_TRAINING), FDS__JOB_STATE__JOB_PENDING);
+    owner_decides(scene, "approve");
+    assert_int_equal(client_query(scene), FDS__JOB_STATE__JOB_APPROVED);
+    (void)snprintf(ca, sizeof(ca), "%s/keys/ca.crt", scene->home);
+    assert_int_equal(unlink(ca), 0);
+    owner_types(scene, "trust", "remove", scene->fingerprint);
+    log_await(scene, "reload-failed", 1);
+    struct session_event answer = client_await(scene, client_train(scene, 1));
+    assert_int_equal(answer.type, FDS__MESSAGE_TYPE__MESSAGE_REFUSAL);
+    session_event_clear(&answer);
+    assert_int_equal(count_rows(scene, "SELECT count(*) FROM answer"), 0);
+}
+
 /* An approval pins no key: once the authority does not vouch for it any more, the member is out, with
  * whatever certificate it signs itself. */
 static void test_serve_member_with_a_certificate_of_its_own_is_refused(void **state)
@@ -287,6 +309,7 @@ int main(void)
         TEST(test_serve_hangup_reads_the_policy),
         TEST(test_serve_hangup_with_a_broken_policy_keeps_the_old),
         TEST(test_serve_member_of_the_consortium_trains_only_after_approval),
+        TEST(test_serve_trust_removed_while_the_authority_is_unreadable_refuses),
         TEST(test_serve_member_with_a_certificate_of_its_own_is_refused),
         TEST(test_serve_hangup_with_a_broken_authority_keeps_the_old_policy),
         TEST(test_serve_damaged_database_exits_with_a_sentence),

@@ -167,14 +167,20 @@ static void test_train_second_run_of_one_refused(void **state)
     REFUSED(site, site_train(site, 1, 0), ERROR_REFUSED, "finished");
 }
 
-static void test_train_two_runs_at_once_refused(void **state)
+/* Its orchestrator was killed and its EndRun never came. */
+static void test_train_run_that_was_cut_off_makes_way_and_stays_counted(void **state)
 {
     struct site *site = *state;
+    uint8_t first = site->run[0];
     site_approved(site, &(struct job_words){0}, 0, 2);
     site_expect_type(site_train(site, 1, 0), UPDATE);
-    site->run[0] = 2;
-    REFUSED(site, site_train(site, 1, 0), ERROR_REFUSED, "Another run");
-    assert_int_equal(site_count(site, "SELECT count(*) FROM run"), 1);
+    site->run[0] = (uint8_t)(first + 1);
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+    site->run[0] = first;
+    REFUSED(site, site_train(site, 2, 0), ERROR_REFUSED, "ended");
+    site->run[0] = (uint8_t)(first + 2);
+    REFUSED(site, site_train(site, 1, 0), ERROR_REFUSED, "2 began already");
+    assert_int_equal(site_count(site, "SELECT count(*) FROM run"), 2);
 }
 
 static void test_train_second_run_of_two_goes(void **state)
@@ -383,7 +389,7 @@ int main(void)
         TEST(test_train_earlier_round_refused),
         TEST(test_train_round_after_the_last_refused),
         TEST(test_train_second_run_of_one_refused),
-        TEST(test_train_two_runs_at_once_refused),
+        TEST(test_train_run_that_was_cut_off_makes_way_and_stays_counted),
         TEST(test_train_second_run_of_two_goes),
         TEST(test_train_after_end_run_refused),
         TEST(test_train_run_of_another_job_refused),

@@ -10,6 +10,7 @@
 
 struct scripted_site {
     struct script script;
+    int stopped; /* times in a row that it said so */
     struct scripted_log log;
     struct identity *identity;
     struct session *session;
@@ -175,6 +176,9 @@ static void on_train(struct scripted_site *site, const struct session_event *eve
     case SCRIPTED_REFUSAL:
         refuse(site, event, ERROR_REFUSED);
         break;
+    case SCRIPTED_UNAVAILABLE:
+        refuse(site, event, ERROR_UNAVAILABLE);
+        break;
     case SCRIPTED_SILENCE:
         break;
     case SCRIPTED_DROP:
@@ -239,6 +243,12 @@ static void on_message(struct scripted_site *site, const struct session_event *e
 {
     if (site->script.mute)
         return;
+    if (site->stopped < site->script.stopping && event->type != FDS__MESSAGE_TYPE__MESSAGE_END_RUN) {
+        site->stopped++;
+        refuse(site, event, ERROR_UNAVAILABLE);
+        return;
+    }
+    site->stopped = 0;
     switch (event->type) {
     case FDS__MESSAGE_TYPE__MESSAGE_SUBMIT:
         on_submit(site, event);

@@ -15,6 +15,7 @@
 enum scripted_answer {
     SCRIPTED_WELL, /* every parameter of the model that came, plus the script's `step` */
     SCRIPTED_REFUSAL,
+    SCRIPTED_UNAVAILABLE,
     SCRIPTED_SILENCE,
     SCRIPTED_DROP, /* closes its session for good */
     SCRIPTED_WRONG_SHAPE,
@@ -35,6 +36,7 @@ struct script {
     bool mute;         /* answers nothing at all */
     uint64_t features; /* 0: SCRIPTED_FEATURES */
     int busy;          /* refuses this many Train as busy before it answers */
+    int stopping;      /* refuses every request but EndRun this many times as unavailable before it answers */
     double step;
     uint64_t examples; /* 0: 100 */
     bool silent_evaluate;

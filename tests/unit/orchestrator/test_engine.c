@@ -193,6 +193,32 @@ static void test_engine_busy_site_asked_again(void **state)
     expect_model(scene, 1, 1);
 }
 
+static void test_engine_stopping_site_asked_again_until_it_is_back(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1, .stopping = 3});
+    run_scene_run(scene, &(struct scene_job){.rounds = 2});
+    expect_finished(scene);
+    run_scene_expect_site(scene, 1, 0, "ok", "");
+    expect_model(scene, 2, 2);
+    assert_int_equal(scripted_site_stop(scene->sites[0])->evaluates, 2);
+}
+
+/* Its last word is the reason, not that it was late. */
+static void test_engine_stopping_site_stays_away_round_goes_on_without_it(void **state)
+{
+    struct run_scene *scene = *state;
+    struct script gone = {.step = 1000};
+    gone.rounds[1] = SCRIPTED_UNAVAILABLE;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_site(scene, &gone);
+    run_scene_run(scene, &(struct scene_job){.rounds = 2, .min_sites = 1, .deadline_s = 2});
+    expect_finished(scene);
+    expect_model(scene, 1, 1);
+    run_scene_expect_site(scene, 1, 1, "late", "The script says no.");
+    run_scene_expect_site(scene, 2, 1, "ok", "");
+}
+
 /* Round 1: one good site and one that does `how`; round 2: both good. The bad answer must not be in the
  * average, and the site takes part again. */
 static void spoil(struct run_scene *scene, enum scripted_answer how, uint32_t deadline_s, const char *status,
@@ -374,6 +400,8 @@ int main(void)
         SCENE_TEST(test_engine_site_never_answers_submit_unavailable),
         SCENE_TEST(test_engine_data_of_other_shape_names_both_sites),
         SCENE_TEST(test_engine_busy_site_asked_again),
+        SCENE_TEST(test_engine_stopping_site_asked_again_until_it_is_back),
+        SCENE_TEST(test_engine_stopping_site_stays_away_round_goes_on_without_it),
         SCENE_TEST(test_engine_update_of_wrong_shape_failed_and_not_averaged),
         SCENE_TEST(test_engine_update_not_finite_failed_and_not_averaged),
         SCENE_TEST(test_engine_update_of_huge_numbers_failed_and_not_averaged),
