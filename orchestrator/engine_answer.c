@@ -21,6 +21,8 @@ void engine_missed(struct engine *engine, struct engine_site *site, enum site_st
 {
     struct site_round *part = engine_site_round(engine, site);
     engine_forget(engine, site);
+    site->put_off[0] = '\0';
+    site->too_long = false;
     site->turn = TURN_IDLE;
     free(part->confusion);
     part->confusion = NULL;
@@ -85,10 +87,11 @@ static void not_granted(struct engine *engine, struct engine_site *site, enum si
 }
 
 /* A site that is busy answers when it is not, and one that stops when it is back: the request waits for that
- * as long as the round does. */
-static bool passes(enum error_code code)
+ * as long as the round does. A request that is too long may be one that was queued before the site said how
+ * little it takes, which only asking again can tell from the site's own limits. */
+static bool passes(const struct engine_site *site, enum error_code code)
 {
-    return code == ERROR_BUSY || code == ERROR_UNAVAILABLE;
+    return code == ERROR_BUSY || code == ERROR_UNAVAILABLE || (code == ERROR_LIMIT && !site->too_long);
 }
 
 static void answer_refusal(struct engine *engine, struct engine_site *site, const struct session_event *event)
@@ -97,8 +100,8 @@ static void answer_refusal(struct engine *engine, struct engine_site *site, cons
     struct error *said = wire_refusal_decode(event->body, event->body_bytes, &refusal);
     if (said == NULL)
         said = wire_refusal_error(refusal);
-    if (passes(said->code) && site->asked != REQUEST_END)
-        engine_ask_later(site, site->asked, ENGINE_BUSY_MS);
+    if (passes(site, said->code) && site->asked != REQUEST_END)
+        engine_put_off(site, said);
     else
         not_granted(engine, site, status_of(said->code), said->sentence);
     error_free(said);
@@ -376,7 +379,11 @@ struct error *engine_answer(struct engine *engine, struct engine_site *site,
     site->number = 0;
     if (event->type == FDS__MESSAGE_TYPE__MESSAGE_REFUSAL) {
         answer_refusal(engine, site, event);
-    } else if (event->type != expected_type(site->asked)) {
+        return NULL;
+    }
+    site->put_off[0] = '\0';
+    site->too_long = false;
+    if (event->type != expected_type(site->asked)) {
         not_granted(engine, site, SITE_FAILED, "It answers with a message of another kind.");
     } else {
         switch (site->asked) {

@@ -45,6 +45,8 @@ struct engine_site {
     enum request_kind asked; /* of `number`, or to be asked at ask_at */
     uint64_t number;         /* unanswered request, 0 for none */
     int64_t ask_at;          /* monotonic ms, 0 for not */
+    char put_off[512];       /* what it last said instead of an answer, "" when it answered */
+    bool too_long;           /* and that was: the request is longer than it takes now */
     double *update;          /* [count], when TURN_TRAINED */
     uint64_t *evaluation;    /* [classes][classes], when TURN_EVALUATED */
 };
@@ -79,6 +81,8 @@ void engine_tell(const struct engine *engine, enum engine_event_kind kind, const
 void engine_set_reason(char *reason, size_t bytes, const char *sentence);
 MUST_USE struct error *engine_ask(struct engine *engine, struct engine_site *site, enum request_kind kind);
 void engine_ask_later(struct engine_site *site, enum request_kind kind, int64_t delay_ms);
+/* Later, because of a refusal that may pass: it is asked until the deadline of whatever it is asked for. */
+void engine_put_off(struct engine_site *site, const struct error *why);
 void engine_forget(struct engine *engine,
                    struct engine_site *site); /* the unanswered request and the next one */
 void engine_connection(struct engine *engine, const struct session_event *event);

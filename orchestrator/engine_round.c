@@ -53,11 +53,18 @@ done:
     return err;
 }
 
+static enum site_status unanswered_status(const struct engine_site *site, bool given_up)
+{
+    if (!site->up || given_up)
+        return SITE_DROPPED;
+    return site->too_long ? SITE_REFUSED : SITE_LATE;
+}
+
 /* Why a site that was asked has not answered: without a connection it has dropped out, with one it is late,
  * unless the round was given up before its time: then nothing can be said against the site. */
 static void settle_training(struct engine *engine, bool given_up)
 {
-    char reason[sizeof engine->sites->reason];
+    char reason[sizeof engine->sites->put_off + 96];
     for (size_t i = 0; i < engine->job->site_count; i++) {
         struct engine_site *site = &engine->sites[i];
         if (site->turn != TURN_TRAINING)
@@ -69,10 +76,13 @@ static void settle_training(struct engine *engine, bool given_up)
             (void)snprintf(reason, sizeof reason,
                            "It was still training when the round was given up, because too few others were "
                            "left.");
+        else if (site->too_long)
+            (void)snprintf(reason, sizeof reason, "%s", site->put_off);
         else
-            (void)snprintf(reason, sizeof reason, "It did not answer within the round's %u s.",
-                           engine->job->round_deadline_s);
-        engine_missed(engine, site, site->up && !given_up ? SITE_LATE : SITE_DROPPED, reason);
+            (void)snprintf(reason, sizeof reason, "It did not answer within the round's %u s%s%s",
+                           engine->job->round_deadline_s,
+                           site->put_off[0] == '\0' ? "." : "; it last said: ", site->put_off);
+        engine_missed(engine, site, unanswered_status(site, given_up), reason);
     }
 }
 

@@ -28,6 +28,13 @@ void engine_ask_later(struct engine_site *site, enum request_kind kind, int64_t 
     site->ask_at = clock_monotonic_ms() + delay_ms;
 }
 
+void engine_put_off(struct engine_site *site, const struct error *why)
+{
+    engine_set_reason(site->put_off, sizeof site->put_off, why->sentence);
+    site->too_long = why->code == ERROR_LIMIT;
+    engine_ask_later(site, site->asked, ENGINE_BUSY_MS);
+}
+
 void engine_forget(struct engine *engine, struct engine_site *site)
 {
     if (site->number != 0)
@@ -36,7 +43,9 @@ void engine_forget(struct engine *engine, struct engine_site *site)
     site->ask_at = 0;
 }
 
-/* A site is asked one thing at a time: whatever it still owes is given up. */
+/* A site is asked one thing at a time: whatever it still owes is given up. How much a site takes is its own
+ * word, and may be another on its next connection: a request that is too long now is that site's delay, and
+ * nobody else's. A goodbye is not worth the wait. */
 struct error *engine_ask(struct engine *engine, struct engine_site *site, enum request_kind kind)
 {
     const struct request_body *body = &engine->bodies[kind];
@@ -47,6 +56,10 @@ struct error *engine_ask(struct engine *engine, struct engine_site *site, enum r
     if (err != NULL && err->code == ERROR_BUSY) {
         error_clear(&err);
         engine_ask_later(site, kind, ENGINE_BUSY_MS);
+    } else if (err != NULL && err->code == ERROR_LIMIT) {
+        if (kind != REQUEST_END)
+            engine_put_off(site, err);
+        error_clear(&err);
     }
     return error_prefix(err, "%s", site->job_site->name);
 }

@@ -34,6 +34,8 @@ static const char *why_missing(const struct engine_site *site)
 {
     if (site->reason[0] != '\0')
         return site->reason;
+    if (site->up && site->put_off[0] != '\0')
+        return site->put_off;
     if (site->phase == PHASE_PENDING)
         return "Its owner has not decided.";
     return site->up ? "It has not answered." : "It could not be reached.";
