@@ -2,11 +2,11 @@
  * files of crypto/ and the TLS tunnel; everybody else sees `struct identity`.
  *
  *     leaf        keyUsage digitalSignature, basicConstraints CA:FALSE (both critical), extendedKeyUsage
- * clientAuth and serverAuth, subjectAltName URI "urn:fds:<fingerprint>", subject CN = the name authority
- * keyUsage keyCertSign and cRLSign, basicConstraints CA:TRUE pathlen:0 (both critical), subject OU =
- * "Certificate authority", CN = the name, so that it never equals a leaf's both        version 3, a serial
- * number of 128 random bits, subjectKeyIdentifier, authorityKeyIdentifier when issued by another, valid from
- * one hour ago because clocks differ
+ *                 clientAuth and serverAuth, subjectAltName URI "urn:fds:<fingerprint>", subject CN = the name
+ *     authority   keyUsage keyCertSign and cRLSign, basicConstraints CA:TRUE pathlen:0 (both critical),
+ *                 subject OU = "Certificate authority", CN = the name, so that it never equals a leaf's
+ *     both        version 3, a serial number of 128 random bits, subjectKeyIdentifier, authorityKeyIdentifier
+ *                 when issued by another, valid from one hour ago because clocks differ
  *
  * Outputs are owned by the caller and freed with OpenSSL's functions.
  */

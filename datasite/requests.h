@@ -3,9 +3,9 @@
  * become replies.
  *
  *     type       who may ask            answered with
- *     Submit     listed peers, lobby    JobStatus; stores the job, then the policy decides or the owner is
- * waited for JobQuery   listed peers, lobby    JobStatus; another's job is as unknown as one that is not here
- *     Train      listed peers           later: Update       (the owner's approval is verified each time)
+ *     Submit     listed peers, lobby    JobStatus; stores the job, then the policy or the owner decides
+ *     JobQuery   listed peers, lobby    JobStatus; another's job is as unknown as one that is not here
+ *     Train      listed peers           later: Update (the owner's approval is verified each time)
  *     Evaluate   listed peers           later: Evaluation
  *     EndRun     listed peers           JobStatus; abandons the run's step in hand
  *

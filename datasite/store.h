@@ -3,10 +3,10 @@
  *
  * Jobs, as in the design:
  *
- *     pending --approve--> approved --first Train of a run--> running --last round or EndRun--> approved
- * (runs left) |                    |                                  |                         \--> finished
- *        +--deny--> denied    +------------- revoke -----------> revoked
- *        any live state --time--> expired
+ *     pending --approve--> approved --first Train of a run--> running --EndRun--> approved (runs left)
+ *        |                    |                                  |          \---> finished
+ *        +--deny--> denied    +-------------revoke---------------+----> revoked
+ *     any live state --time--> expired
  *
  * The function that makes each step: store_job_add, store_decide, store_run_begin, store_run_end,
  * store_job_expire; each checks the present state inside its own transaction, so that two terminals cannot

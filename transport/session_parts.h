@@ -28,12 +28,15 @@ enum {
     REFUSAL = FDS__MESSAGE_TYPE__MESSAGE_REFUSAL
 };
 
-/*           TUNNEL_READY: a DEALER is bound and given to the tunnel
- * DOWN ---------------------------------------------------> GREETING  the dialler sends HELLO, the listener
- * waits GREETING -- HELLO or WELCOME holds: event UP -----------> UP        requests go out (again), answers
- * on demand GREETING, UP -- GOODBYE sent or received, or a breach --> PARTING   event REFUSED or DOWN; a
- * second to close any -- TUNNEL_DOWN: event DOWN unless told -------------> DOWN      our requests are kept,
- * theirs and the answers to them are forgotten */
+/* A peer:
+ *
+ *     DOWN          -- TUNNEL_READY: a DEALER is bound and given to the tunnel --> GREETING
+ *     GREETING      -- HELLO or WELCOME holds: event UP                        --> UP
+ *     GREETING, UP  -- GOODBYE sent or received, or a breach: event if told    --> PARTING
+ *     any           -- TUNNEL_DOWN: event DOWN unless told                     --> DOWN
+ *
+ * In GREETING the dialler sends HELLO and the listener waits. In UP requests go out (again), answers on demand. PARTING
+ * has a second to close. In DOWN our requests are kept; theirs, and the answers to them, are forgotten. */
 enum session_peer_state { PEER_DOWN, PEER_GREETING, PEER_UP, PEER_PARTING };
 
 /* A request of ours without an answer. */

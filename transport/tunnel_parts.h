@@ -61,14 +61,19 @@ void tunnel_tls_end(struct tunnel_link *link);
 
 /* ---- tunnel_link.c: one connection ---- */
 
-/* accept ------> PARKED --- a place is free ---> HANDSHAKE
- * dial --------> CONNECTING --- connected -----> HANDSHAKE
- * HANDSHAKE ---- TLS done, admitted: event READY, older links of the certificate end ----> READY
- * READY -------- tunnel_attach ---> RELAY        copying both ways; `deadline` holds until the first whole
- * message RELAY -------- the local end closed, or tunnel_hang_up ---> FLUSHING    the rest goes out, nothing
- * comes in any ---------- tunnel_link_end: event DOWN ---> DRAINING    what comes is thrown away, so that our
- * last bytes (an alert, a goodbye) are not destroyed by a reset; until the other end closes, or a second
- * DRAINING ----> ENDED   the tunnel frees it */
+/* A connection:
+ *
+ *     accept     --> PARKED      -- a place is free               --> HANDSHAKE
+ *     dial       --> CONNECTING  -- connected                     --> HANDSHAKE
+ *     HANDSHAKE  -- TLS done, admitted: event READY, older links of the certificate end --> READY
+ *     READY      -- tunnel_attach                                 --> RELAY
+ *     RELAY      -- the local end closed, or tunnel_hang_up       --> FLUSHING
+ *     any        -- tunnel_link_end: event DOWN                   --> DRAINING
+ *     DRAINING   -- the other end closed, or a second is over     --> ENDED, and the tunnel frees it
+ *
+ * RELAY copies both ways; `deadline` holds until the first whole message. In FLUSHING the rest goes out and nothing
+ * comes in. In DRAINING what comes is thrown away, so that our last bytes (an alert, a goodbye) are not destroyed by a
+ * reset. */
 enum tunnel_link_state {
     LINK_PARKED,
     LINK_CONNECTING,

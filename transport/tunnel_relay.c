@@ -153,7 +153,8 @@ void tunnel_relay_in(struct tunnel_link *link, int64_t now)
     for (int turn = 0; turn < RELAY_BUFFERS_A_TURN; turn++) {
         if (!tunnel_relay_borrow(link, &link->in))
             return;
-        enum tunnel_relay_stop stop = link->starved ? RELAY_WAITS : tunnel_relay_read(link, now);
+        bool was_starved = link->starved;
+        enum tunnel_relay_stop stop = was_starved ? RELAY_WAITS : tunnel_relay_read(link, now);
         tunnel_relay_walk(link);
         if (link->state != LINK_RELAY)
             return;
@@ -165,6 +166,9 @@ void tunnel_relay_in(struct tunnel_link *link, int64_t now)
         tunnel_relay_tidy(link);
         if (link->starved)
             tunnel_relay_unwilling(link, now);
+        /* Nothing was read while there was no room, and what TLS has read ahead wakes no poll(). */
+        if (was_starved && !link->starved)
+            link->again = true;
         if (!written || stop != RELAY_FULL)
             return;
     }
