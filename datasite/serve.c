@@ -193,6 +193,7 @@ static void serve_stop(struct serve *serve)
     if (err != NULL)
         LOG(&serve->log, EVENT_STORE_FAILED, log_sentence(err->sentence));
     error_free(err);
+    log_repeats_flush(&serve->repeats, &serve->log, INT64_MAX); /* what was counted and not yet told */
     LOG(&serve->log, EVENT_SERVE_STOPPED, log_name(serve->home->config->name));
     if (!stopped) {
         session_close(serve->session);
