@@ -39,7 +39,8 @@ expect_text "$work/err.log" "Part 3"
 
 # SIGTERM in the middle of a step: gone within 5 s, status 0.
 training='{optimizer: sgd, batch_size: 1, learning_rate: 0.01, local_epochs: 1000}'
-min_sites=2 round_deadline=60s write_job "$work/long.yaml" 2 1 "seed: 4"
+min_sites=2 round_deadline=10s write_job "$work/long.yaml" 2 1 "seed: 4"
+released=$(grep -c update-released "$work/serve-1.log")
 "$orchestrator" --home "$work/orchestrator" run "$work/long.yaml" --out "$work/long" >"$work/long.log" 2>&1 &
 run=$!
 started+=("$run")
@@ -55,4 +56,24 @@ status=0
 wait "$run" || status=$?
 [ $status -eq 1 ] || fail "the run without its site ended with $status"
 # Nothing of the abandoned step left the site.
-expect_status 0 "$datasite" --home "$work/site-1" requests --all --json
+[ "$(grep -c update-released "$work/serve-1.log")" -eq "$released" ] || fail "the stopped site released an update"
+
+# A site that stops in mid-round and comes back: the run waits for it, and finishes.
+cp "$work/serve-1.log" "$work/stopped-1.log"
+serve 1
+pids[0]=$served
+training='{optimizer: sgd, batch_size: 1, learning_rate: 0.01, local_epochs: 20}'
+min_sites=2 round_deadline=60s write_job "$work/back.yaml" 2 2 "seed: 5"
+"$orchestrator" --home "$work/orchestrator" run "$work/back.yaml" --out "$work/back" >"$work/back.log" 2>&1 &
+run=$!
+started+=("$run")
+await 20 grep -q train-started "$work/serve-1.log"
+kill -TERM "${pids[0]}"
+wait "${pids[0]}" || fail "the daemon ended with $? after SIGTERM"
+mv "$work/serve-1.log" "$work/mid-1.log"
+serve 1
+pids[0]=$served
+status=0
+wait "$run" || status=$?
+[ $status -eq 0 ] || fail "the run whose site came back ended with $status: $(tail -n 3 "$work/back.log")"
+grep -q update-released "$work/serve-1.log" || fail "the site that came back released nothing"
