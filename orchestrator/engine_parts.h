@@ -107,4 +107,6 @@ MUST_USE struct error *engine_gather(struct engine *engine);
 
 /* engine_round.c: one round, recorded and stored. */
 MUST_USE struct error *engine_do_round(struct engine *engine, uint32_t round);
+/* All but the newest `kept` models of a record. */
+void engine_forget_models(struct run_record *record, size_t kept);
 size_t engine_count_turns(const struct engine *engine, enum site_turn turn);

@@ -224,14 +224,20 @@ static void clear_turns(struct engine *engine)
     }
 }
 
-/* Models of long runs of large models would fill the memory: the store has them all. */
-static void forget_old_models(struct engine *engine)
+/* Models of long runs of large models would fill the memory: the store has them all. Rounds that failed have
+ * none, and must not push out the last one there is. */
+void engine_forget_models(struct run_record *record, size_t kept)
 {
-    struct run_record *record = engine->record;
-    size_t kept = ENGINE_MODEL_BYTES / (engine->count * sizeof(double)) + 1;
-    for (size_t i = 0; i + kept < record->round_count; i++) {
-        free(record->rounds[i].model);
-        record->rounds[i].model = NULL;
+    for (size_t i = record->round_count; i > 0; i--) {
+        struct round_record *round = &record->rounds[i - 1];
+        if (round->model == NULL)
+            continue;
+        if (kept > 0) {
+            kept--;
+            continue;
+        }
+        free(round->model);
+        round->model = NULL;
     }
 }
 
@@ -261,7 +267,7 @@ static struct error *keep(struct engine *engine, struct round_record *round)
     rounds[record->round_count++] = *round;
     *round = (struct round_record){0};
     TRY(run_store_round(engine->plan->store, record, &rounds[record->round_count - 1]));
-    forget_old_models(engine);
+    engine_forget_models(record, ENGINE_MODEL_BYTES / (engine->count * sizeof(double)) + 1);
 done:
     return err;
 }

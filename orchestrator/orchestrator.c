@@ -1,5 +1,7 @@
 #include "orchestrator/orchestrator_parts.h"
 
+#include "orchestrator/run_list.h"
+#include "orchestrator/run_store.h"
 #include "orchestrator/site_probe.h"
 #include "schemas/clock.h"
 #include "schemas/files.h"
@@ -218,6 +220,42 @@ static struct error *open_for_probe(const struct orchestrator *orchestrator,
     return err;
 }
 
+static void mark_sites(const struct run_record *record, struct site_probe *probes, size_t count)
+{
+    char id[RUN_ID_HEX_BYTES];
+    run_id_format(record->run_id, id);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t s = 0; s < record->job->site_count && !probes[i].in_run; s++)
+            probes[i].in_run = strcmp(record->job->sites[s].fingerprint, probes[i].site->fingerprint) == 0;
+        if (probes[i].in_run && probes[i].reason[0] == '\0')
+            (void)snprintf(probes[i].reason, sizeof probes[i].reason,
+                           "It was not asked, because run %.12s of this home goes on with it.", id);
+    }
+}
+
+/* A second connection of our key would throw a run that goes on off its sites. */
+static struct error *mark_in_run(const struct orchestrator *orchestrator, struct site_probe *probes,
+                                 size_t count)
+{
+    struct error *err = NULL;
+    struct run_list list = {0};
+    TRY(run_list_read(orchestrator->home->path, &list));
+    for (size_t i = 0; i < list.count; i++) {
+        struct run_record *record = NULL;
+        uint32_t rounds = 0;
+        double accuracy = 0;
+        if (list.runs[i].damage != NULL || list.runs[i].status != RUN_RUNNING)
+            continue;
+        TRY(run_store_load_outline(list.runs[i].directory, &record, &rounds, &accuracy));
+        if (record->status == RUN_RUNNING)
+            mark_sites(record, probes, count);
+        run_record_free(record);
+    }
+done:
+    run_list_clear(&list);
+    return err;
+}
+
 static void give_statuses(const struct site_probe *probes, size_t count,
                           struct orchestrator_site_status *statuses)
 {
@@ -228,7 +266,8 @@ static void give_statuses(const struct site_probe *probes, size_t count,
                                                     .up = probes[i].up,
                                                     .round_trip_ms = probes[i].round_trip_ms};
         (void)snprintf(status->reason, sizeof status->reason, "%s", probes[i].reason);
-        (void)snprintf(status->state, sizeof status->state, "%s", probes[i].state);
+        (void)snprintf(status->state, sizeof status->state, "%s",
+                       probes[i].in_run ? ORCHESTRATOR_STATE_IN_RUN : probes[i].state);
         (void)snprintf(status->software, sizeof status->software, "%s", probes[i].software);
     }
 }
@@ -249,6 +288,7 @@ int orchestrator_status(struct orchestrator *orchestrator, const char *job_id, i
         FAIL(ERROR_INVALID, "A job id is 64 lower-case hexadecimal digits.");
     for (size_t i = 0; i < count; i++)
         probes[i].site = site_list_at(orchestrator->sites, i, NULL);
+    TRY(mark_in_run(orchestrator, probes, count));
     TRY(whom_to_trust(orchestrator, NULL, &ids, &trust));
     TRY(open_for_probe(orchestrator, &trust, &session));
     TRY(site_probe_all(session, job_id == NULL ? NULL : &job, deadline_ms, probes, count));

@@ -80,6 +80,10 @@ ORCHESTRATOR_API int orchestrator_site_add(struct orchestrator *orchestrator, co
 ORCHESTRATOR_API int orchestrator_site_remove(struct orchestrator *orchestrator, const char *name,
                                               struct orchestrator_failure *failure);
 
+/* A site of a run of this home that goes on. A second connection with the orchestrator's key would take the
+ * place of the run's own, so such a site is not dialled: `up` is 0, and `reason` says so. */
+#define ORCHESTRATOR_STATE_IN_RUN "in a run"
+
 /* How a site was found. */
 struct orchestrator_site_status {
     const char *name;
@@ -87,12 +91,12 @@ struct orchestrator_site_status {
     int up;               /* nonzero: connected, and it answered a signed request */
     double round_trip_ms; /* of that request; NaN when down */
     char reason[512];     /* why it is down, "" when up */
-    char state[32]; /* of the job asked about: "pending", "approved", …, "unknown"; "" when down or none asked
-                     */
+    char state[32];    /* of the job asked about: "pending", "approved", …, "unknown"; "" when down or none
+                       asked; ORCHESTRATOR_STATE_IN_RUN when it was not asked at all */
     char software[72]; /* what it says it runs: "datasite 1.0.0"; "" when it was not connected */
 };
 
-/* Dials every known site at the same time and asks each for the state of one job (`job_id`: 64 hex digits;
+/* Dials every known site that is in no run at the same time and asks each for the state of one job (`job_id`: 64 hex digits;
  * NULL asks for none), within deadline_ms in all. Fills `statuses` [orchestrator_site_count]. */
 ORCHESTRATOR_API int orchestrator_status(struct orchestrator *orchestrator, const char *job_id,
                                          int deadline_ms, struct orchestrator_site_status *statuses,

@@ -111,6 +111,9 @@ static struct error *start(struct session *session, struct site_probe *probe)
     struct error *err = NULL;
     TRY(site_id_parse(probe->site->fingerprint, &probe->id));
     probe->round_trip_ms = NAN;
+    probe->settled = probe->in_run;
+    if (probe->in_run)
+        goto done;
     (void)snprintf(probe->reason, sizeof probe->reason, "%s",
                    probe->site->endpoint[0] == '\0' ? "It dials in, and has not by now."
                                                     : "It has not answered in time.");
@@ -140,7 +143,7 @@ struct error *site_probe_all(struct session *session, const struct digest *job_i
          left = until - clock_monotonic_ms()) {
         TRY(session_next(session, (int)left, &event));
         struct site_probe *probe = find(probes, count, &event.peer);
-        if (probe != NULL)
+        if (probe != NULL && !probe->in_run)
             TRY(take_event(session, job_id, probe, &event));
         session_event_clear(&event);
     }

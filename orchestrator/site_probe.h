@@ -10,6 +10,7 @@
 
 struct site_probe {
     const struct job_site *site;           /* in: borrowed */
+    bool in_run;                           /* in: not to be asked, because a connection of ours is in use */
     bool up;                               /* it answered */
     double round_trip_ms;                  /* NAN when it did not */
     char reason[SESSION_SENTENCE_BYTES];   /* why it did not, "" when it did */

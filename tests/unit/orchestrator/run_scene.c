@@ -93,6 +93,8 @@ static void on_event(void *context, const struct orchestrator_event *event)
     scene->waiting += event->kind == ORCHESTRATOR_SITE_WAITING;
     if (event->kind == ORCHESTRATOR_ROUND_STARTED && (int)event->round == scene->cancel_in_round)
         scene->cancel = true;
+    if (event->kind == ORCHESTRATOR_ROUND_STARTED && scene->in_round != NULL)
+        scene->in_round(scene, event->round);
     if (event->kind == ORCHESTRATOR_ROUND_STARTED && event->round == 1 && scene->block_reports[0] != '\0')
         block_reports(scene, event->run);
 }

@@ -22,6 +22,7 @@ struct run_scene {
     int waiting;                 /* how many times "waiting" */
     int cancel_in_round;         /* cancel as soon as this round has started; 0: never */
     bool cancel;
+    void (*in_round)(struct run_scene *scene, uint32_t round); /* called when a round has started; or NULL */
     char block_reports[SCENE_PATH_BYTES]; /* during the run, report.json becomes a directory there; "":
                                              nowhere, "record": where the run is recorded */
     /* How it ended. */

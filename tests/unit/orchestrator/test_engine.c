@@ -1,5 +1,6 @@
 /* Whole runs against scripted sites: what a site does wrong becomes its status and reason in the record, and
  * never part of the average. */
+#include "orchestrator/engine_parts.h"
 #include "tests/unit/orchestrator/run_scene.h"
 
 #include <math.h>
@@ -380,6 +381,55 @@ static void test_engine_cancelled_in_round_sites_told_and_exit_130(void **state)
     assert_true(run_scene_file_exists(orchestrator_run_directory(scene->run), "report.json"));
 }
 
+/* What `orchestrator status` of another process does. */
+static void ask_status(struct run_scene *scene, uint32_t round)
+{
+    struct orchestrator *other = NULL;
+    struct orchestrator_site_status status;
+    char line[256];
+    (void)round;
+    (void)snprintf(line, sizeof line, "datasite \"Site A\" %s %s", scripted_site_endpoint(scene->sites[0]),
+                   scripted_site_fingerprint(scene->sites[0]));
+    assert_int_equal(orchestrator_open(scene->home, &other, NULL), 0);
+    assert_int_equal(orchestrator_site_add(other, line, NULL, NULL), 0);
+    assert_int_equal(orchestrator_status(other, NULL, 5000, &status, NULL), 0);
+    assert_string_equal(status.state, ORCHESTRATOR_STATE_IN_RUN);
+    assert_int_equal(status.up, 0);
+    assert_non_null(strstr(status.reason, "of this home goes on with it"));
+    orchestrator_close(other);
+}
+
+static void test_engine_status_asked_in_mid_run_sites_left_alone(void **state)
+{
+    struct run_scene *scene = *state;
+    struct orchestrator_site_status status;
+    scene->in_round = ask_status;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_run(scene, &(struct scene_job){.rounds = 2});
+    expect_finished(scene);
+    assert_null(strstr(scene->told, "\n1 Site A"));
+    orchestrator_close(scene->orchestrator);
+    scene->orchestrator = NULL;
+    assert_int_equal(orchestrator_open(scene->home, &scene->orchestrator, NULL), 0);
+    assert_int_equal(orchestrator_status(scene->orchestrator, NULL, 20000, &status, NULL), 0);
+    assert_int_equal(status.up, 1);
+}
+
+static void test_engine_last_round_failed_newest_model_kept(void **state)
+{
+    (void)state;
+    struct round_record rounds[3] = {0};
+    struct run_record record = {.rounds = rounds, .round_count = 3};
+    rounds[0].model = calloc(1, sizeof(double));
+    rounds[1].model = calloc(1, sizeof(double));
+    assert_non_null(rounds[0].model);
+    assert_non_null(rounds[1].model);
+    engine_forget_models(&record, 1);
+    assert_null(rounds[0].model);
+    assert_non_null(rounds[1].model);
+    free(rounds[1].model);
+}
+
 #define SCENE_TEST(function) cmocka_unit_test_setup_teardown(function, run_scene_begin, run_scene_end)
 
 int main(void)
@@ -417,6 +467,8 @@ int main(void)
         SCENE_TEST(test_engine_below_quorum_stops_at_once_and_says_why),
         SCENE_TEST(test_engine_below_quorum_waits_for_nobody),
         SCENE_TEST(test_engine_evaluation_missing_pooled_over_the_others),
+        SCENE_TEST(test_engine_status_asked_in_mid_run_sites_left_alone),
+        cmocka_unit_test(test_engine_last_round_failed_newest_model_kept),
         SCENE_TEST(test_engine_cancelled_in_round_sites_told_and_exit_130),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
