@@ -304,6 +304,13 @@ struct scripted_site *scripted_site_start(const char *directory, const char *nam
                                       .listen = "tcp://127.0.0.1:0",
                                       .trust = {.listed = orchestrator, .listed_count = 1},
                                       .wake_fd = -1};
+    char ca_file[512] = "";
+    char crl_file[512] = "";
+    if (script->authority != NULL) {
+        (void)snprintf(ca_file, sizeof ca_file, "%s/ca.crt", script->authority);
+        (void)snprintf(crl_file, sizeof crl_file, "%s/ca.crl", script->authority);
+        options.trust = (struct session_trust){.ca_file = ca_file, .crl_file = crl_file};
+    }
     need(session_open(&options, &site->session));
     (void)snprintf(site->endpoint, sizeof site->endpoint, "tcp://127.0.0.1:%u",
                    (unsigned)session_port(site->session));

@@ -37,6 +37,7 @@ struct script {
     uint64_t features; /* 0: SCRIPTED_FEATURES */
     int busy;          /* refuses this many Train as busy before it answers */
     int stopping;      /* refuses every request but EndRun this many times as unavailable before it answers */
+    const char *authority; /* its folder: the orchestrator is not listed, and so in the lobby; or NULL */
     double step;
     uint64_t examples; /* 0: 100 */
     bool silent_evaluate;

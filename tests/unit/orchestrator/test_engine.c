@@ -1,5 +1,6 @@
 /* Whole runs against scripted sites: what a site does wrong becomes its status and reason in the record, and
  * never part of the average. */
+#include "crypto/authority.h"
 #include "orchestrator/engine_parts.h"
 #include "tests/unit/orchestrator/run_scene.h"
 
@@ -381,6 +382,45 @@ static void test_engine_cancelled_in_round_sites_told_and_exit_130(void **state)
     assert_true(run_scene_file_exists(orchestrator_run_directory(scene->run), "report.json"));
 }
 
+/* Gives the scene's orchestrator a certificate of a new authority in `folder`. */
+static void enrol(struct run_scene *scene, const char *folder)
+{
+    char keys[SCENE_PATH_BYTES + 8];
+    struct authority *authority = NULL;
+    struct identity *identity = NULL;
+    struct site_id id;
+    char *request = NULL;
+    char *chain = NULL;
+    (void)snprintf(keys, sizeof keys, "%s/keys", scene->home);
+    assert_null(authority_create(folder, "Consortium", &authority));
+    assert_null(identity_load(keys, &identity));
+    assert_null(identity_request(identity, &request));
+    assert_null(authority_issue(authority, request, 30, &id, &chain));
+    assert_null(identity_install(keys, chain));
+    free(request);
+    free(chain);
+    identity_free(identity);
+    authority_free(authority);
+    orchestrator_close(scene->orchestrator);
+    scene->orchestrator = NULL;
+    assert_int_equal(orchestrator_open(scene->home, &scene->orchestrator, NULL), 0);
+}
+
+/* A model for 5000 features is longer than the 64 KiB that a site takes in its lobby. */
+static void test_engine_model_too_long_for_site_refused_at_deadline(void **state)
+{
+    struct run_scene *scene = *state;
+    char folder[SCENE_PATH_BYTES + 16];
+    (void)snprintf(folder, sizeof folder, "%s/authority", scene->folder);
+    enrol(scene, folder);
+    run_scene_site(scene, &(struct script){.features = 5000, .authority = folder});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1, .deadline_s = 1});
+    run_scene_expect_failure(scene, "unavailable", "Round 1 stopped");
+    assert_string_equal(orchestrator_run_status(scene->run), "stopped");
+    run_scene_expect_site(scene, 1, 0, "refused", "is too long for 'Site A'");
+    assert_int_equal(scripted_site_stop(scene->sites[0])->trains, 0);
+}
+
 /* What `orchestrator status` of another process does. */
 static void ask_status(struct run_scene *scene, uint32_t round)
 {
@@ -467,6 +507,7 @@ int main(void)
         SCENE_TEST(test_engine_below_quorum_stops_at_once_and_says_why),
         SCENE_TEST(test_engine_below_quorum_waits_for_nobody),
         SCENE_TEST(test_engine_evaluation_missing_pooled_over_the_others),
+        SCENE_TEST(test_engine_model_too_long_for_site_refused_at_deadline),
         SCENE_TEST(test_engine_status_asked_in_mid_run_sites_left_alone),
         cmocka_unit_test(test_engine_last_round_failed_newest_model_kept),
         SCENE_TEST(test_engine_cancelled_in_round_sites_told_and_exit_130),
