@@ -7,7 +7,7 @@ if(DATASITE_FUZZ)
   if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
     message(FATAL_ERROR "DATASITE_FUZZ needs clang: apt-get install clang libclang-rt-14-dev")
   endif()
-  foreach(room room_schemas room_console room_database room_crypto room_learning room_transport room_datasite
+  foreach(room room_schemas room_console room_database room_crypto room_audit room_learning room_transport room_datasite
           orchestrator_objects)
     if(TARGET ${room})
       target_compile_options(${room} PRIVATE -fsanitize=fuzzer-no-link)

@@ -4,7 +4,8 @@
 
 #include <inttypes.h>
 
-static const char approval_magic[14] = "FDS-APPROVAL1"; /* with its NUL */
+/* Of version 1 and of version 2, each with its NUL. */
+static const char approval_magics[2][14] = {"FDS-APPROVAL1", "FDS-APPROVAL2"};
 
 /* Appends to a statement; the caller has the room. */
 struct statement {
@@ -40,7 +41,9 @@ static struct error *statement_write(const struct identity *identity, const stru
 {
     struct error *err = NULL;
     struct statement statement = {.used = 0};
-    statement_put(&statement, approval_magic, sizeof(approval_magic));
+    if (decision->version != 1 && decision->version != 2)
+        FAIL(ERROR_UNSUPPORTED, "The decision about this job has a form that this version does not know.");
+    statement_put(&statement, approval_magics[decision->version - 1], sizeof(approval_magics[0]));
     statement_number(&statement, (uint64_t)decision->kind, 4);
     statement_put(&statement, identity_id(identity)->digest.bytes, DIGEST_BYTES);
     statement_put(&statement, decision->job_id.bytes, DIGEST_BYTES);
@@ -52,6 +55,13 @@ static struct error *statement_write(const struct identity *identity, const stru
     statement_number(&statement, (uint64_t)decision->decided_at, 8);
     TRY(statement_text(&statement, decision->decided_by));
     TRY(statement_text(&statement, decision->reason));
+    if (decision->version == 2) {
+        statement_number(&statement, (uint64_t)decision->hold, 4);
+        statement_number(&statement, decision->allow_growth ? 1 : 0, 4);
+        statement_number(&statement, decision->dataset_rows, 8);
+    } else if (decision->hold != HOLD_NEVER || decision->allow_growth) {
+        FAIL(ERROR_UNTRUSTED, "The decision about this job says more than its statement can.");
+    }
     *ret_statement = statement;
 done:
     return err;
@@ -63,6 +73,7 @@ struct error *approval_make(const struct identity *identity, const struct site_i
     struct error *err = NULL;
     struct statement statement;
     uint8_t signature[SIGNATURE_BYTES];
+    decision->version = 2;
     TRY(statement_write(identity, requester, decision, &statement));
     TRY(identity_sign(identity, statement.bytes, statement.used, signature));
     memcpy(decision->statement, statement.bytes, statement.used);
@@ -158,6 +169,9 @@ struct error *approval_give(struct store *store, const struct identity *identity
     TRY(approval_narrow(job, limits, now, &decision));
     TRY(store_dataset_find(store, job->dataset, &dataset));
     decision.dataset_digest = dataset.digest;
+    decision.dataset_rows = dataset.rows;
+    decision.hold = limits->hold;
+    decision.allow_growth = limits->allow_growth;
     TRY(approval_make(identity, &record->requester, &decision));
     TRY(store_decide(store, &decision));
 done:

@@ -2,11 +2,16 @@
  *
  * The statement has a fixed width, little-endian, so that there is one way to read it:
  *
- *     "FDS-APPROVAL1" 0x00   14        kind            u32 (enum decision_kind)
+ *     "FDS-APPROVAL2" 0x00   14        kind            u32 (enum decision_kind)
  *     site_id                32        job_id          32 (SHA-256 of the job's exact bytes)
  *     requester              32        rounds, runs    u32, u32
  *     expires                i64       dataset_digest  32
  *     decided_at             i64       SHA-256(decided_by), SHA-256(reason)   32, 32
+ *     hold                   u32       allow_growth    u32
+ *     dataset_rows           u64
+ *
+ * (version 1, which older sites wrote, begins with "FDS-APPROVAL1", ends with the reason, and means: hold never, no
+ * growth)
  *
  * signed (Ed25519) with the site's own key. The daemon reads the rows of site.db anew and verifies them at
  * every Train and Evaluate and once more inside the release, so a row that anybody edited, or a state that
@@ -17,7 +22,8 @@
 #include "datasite/store.h"
 #include "schemas/job.h"
 
-#define APPROVAL_STATEMENT_BYTES 234
+#define APPROVAL_STATEMENT_BYTES 250
+#define APPROVAL_STATEMENT_BYTES_1 234 /* of version 1 */
 
 /* What the owner, or a rule of the policy, allows; 0 means "as the job asks" (rounds, expires) or one (runs).
  */
@@ -25,6 +31,8 @@ struct approval_limits {
     uint32_t rounds;
     uint32_t runs;
     int64_t expires; /* Unix seconds */
+    enum hold hold;
+    bool allow_growth;
 };
 
 /* An approval that holds at this moment, with what it is about. Cleared with approval_clear. */
@@ -32,7 +40,10 @@ struct approval {
     struct job_record record;
     struct job *job;
     struct decision decision;
-    struct dataset_info dataset;
+    struct dataset_info dataset; /* as it is now */
+    /* The dataset has more rows than at approval, which the approval allows, if its first decision.dataset_rows rows
+     * are those of decision.dataset_digest: whoever loads the rows checks that (dataset.h). */
+    bool grown;
 };
 
 /* Fills statement and signature of `decision`, whose other fields are set. */

@@ -241,10 +241,11 @@ static struct error *data_remove_run(const struct invocation *invocation)
 {
     struct error *err = NULL;
     struct home *home = NULL;
+    struct identity *identity = NULL;
     struct store *store = NULL;
     struct dataset_info info;
     TRY(home_open(invocation->home, &home));
-    TRY(store_open(home->database_path, STORE_WRITE, &store));
+    TRY(home_store(home, STORE_WRITE, &identity, &store));
     TRY(store_dataset_find(store, invocation->arguments[0], &info));
     if (!data_given.yes)
         FAIL(ERROR_REFUSED,
@@ -256,6 +257,7 @@ static struct error *data_remove_run(const struct invocation *invocation)
     (void)printf("Removed \"%s\".\n", info.name);
 done:
     store_close(store);
+    identity_free(identity);
     home_free(home);
     return err;
 }

@@ -223,6 +223,7 @@ import_run(const struct invocation *invocation, struct import_request *request,
 {
     struct error *err = NULL;
     struct home *home = NULL;
+    struct identity *identity = NULL;
     struct store *store = NULL;
     struct import_watch watch = {{0}};
     struct dataset_info info;
@@ -235,7 +236,7 @@ import_run(const struct invocation *invocation, struct import_request *request,
     TRY(interrupt_install());
     TRY(home_open(invocation->home, &home));
     TRY(home_split_key(home, split_key));
-    TRY(store_open(home->database_path, STORE_WRITE, &store));
+    TRY(home_store(home, STORE_WRITE, &identity, &store));
     request->name = import_given.name;
     request->declared_rows = import_given.size;
     request->split_key = split_key;
@@ -250,6 +251,7 @@ done:
     progress_end(&watch.progress);
     secret_wipe(split_key, sizeof(split_key));
     store_close(store);
+    identity_free(identity);
     home_free(home);
     return err;
 }

@@ -119,7 +119,7 @@ static void policy_print_words(const struct policy *policy, const char *path)
     (void)printf("At every release, whatever was approved: at least %" PRIu64
                  " training rows, and test rows for counts;\n"
                  "at most %" PRIu64 " bytes.\n",
-                 policy->min_rows, policy->max_update_bytes);
+                 policy->gate.output.min_rows, policy->gate.output.max_update_bytes);
 }
 
 /* The word of the file for an action. */
@@ -166,10 +166,10 @@ static struct error *policy_print_json(const struct policy *policy)
     json_t *rules = json_array();
     for (size_t i = 0; i < policy->rule_count; i++)
         (void)json_array_append_new(rules, policy_json_rule(&policy->rules[i]));
-    json_t *all =
-        json_pack("{s:i, s:s, s:o, s:{s:I, s:I}}", "version", 1, "default",
-                  policy_action_word(policy->fallback), "rules", rules, "output", "min_rows",
-                  (json_int_t)policy->min_rows, "max_update_bytes", (json_int_t)policy->max_update_bytes);
+    json_t *all = json_pack("{s:i, s:s, s:o, s:{s:I, s:I}}", "version", 1, "default",
+                            policy_action_word(policy->fallback), "rules", rules, "output", "min_rows",
+                            (json_int_t)policy->gate.output.min_rows, "max_update_bytes",
+                            (json_int_t)policy->gate.output.max_update_bytes);
     if (all == NULL || json_array_size(rules) != policy->rule_count) {
         json_decref(all);
         return error_new(ERROR_MEMORY, "There is not enough memory for the policy.");
@@ -215,7 +215,8 @@ static struct error *policy_test_run(const struct invocation *invocation)
     TRY(policy_load(home->policy_path, &policy));
     TRY(file_read(path, JOB_MAX_BYTES, &bytes, &count));
     TRY(job_parse((const char *)bytes, count, path, &job));
-    policy_decide(policy, job, policy_given.requester, &decision);
+    struct policy_facts facts = {.requester = policy_given.requester, .requests_today = 1};
+    policy_decide(policy, job, &facts, &decision);
     (void)printf("The job %s.\n%s\n", policy_action_text(decision.action), decision.reason);
     if (decision.action == POLICY_APPROVE)
         (void)printf("Unless the rule approved %" PRIu32

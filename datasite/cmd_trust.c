@@ -102,12 +102,13 @@ done:
 }
 
 static struct error *trust_open(const struct invocation *invocation, enum store_mode mode,
-                                struct home **ret_home, struct store **ret_store)
+                                struct home **ret_home, struct identity **ret_identity,
+                                struct store **ret_store)
 {
     struct error *err = NULL;
     struct home *home = NULL;
     TRY(home_open(invocation->home, &home));
-    TRY(store_open(home->database_path, mode, ret_store));
+    TRY(home_store(home, mode, ret_identity, ret_store));
     *ret_home = home;
     home = NULL;
 done:
@@ -119,18 +120,20 @@ static struct error *trust_add_run(const struct invocation *invocation)
 {
     struct error *err = NULL;
     struct home *home = NULL;
+    struct identity *identity = NULL;
     struct store *store = NULL;
     struct invitation invitation;
     struct site_id id;
     TRY(trust_line(invocation, &invitation));
     TRY(site_id_parse(invitation.node.fingerprint, &id));
-    TRY(trust_open(invocation, STORE_WRITE, &home, &store));
+    TRY(trust_open(invocation, STORE_WRITE, &home, &identity, &store));
     TRY(store_peer_add(store, &id, invitation.node.name, PEER_BY_INVITATION, clock_now_ms() / 1000));
     (void)printf(
         "\"%s\" is trusted: %s\nIts jobs are taken in; what runs is decided by you, or by policy.yaml.\n",
         invitation.node.name, invitation.node.fingerprint);
 done:
     store_close(store);
+    identity_free(identity);
     home_free(home);
     return err;
 }
@@ -188,10 +191,11 @@ static struct error *trust_list_run(const struct invocation *invocation)
 {
     struct error *err = NULL;
     struct home *home = NULL;
+    struct identity *identity = NULL;
     struct store *store = NULL;
     struct peer *peers = NULL;
     size_t count = 0;
-    TRY(trust_open(invocation, STORE_READ, &home, &store));
+    TRY(trust_open(invocation, STORE_READ, &home, &identity, &store));
     TRY(store_peer_list(store, &peers, &count));
     TRY(trust_given.json ? trust_print_json(peers, count) : trust_print(invocation, peers, count));
     if (!trust_given.json && home->config->ca_file[0] != '\0')
@@ -199,6 +203,7 @@ static struct error *trust_list_run(const struct invocation *invocation)
 done:
     free(peers);
     store_close(store);
+    identity_free(identity);
     home_free(home);
     return err;
 }
@@ -256,10 +261,11 @@ static struct error *trust_remove_run(const struct invocation *invocation)
 {
     struct error *err = NULL;
     struct home *home = NULL;
+    struct identity *identity = NULL;
     struct store *store = NULL;
     struct site_id id;
     char fingerprint[FINGERPRINT_BYTES];
-    TRY(trust_open(invocation, STORE_WRITE, &home, &store));
+    TRY(trust_open(invocation, STORE_WRITE, &home, &identity, &store));
     TRY(trust_find(store, invocation->arguments[0], &id));
     TRY(store_peer_remove(store, &id, clock_now_ms() / 1000));
     site_id_format(&id, fingerprint);
@@ -272,6 +278,7 @@ static struct error *trust_remove_run(const struct invocation *invocation)
                      home->config->ca_file);
 done:
     store_close(store);
+    identity_free(identity);
     home_free(home);
     return err;
 }

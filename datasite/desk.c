@@ -13,8 +13,7 @@ struct error *desk_open(const struct invocation *invocation, enum store_mode mod
     struct error *err = NULL;
     struct desk desk = {.home = NULL};
     TRY(home_open(invocation->home, &desk.home));
-    TRY(identity_load(desk.home->keys_path, &desk.identity));
-    TRY(store_open(desk.home->database_path, mode, &desk.store));
+    TRY(home_store(desk.home, mode, &desk.identity, &desk.store));
     TRY(store_job_find_prefix(desk.store, invocation->arguments[0], &desk.record));
     TRY(job_parse((const char *)desk.record.bytes, desk.record.byte_count, "the stored job", &desk.job));
     desk_id(&desk.record.id, desk.id);

@@ -22,7 +22,7 @@ struct executor {
     struct trainer *trainer;
     /* Under the mutex: */
     bool closing;
-    struct policy output; /* min_rows and max_update_bytes; no rules */
+    struct policy_gate gate;
     struct step *waiting[EXECUTOR_WAITING];
     size_t waiting_count;
     struct step *in_hand;
@@ -88,19 +88,19 @@ static struct error *executor_check(void *context, double fraction)
 }
 
 /* trainer_watch: the output rules as they are now. */
-static struct policy executor_output(void *context)
+static struct policy_gate executor_gate(void *context)
 {
     struct executor *executor = context;
     executor_lock(executor);
-    struct policy output = executor->output;
+    struct policy_gate gate = executor->gate;
     executor_unlock(executor);
-    return output;
+    return gate;
 }
 
 static void executor_work(struct executor *executor, struct step *step)
 {
     struct trainer_answer answer = {.body = NULL};
-    struct trainer_watch watch = {executor_check, executor_output, executor};
+    struct trainer_watch watch = {executor_check, executor_gate, executor};
     executor_lock(executor);
     struct executor_report started = executor_report_of(step, EXECUTOR_STARTED);
     executor_report(executor, &started);
@@ -326,11 +326,7 @@ void executor_cancel(struct executor *executor, const struct digest *job_id, con
 void executor_set_policy(struct executor *executor, const struct policy *policy)
 {
     executor_lock(executor);
-    executor->output = (struct policy){
-        .fallback = policy->fallback,
-        .min_rows = policy->min_rows,
-        .max_update_bytes = policy->max_update_bytes,
-    };
+    executor->gate = policy->gate;
     executor_unlock(executor);
 }
 

@@ -69,6 +69,25 @@ done:
     return err;
 }
 
+struct error *home_store(const struct home *home, enum store_mode mode, struct identity **ret_identity,
+                         struct store **ret_store)
+{
+    struct error *err = NULL;
+    struct identity *identity = NULL;
+    struct store *store = NULL;
+    TRY(identity_load(home->keys_path, &identity));
+    TRY(store_open(home->database_path, mode, &store));
+    store_sign_with(store, identity);
+    *ret_identity = identity;
+    *ret_store = store;
+    identity = NULL;
+    store = NULL;
+done:
+    store_close(store);
+    identity_free(identity);
+    return err;
+}
+
 static struct error *home_write_text(const char *path, const char *text)
 {
     return file_write(path, text, strlen(text), 0600);
@@ -103,6 +122,8 @@ static struct error *home_fill(const struct home *home, const char *name, const 
     TRY(identity_create(home->keys_path, name, &identity));
     TRY(home_write_split_key(home));
     TRY(store_open(home->database_path, STORE_CREATE, &store));
+    store_sign_with(store, identity);
+    TRY(store_event_add(store, EVENT_SITE_CREATED, NULL, NULL, 0, clock_now_ms() / 1000, name, NULL));
 done:
     store_close(store);
     identity_free(identity);

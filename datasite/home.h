@@ -9,6 +9,7 @@
 #pragma once
 
 #include "crypto/identity.h"
+#include "datasite/store.h"
 #include "schemas/site_config.h"
 
 #define SPLIT_KEY_BYTES 32
@@ -26,6 +27,10 @@ MUST_USE struct error *home_create(const char *path, const char *name, const cha
 /* Opens what home_create made; ERROR_NOT_FOUND says to run `datasite init`. */
 MUST_USE struct error *home_open(const char *path, struct home **ret_home);
 void home_free(struct home *home); /* accepts NULL */
+
+/* site.db with the key that signs its events. The store borrows the identity: close it first. */
+MUST_USE struct error *home_store(const struct home *home, enum store_mode mode,
+                                  struct identity **ret_identity, struct store **ret_store);
 
 /* The key of the train/test split, made at init; the caller wipes it. */
 MUST_USE struct error *home_split_key(const struct home *home, uint8_t ret_key[static SPLIT_KEY_BYTES]);

@@ -39,11 +39,11 @@ static struct error *update_admit(struct release_check *check, const struct rele
     TRY(release_admit(check));
     TRY(release_check_shape(check, update->count));
     TRY(release_check_finite(update->parameters, update->count));
-    TRY(release_check_rows(check->context->policy, update->train_rows, "training"));
+    TRY(release_check_rows(check->output, update->train_rows, "training"));
     TRY(release_check_figures(update));
     if (update->confusion != NULL) {
         TRY(release_check_metrics(check));
-        TRY(release_check_rows(check->context->policy, update->test_rows, "test"));
+        TRY(release_check_rows(check->output, update->test_rows, "test"));
         TRY(release_check_confusion(check, update->confusion, update->test_rows));
     }
 done:
@@ -64,7 +64,7 @@ static struct error *evaluation_admit(struct release_check *check, const uint64_
     TRY(release_admit(check));
     TRY(release_check_metrics(check));
     uint64_t test_rows = confusion_total(confusion, check->approval.dataset.classes);
-    TRY(release_check_rows(check->context->policy, test_rows, "test"));
+    TRY(release_check_rows(check->output, test_rows, "test"));
     TRY(release_check_confusion(check, confusion, test_rows));
 done:
     return err;

@@ -17,7 +17,7 @@
 struct release_context {
     struct store *store;
     const struct identity *identity; /* verifies the owner's statement */
-    const struct policy *policy;     /* output rules */
+    const struct policy_gate *gate;  /* output rules, and whose keys an approval needs */
     const struct digest *job_id;
     const struct job *job;
     const struct dataset_info *dataset;

@@ -10,8 +10,11 @@
 struct error *release_check_approval(struct release_check *check)
 {
     const struct release_context *context = check->context;
-    return approval_find(context->store, context->identity, context->job_id, NULL, context->now,
-                         &check->approval);
+    struct error *err = approval_find(context->store, context->identity, context->job_id, NULL, context->now,
+                                      &check->approval);
+    if (err == NULL)
+        check->output = policy_gate_output(context->gate, check->approval.dataset.name);
+    return err;
 }
 
 struct error *release_check_dataset(const struct release_check *check)
@@ -111,13 +114,13 @@ struct error *release_check_finite(const double *parameters, size_t count)
     return NULL;
 }
 
-struct error *release_check_rows(const struct policy *policy, uint64_t rows, const char *what)
+struct error *release_check_rows(const struct policy_output *output, uint64_t rows, const char *what)
 {
-    if (rows < policy->min_rows)
+    if (rows < output->min_rows)
         return error_new(ERROR_REFUSED,
                          "This site has fewer than the %" PRIu64
                          " %s rows that its policy wants behind a release.",
-                         policy->min_rows, what);
+                         output->min_rows, what);
     return NULL;
 }
 
@@ -152,7 +155,7 @@ struct error *release_check_figures(const struct release_update *update)
 
 struct error *release_check_size(const struct release_check *check, size_t body_bytes)
 {
-    uint64_t cap = check->context->policy->max_update_bytes;
+    uint64_t cap = check->output->max_update_bytes;
     if (body_bytes > cap)
         return error_new(ERROR_LIMIT,
                          "The answer of %zu bytes is over the %" PRIu64

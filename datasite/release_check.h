@@ -13,8 +13,9 @@
 struct release_check {
     const struct release_context *context;
     enum answer_kind kind;
-    struct approval approval; /* filled by release_check_approval */
-    struct run_record run;    /* filled by release_check_run */
+    struct approval approval;           /* filled by release_check_approval */
+    struct run_record run;              /* filled by release_check_run */
+    const struct policy_output *output; /* of the dataset; filled by release_check_approval */
 };
 
 /* The approval holds now: state, signature, job bytes, time, dataset (approval_find). */
@@ -34,7 +35,8 @@ MUST_USE struct error *release_check_metrics(const struct release_check *check);
 MUST_USE struct error *release_check_shape(const struct release_check *check, size_t count);
 MUST_USE struct error *release_check_finite(const double *parameters, size_t count);
 /* `what`: "training", "test". The trainer asks too, before it spends time. */
-MUST_USE struct error *release_check_rows(const struct policy *policy, uint64_t rows, const char *what);
+MUST_USE struct error *release_check_rows(const struct policy_output *output, uint64_t rows,
+                                          const char *what);
 /* The counts add up to exactly the test rows. */
 MUST_USE struct error *release_check_confusion(const struct release_check *check, const uint64_t *confusion,
                                                uint64_t test_rows);

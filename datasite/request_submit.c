@@ -111,7 +111,8 @@ static struct error *submission_decide(const struct submission *submission)
     struct job_record record = {0};
     char decided_by[80];
     bool may = false;
-    policy_decide(requests->policy, submission->job, submission->fingerprint, &decision);
+    struct policy_facts facts = {.requester = submission->fingerprint, .requests_today = 1};
+    policy_decide(requests->policy, submission->job, &facts, &decision);
     (void)snprintf(decided_by, sizeof(decided_by), "policy:%s",
                    decision.rule == NULL ? "default" : decision.rule->name);
     TRY(store_job_find(requests->store, &submission->id, &record));

@@ -53,6 +53,7 @@ static bool refusal_is_internal(enum error_code code)
     case ERROR_UNSUPPORTED:
     case ERROR_NUMERIC:
     case ERROR_INTERRUPTED:
+    case ERROR_HELD:
     case ERROR_CODES:
         return false;
     }

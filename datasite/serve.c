@@ -162,6 +162,7 @@ static struct error *serve_open(struct serve *serve, const char *home)
     TRY(identity_load(serve->home->keys_path, &serve->certificate));
     TRY(policy_load(serve->home->policy_path, &serve->policy));
     TRY(store_open(serve->home->database_path, STORE_WRITE, &serve->store));
+    store_sign_with(serve->store, serve->identity);
     TRY(store_version(serve->store, &serve->store_version));
     TRY(store_event_last(serve->store, &serve->event_seen));
     TRY(serve_peers_read(serve->store, serve->home->config, &serve->peers));

@@ -14,8 +14,11 @@
  */
 #pragma once
 
+#include "audit/chain.h"
+#include "audit/receipt.h"
 #include "crypto/identity.h"
 #include "schemas/error.h"
+#include "schemas/policy.h"
 
 #include <stdint.h>
 
@@ -27,6 +30,9 @@ struct store;
 enum store_mode { STORE_CREATE, STORE_WRITE, STORE_READ };
 MUST_USE struct error *store_open(const char *path, enum store_mode mode, struct store **ret_store);
 void store_close(struct store *store); /* accepts NULL */
+/* Whose key signs the events that this store adds; borrowed until store_close. Without it nothing that records an
+ * event can be done: ERROR_INTERNAL. */
+void store_sign_with(struct store *store, const struct identity *identity);
 /* Changes whenever another connection has committed. */
 MUST_USE struct error *store_version(struct store *store, uint64_t *ret_version);
 
@@ -149,11 +155,15 @@ enum decision_kind { DECISION_APPROVE, DECISION_DENY, DECISION_REVOKE };
 
 /* See datasite/approval.h for what is signed. */
 struct decision {
+    uint32_t version; /* of the statement: 1 or 2 */
     enum decision_kind kind;
     struct digest job_id;
     uint32_t rounds, runs;
     int64_t expires;
     struct digest dataset_digest;
+    uint64_t dataset_rows; /* at approval; 0 in version 1 */
+    enum hold hold;
+    bool allow_growth; /* rows may have been added behind the approved ones */
     int64_t decided_at;
     char decided_by[80];
     char reason[512];
@@ -210,11 +220,23 @@ MUST_USE struct error *store_runs_used(struct store *store, const struct digest 
                                        uint32_t *ret_last_round);
 
 enum answer_kind { ANSWER_UPDATE, ANSWER_EVALUATION };
+enum answer_state { ANSWER_RELEASED, ANSWER_HELD, ANSWER_REFUSED };
 /* The stored answer of a round. Cleared with answer_clear. */
 struct answer {
+    enum answer_kind kind;
+    uint8_t run_id[STORE_RUN_ID_BYTES];
+    struct digest job_id;
+    uint32_t round;
     struct digest model_digest; /* of the parameters that it answers */
     bool refused;               /* the step failed: `body` is a refusal */
-    uint8_t *body;              /* NULL: this round has no answer yet */
+    enum answer_state state;
+    uint8_t receipt[RECEIPT_MAX_BYTES]; /* encoded; receipt_bytes 0: none */
+    size_t receipt_bytes;
+    double update_norm; /* NaN: none */
+    char protections[RECEIPT_PROTECTIONS_BYTES];
+    char reason[512]; /* of the owner's refusal */
+    int64_t at;
+    uint8_t *body; /* NULL: this round has no answer yet */
     size_t bytes;
 };
 /* ERROR_UNTRUSTED unless the event that was written with the answer is of this job, run, round and kind and
@@ -224,13 +246,47 @@ MUST_USE struct error *store_answer(struct store *store, const struct digest *jo
                                     enum answer_kind kind, struct answer *ret_answer);
 void answer_clear(struct answer *answer);
 
+/* Answers that wait for the owner, oldest first. `job_id` NULL: of all jobs. Freed with answers_free. */
+MUST_USE struct error *store_held(struct store *store, const struct digest *job_id,
+                                  struct answer **ret_answers, size_t *ret_count);
+void answers_free(struct answer *answers, size_t count); /* accepts NULL */
+/* The latest released answer of that kind of the job before `at_event` (0: now): ERROR_NOT_FOUND without one. */
+MUST_USE struct error *store_last_released(struct store *store, const struct digest *job_id,
+                                           enum answer_kind kind, struct answer *ret_answer);
+/* The requester has presented the receipt of event `sequence`: its own answers up to there have arrived. In the
+ * transaction that is open, or in one of its own. */
+MUST_USE struct error *store_answers_made(struct store *store, const struct site_id *requester,
+                                          uint64_t sequence);
+
 /* Notes that a step was abandoned after rows were read; *ret_times is how often that has happened to this
  * round. */
 MUST_USE struct error *store_step_abandoned(struct store *store, const struct digest *job_id,
                                             const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                             enum answer_kind kind, int64_t now, uint32_t *ret_times);
 
-/* ---- events (store.c) ---- */
+/* ---- endorsements of owners, where the policy wants four eyes (store_endorsement.c) ---- */
+
+struct endorsement {
+    struct site_id owner; /* of the owner's key */
+    uint8_t public_key[PUBLIC_KEY_BYTES];
+    /* As in a decision; what is signed: datasite/endorsement.h. */
+    struct digest job_id, dataset_digest;
+    uint32_t rounds, runs;
+    int64_t expires;
+    enum hold hold;
+    bool allow_growth;
+    uint64_t dataset_rows;
+    int64_t endorsed_at;
+    uint8_t signature[SIGNATURE_BYTES];
+};
+/* Of a pending job, once an owner: ERROR_CONFLICT. Records the event. */
+MUST_USE struct error *store_endorse(struct store *store, const struct endorsement *endorsement);
+/* In the order in which they were given; at most POLICY_MAX_OWNERS. */
+MUST_USE struct error *store_endorsements(struct store *store, const struct digest *job_id,
+                                          struct endorsement ret_endorsements[static POLICY_MAX_OWNERS],
+                                          size_t *ret_count);
+
+/* ---- events (store.c, store_event.c) ---- */
 
 enum event_kind {
 #define EVENT(name, word, level) EVENT_##name,
@@ -243,3 +299,54 @@ enum event_kind {
 MUST_USE struct error *store_event_add(struct store *store, enum event_kind kind, const struct digest *job_id,
                                        const uint8_t *run_id, uint32_t round, int64_t at, const char *detail,
                                        const struct digest *digest);
+
+/* An event as it is stored. Strings are valid during the visit. */
+struct event_record {
+    struct chain_event event; /* sequence is the row's id */
+    bool is_signed;           /* false for events of version 1: hash and signature are not set */
+    struct digest hash;
+    uint8_t signature[SIGNATURE_BYTES];
+    bool has_requester;
+    struct site_id requester; /* of the job that it is about */
+};
+
+/* Which events; zero fields match everything. */
+struct event_filter {
+    int64_t since, until; /* Unix seconds, both included; 0: no bound */
+    const struct digest *job_id;
+    const struct site_id *requester;
+    const char *kind; /* a word of schemas/event.def */
+    uint64_t first_sequence;
+    uint64_t limit; /* the newest so many, still oldest first; 0: all */
+};
+MUST_USE struct error *store_events(struct store *store, const struct event_filter *filter,
+                                    struct error *(*visit)(void *context, const struct event_record *record),
+                                    void *context);
+
+/* The last event's number, hash and signature. ERROR_NOT_FOUND before the first signed event. */
+MUST_USE struct error *store_head(struct store *store, struct chain_head *ret_head,
+                                  uint8_t ret_signature[static SIGNATURE_BYTES]);
+/* Whether the event of head->sequence is here and its stored hash is that of `head`. */
+MUST_USE struct error *store_has_head(struct store *store, const struct chain_head *head, bool *ret_has);
+/* The highest number that the file ever gave to an event, by SQLite's own count. */
+MUST_USE struct error *store_event_count_ever(struct store *store, uint64_t *ret_count);
+
+/* ---- heads that are missing (store_event.c) ---- */
+
+struct contradiction {
+    struct site_id requester;
+    uint64_t sequence;
+    struct digest head;
+    int64_t found_at;
+    int64_t accepted_at; /* 0: open */
+};
+/* Notes a head that the requester presented, which this site signed and lacks, with its event; the same again changes
+ * nothing, also when it was accepted. *ret_open: not accepted. */
+MUST_USE struct error *store_contradict(struct store *store, const struct site_id *requester,
+                                        const struct chain_head *head, int64_t now, bool *ret_open);
+MUST_USE struct error *store_contradictions(struct store *store, struct contradiction **ret_contradictions,
+                                            size_t *ret_count);
+MUST_USE struct error *store_contradiction_open(struct store *store, bool *ret_open);
+/* The owner knows why: all that are open become accepted, with one event. `reason` is the owner's. */
+MUST_USE struct error *store_contradictions_accept(struct store *store, const char *reason, int64_t now,
+                                                   uint32_t *ret_accepted);

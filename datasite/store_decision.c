@@ -8,7 +8,7 @@
 
 #define DECISION_COLUMNS                                                                                     \
     "kind, job_id, rounds, runs, expires, dataset_digest, decided_at, decided_by, reason, statement, "       \
-    "signature"
+    "signature, version, hold, allow_growth, dataset_rows"
 
 static const char *const decision_words[] = {
     [DECISION_APPROVE] = "approve",
@@ -72,6 +72,11 @@ static struct error *decision_read(struct query *query, struct decision *ret_dec
     if (decision.statement_bytes > 0)
         memcpy(decision.statement, statement, decision.statement_bytes);
     query_blob_exact(query, 10, decision.signature, SIGNATURE_BYTES);
+    TRY(decision_count(query, 11, &decision.version));
+    if (!hold_parse(query_text(query, 12), &decision.hold))
+        FAIL(ERROR_CORRUPT, "A decision in the site's database holds answers in a way that does not exist.");
+    decision.allow_growth = query_int(query, 13) != 0;
+    decision.dataset_rows = (uint64_t)query_int(query, 14);
     *ret_decision = decision;
 done:
     return err;
@@ -174,7 +179,8 @@ static struct error *decision_insert(struct store *store, const struct decision 
 {
     struct query query;
     query_start(&query, store->database,
-                "INSERT INTO decision (" DECISION_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                "INSERT INTO decision (" DECISION_COLUMNS
+                ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     query_bind_text(&query, decision_words[decision->kind]);
     query_bind_blob(&query, decision->job_id.bytes, DIGEST_BYTES);
     query_bind_int(&query, decision->rounds);
@@ -187,6 +193,10 @@ static struct error *decision_insert(struct store *store, const struct decision 
     query_bind_text(&query, decision->reason);
     query_bind_blob(&query, decision->statement, decision->statement_bytes);
     query_bind_blob(&query, decision->signature, SIGNATURE_BYTES);
+    query_bind_int(&query, decision->version);
+    query_bind_text(&query, hold_word(decision->hold));
+    query_bind_int(&query, decision->allow_growth ? 1 : 0);
+    query_bind_int(&query, (int64_t)decision->dataset_rows);
     return query_finish(&query);
 }
 

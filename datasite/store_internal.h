@@ -6,6 +6,7 @@
 
 struct store {
     struct database *database;
+    const struct identity *identity; /* signs events; borrowed, may be NULL */
 };
 
 /* Largest values that a dataset may have; what a database says beyond them is ERROR_CORRUPT. Their product

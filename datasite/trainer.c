@@ -30,7 +30,7 @@ struct trainer {
 struct work {
     struct trainer *trainer;
     const struct step *step;
-    struct policy policy; /* output rules, as they were when last asked for */
+    struct policy_gate gate; /* output rules, as they were when last asked for */
     const struct trainer_watch *watch;
     struct error *abandoned; /* what the watch said */
     bool rows_read;          /* with the requester's model */
@@ -46,6 +46,7 @@ struct error *trainer_open(const struct trainer_options *options, struct trainer
     trainer->identity = options->identity;
     trainer->clock = options->clock;
     TRY(store_open(options->database_path, STORE_WRITE, &trainer->store));
+    store_sign_with(trainer->store, trainer->identity);
     TRY(pool_open(options->threads, &trainer->pool));
     *ret_trainer = trainer;
     trainer = NULL;
@@ -105,6 +106,11 @@ done:
     return err;
 }
 
+static const struct policy_output *work_output(const struct work *work)
+{
+    return policy_gate_output(&work->gate, work->step->approval.dataset.name);
+}
+
 static struct error *work_foresee_training(const struct work *work)
 {
     const struct job *job = work->step->approval.job;
@@ -113,12 +119,12 @@ static struct error *work_foresee_training(const struct work *work)
         return error_new(ERROR_UNSUPPORTED,
                          "This site trains with batches of at most %d rows; the job asks for %" PRIu32 ".",
                          SGD_MAX_BATCH, job->batch_size);
-    if (bytes > work->policy.max_update_bytes)
+    if (bytes > work_output(work)->max_update_bytes)
         return error_new(ERROR_LIMIT,
                          "The answer of %zu bytes and more is over the %" PRIu64
                          " bytes that this site's policy lets out.",
-                         bytes, work->policy.max_update_bytes);
-    return release_check_rows(&work->policy, rows, "training");
+                         bytes, work_output(work)->max_update_bytes);
+    return release_check_rows(work_output(work), rows, "training");
 }
 
 /* Refuses what the airlock would refuse, before a run is begun and time is spent. */
@@ -134,7 +140,7 @@ static struct error *work_foresee(const struct work *work)
     if (work->step->kind == STEP_EVALUATE && !counts)
         FAIL(ERROR_REFUSED, "The job says `metrics: none`, so no counts leave this site.");
     if (counts)
-        TRY(release_check_rows(&work->policy, trainer->test_rows, "test"));
+        TRY(release_check_rows(work_output(work), trainer->test_rows, "test"));
 done:
     return err;
 }
@@ -222,11 +228,11 @@ static struct error *work_optimise(struct work *work, const struct softmax_probl
 /* The output rules are those of now: the owner may have changed them while the step was in hand. */
 static struct release_context work_release_context(struct work *work)
 {
-    work->policy = work->watch->output(work->watch->context);
+    work->gate = work->watch->gate(work->watch->context);
     return (struct release_context){
         .store = work->trainer->store,
         .identity = work->trainer->identity,
-        .policy = &work->policy,
+        .gate = &work->gate,
         .job_id = &work->step->job_id,
         .job = work->step->approval.job,
         .dataset = &work->trainer->dataset->info,
@@ -349,6 +355,7 @@ static bool work_failed_by_rows(enum error_code code)
     case ERROR_CORRUPT:
     case ERROR_MEMORY: /* what is allocated depends on shapes, never on values */
     case ERROR_CRYPTO:
+    case ERROR_HELD:
         return false;
     case ERROR_USAGE:
     case ERROR_INVALID:
@@ -425,7 +432,7 @@ struct error *trainer_run(struct trainer *trainer, const struct step *step, cons
     struct error *err = NULL;
     struct work work = {.trainer = trainer, .step = step, .watch = watch};
     struct trainer_answer answer = {.body = NULL};
-    work.policy = watch->output(watch->context);
+    work.gate = watch->gate(watch->context);
     TRY(work_watch(&work, 0.0));
     TRY(work_repeat(&work, &answer));
     if (!answer.repeated) {

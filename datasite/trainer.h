@@ -27,11 +27,11 @@ struct trainer_options {
 #define TRAINER_ATTEMPTS 3
 
 /* Watches a step. `check` is called between the steps of training with the share that is done, 0 to 1; an
- * error that it returns abandons the step and is what trainer_run returns. `output` gives the output rules of
- * the policy as they are at that moment; its rules are not looked at. */
+ * error that it returns abandons the step and is what trainer_run returns. `gate` gives the output rules of the
+ * policy as they are at that moment. */
 struct trainer_watch {
     struct error *(*check)(void *context, double fraction);
-    struct policy (*output)(void *context);
+    struct policy_gate (*gate)(void *context);
     void *context;
 };
 

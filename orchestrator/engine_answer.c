@@ -47,6 +47,7 @@ static enum site_status status_of(enum error_code code)
     case ERROR_LIMIT:
     case ERROR_BUSY:
     case ERROR_UNSUPPORTED:
+    case ERROR_HELD:
         return SITE_REFUSED;
     case ERROR_DEADLINE:
     case ERROR_UNAVAILABLE:

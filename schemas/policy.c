@@ -193,12 +193,12 @@ static const struct document_key policy_output_keys[] = {
      .type = DOCUMENT_COUNT,
      .first = 1,
      .last = UINT64_C(1) << 53,
-     DOCUMENT_INTO(struct policy, min_rows)},
+     DOCUMENT_INTO(struct policy, gate.output.min_rows)},
     {.key = "max_update_bytes",
      .type = DOCUMENT_COUNT,
      .first = 8,
      .last = POLICY_MAX_UPDATE_BYTES,
-     DOCUMENT_INTO(struct policy, max_update_bytes)},
+     DOCUMENT_INTO(struct policy, gate.output.max_update_bytes)},
     {0},
 };
 
@@ -216,14 +216,53 @@ static const struct document_key policy_keys[] = {
     {0},
 };
 
+struct policy_output policy_output_default(void)
+{
+    return (struct policy_output){
+        .min_rows = POLICY_MIN_ROWS,
+        .min_cell = POLICY_MIN_CELL,
+        .metrics = POLICY_METRICS_ALL,
+        .max_update_bytes = POLICY_MAX_UPDATE_BYTES,
+        .list = POLICY_LIST_MOCK,
+    };
+}
+
+const struct policy_output *policy_gate_output(const struct policy_gate *gate, const char *dataset)
+{
+    for (size_t i = 0; i < gate->dataset_count; i++) {
+        if (strcmp(gate->datasets[i].name, dataset) == 0)
+            return &gate->datasets[i].output;
+    }
+    return &gate->output;
+}
+
+static const char *const hold_words[] = {
+    [HOLD_NEVER] = "never", [HOLD_FIRST] = "first", [HOLD_EVERY] = "every", [HOLD_FINAL] = "final", NULL};
+
+const char *hold_word(enum hold hold)
+{
+    return hold_words[hold];
+}
+
+bool hold_parse(const char *word, enum hold *ret_hold)
+{
+    for (size_t i = 0; hold_words[i] != NULL; i++) {
+        if (strcmp(word, hold_words[i]) == 0) {
+            *ret_hold = (enum hold)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct error *policy_new(struct policy **ret_policy)
 {
     struct policy *policy = calloc(1, sizeof(*policy));
     if (policy == NULL)
         return error_new(ERROR_MEMORY, "There is not enough memory for the policy.");
     policy->fallback = POLICY_ASK;
-    policy->min_rows = POLICY_MIN_ROWS;
-    policy->max_update_bytes = POLICY_MAX_UPDATE_BYTES;
+    policy->gate.output = policy_output_default();
+    policy->limits = (struct policy_limits){16, 1000, 200, 600};
     *ret_policy = policy;
     return NULL;
 }
@@ -312,9 +351,9 @@ static uint32_t policy_local_work(const struct job *job)
 /* The first bound of the rule that the job does not keep, as the rest of a sentence; NULL: the rule matches.
  */
 static const char *policy_mismatch(const struct policy_rule *rule, const struct job *job,
-                                   const char *requester)
+                                   const struct policy_facts *facts)
 {
-    if (!policy_lists_requester(rule, requester))
+    if (!policy_lists_requester(rule, facts->requester))
         return "does not list the requester";
     if (!policy_lists_dataset(rule, job->dataset))
         return "does not list the dataset";
@@ -348,14 +387,14 @@ static void policy_explain(struct policy_decision *decision, const char *format,
     va_end(arguments);
 }
 
-void policy_decide(const struct policy *policy, const struct job *job, const char *requester,
+void policy_decide(const struct policy *policy, const struct job *job, const struct policy_facts *facts,
                    struct policy_decision *ret_decision)
 {
     struct policy_decision decision = {.action = policy->fallback};
     size_t at = 0;
     const char *mismatch = NULL;
     for (; at < policy->rule_count && decision.rule == NULL; at++) {
-        if (policy_mismatch(&policy->rules[at], job, requester) == NULL)
+        if (policy_mismatch(&policy->rules[at], job, facts) == NULL)
             decision.rule = &policy->rules[at];
     }
     if (decision.rule != NULL) {
@@ -367,7 +406,7 @@ void policy_decide(const struct policy *policy, const struct job *job, const cha
                        policy_action_words[decision.action]);
     }
     for (size_t i = 0; i < at; i++) {
-        mismatch = policy_mismatch(&policy->rules[i], job, requester);
+        mismatch = policy_mismatch(&policy->rules[i], job, facts);
         if (mismatch != NULL)
             policy_explain(&decision, " Rule %s %s.", policy->rules[i].name, mismatch);
     }

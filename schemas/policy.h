@@ -1,5 +1,7 @@
-/* policy.yaml: what a site's owner lets be approved without asking. No file, or no rule that matches:
- * everything waits for the owner.
+/* policy.yaml: what a site's owner lets be approved without asking, what is asked of every release, and who
+ * decides.
+ *
+ * No file, or no rule that matches: everything waits for the owner.
  *
  *     default: ask                    # ask | deny
  *     rules:                          # the first rule that matches decides
@@ -12,14 +14,37 @@
  *         max_runs: 1                 # runs the approval allows, 1 to 1000; default 1
  *         max_jobs: 1                 # jobs it approves of one requester in 30 days, 1 to 10000; default 1:
  *                                     # many alike tell more about the rows than each of them
+ *         max_requests_per_day: 20    # a requester who submitted more jobs in 24 hours does not match
  *         max_local_iterations: 200   # lbfgs iterations, or sgd local epochs
+ *         parameters:                 # a job with a value outside [low, high] does not match; both included
+ *           l2: [1e-6, 1]             # also: learning_rate, momentum, batch_size, local_iterations, local_epochs,
+ *           test_fraction: [0.1, 0.5] # test_fraction; a key of the other optimiser is not looked at
  *         metrics: [per-site, none]   # metrics policies that match; absent: any
  *         require: []                 # protections that the job must have: secure-aggregation, privacy
  *         min_sites: 2                # sites without whom the job completes no round (its own min_sites)
+ *         days: [mon, tue, wed, thu, fri]   # of the site's local time, when the job comes in; absent: any
+ *         hours: "08:00-18:00"        # the same; "22:00-06:00" goes over midnight; absent: any
  *         expires: 30d                # the approval ends this long after it is given; default 30d
+ *         hold: never                 # never | first | every | final: see enum hold; default never
+ *         allow_growth: false         # rows may be added behind the approved ones; default false
  *     output:                         # enforced at every release, whatever was approved
  *       min_rows: 100                 # training rows, and test rows for a confusion matrix
+ *       min_cell: 10                  # counts below it leave as null; 0: every count leaves
+ *       max_update_norm: null         # Euclidean norm of (update - model that came in); null: no bound
+ *       metrics: [examples, train-accuracy, confusion]   # what may leave besides coefficients
  *       max_update_bytes: 268435456
+ *       max_job_bytes: null           # all that one job may take out, all runs together; null: no bound
+ *       list: mock                    # who is told that there is such a dataset: nobody | mock (peers, once the owner
+ *                                     # has made a mock dataset of it) | peers | members (of a consortium)
+ *     datasets:                       # other output rules for single datasets; absent keys as in `output`
+ *       mnist: {min_cell: 0, list: peers}
+ *     limits:                         # of one requester
+ *       max_pending: 16               # jobs that wait for the owner
+ *       max_jobs: 1000                # jobs that the site keeps
+ *       submissions_per_day: 200      # new jobs in 24 hours
+ *       requests_per_minute: 600      # messages of any kind; more are refused unread
+ *     four_eyes: false                # true: an approval needs the keys of two owners, and no rule approves
+ *     owners: []                      # fingerprints of owners' keys (`datasite trust owner-key`), at most 16
  */
 #pragma once
 
@@ -30,7 +55,65 @@ enum policy_action { POLICY_ASK, POLICY_APPROVE, POLICY_DENY };
 #define POLICY_REQUIRE_SECURE_AGGREGATION 1u
 #define POLICY_REQUIRE_PRIVACY 2u
 #define POLICY_MIN_ROWS 100
+#define POLICY_MIN_CELL 10
 #define POLICY_JOBS_DAYS 30
+#define POLICY_MAX_DATASETS 64
+#define POLICY_MAX_OWNERS 16
+
+/* Which answers of a run wait at the site until the owner has looked at them and typed `datasite release`. */
+enum hold {
+    HOLD_NEVER,
+    HOLD_FIRST, /* until one of the same kind was released in the run: skipping a round evades nothing */
+    HOLD_EVERY,
+    HOLD_FINAL /* of the last approved round alone */
+};
+const char *hold_word(enum hold hold);
+/* False for another word. */
+bool hold_parse(const char *word, enum hold *ret_hold);
+
+#define POLICY_METRIC_EXAMPLES 1u       /* the number of training rows */
+#define POLICY_METRIC_TRAIN_ACCURACY 2u /* on the training rows */
+#define POLICY_METRIC_CONFUSION 4u      /* counts of the test rows, and their accuracy */
+#define POLICY_METRICS_ALL 7u
+
+enum policy_list { POLICY_LIST_NOBODY, POLICY_LIST_MOCK, POLICY_LIST_PEERS, POLICY_LIST_MEMBERS };
+
+/* What every release of a dataset is checked against. */
+struct policy_output {
+    uint64_t min_rows;
+    uint64_t min_cell;      /* 0: every count leaves */
+    double max_update_norm; /* 0: no bound */
+    uint32_t metrics;       /* POLICY_METRIC_… */
+    uint64_t max_update_bytes;
+    uint64_t max_job_bytes; /* 0: no bound */
+    enum policy_list list;
+};
+
+/* The part of a policy that the airlock needs; copied by value between threads. */
+struct policy_gate {
+    struct policy_output output; /* of datasets that are not named */
+    struct {
+        char name[JOB_NAME_BYTES];
+        struct policy_output output;
+    } datasets[POLICY_MAX_DATASETS];
+    size_t dataset_count;
+    bool four_eyes;
+    char owners[POLICY_MAX_OWNERS][JOB_FINGERPRINT_BYTES];
+    size_t owner_count;
+};
+const struct policy_output *policy_gate_output(const struct policy_gate *gate, const char *dataset);
+/* What `output: {}` means. */
+struct policy_output policy_output_default(void);
+
+struct policy_limits {
+    uint32_t max_pending, max_jobs, submissions_per_day, requests_per_minute;
+};
+
+/* Both ends included. */
+struct policy_range {
+    bool given;
+    double low, high;
+};
 
 struct policy_rule {
     char name[JOB_NAME_BYTES];
@@ -49,14 +132,22 @@ struct policy_rule {
     uint32_t require;
     uint32_t min_sites;
     uint32_t expires_s;
+    uint32_t max_requests_per_day; /* 0: no bound */
+    struct policy_range l2, learning_rate, momentum, batch_size, local_iterations, local_epochs,
+        test_fraction;
+    uint32_t days; /* bit 0 Monday to bit 6 Sunday; 0: any */
+    bool has_hours;
+    uint16_t from_minute, to_minute; /* of the day; from > to goes over midnight */
+    enum hold hold;
+    bool allow_growth;
 };
 
 struct policy {
     enum policy_action fallback; /* of `default`: ask or deny */
     struct policy_rule *rules;
     size_t rule_count;
-    uint64_t min_rows;
-    uint64_t max_update_bytes;
+    struct policy_gate gate;
+    struct policy_limits limits;
 };
 
 /* Reads the file; a file that does not exist gives the policy that asks for everything. */
@@ -71,8 +162,15 @@ struct policy_decision {
     char reason[256];               /* which rule, and why the rules before it did not match */
 };
 
-/* Which rule decides about `job` of `requester` ("sha256:…"). Pure. */
-void policy_decide(const struct policy *policy, const struct job *job, const char *requester,
+/* What is known when a job comes in. */
+struct policy_facts {
+    const char *requester;    /* "sha256:…" */
+    uint32_t requests_today;  /* jobs of the requester in the last 24 hours, this one included */
+    unsigned weekday, minute; /* of the site's local time: 0 Monday to 6 Sunday; of the day, 0 to 1439 */
+};
+
+/* Which rule decides about `job`. Pure. */
+void policy_decide(const struct policy *policy, const struct job *job, const struct policy_facts *facts,
                    struct policy_decision *ret_decision);
 
 /* The commented example that `datasite init` writes: asks for everything. *ret_text is malloc'ed. */

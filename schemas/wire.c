@@ -1,16 +1,12 @@
-#include "schemas/wire.h"
+#include "schemas/wire_parts.h"
 
 #include "schemas/job.h"
 #include "schemas/text.h"
 
-#define WIRE_NAME_BYTES 64
 #define WIRE_SENTENCE_BYTES (ERROR_SENTENCE_BYTES - 1)
 #define WIRE_COMMAND_BYTES 255
-#define WIRE_MAX_ROUNDS 10000
 #define WIRE_MAX_RUNS 1000000
-#define WIRE_MAX_EXAMPLES (UINT64_C(1) << 53) /* above, a double no longer counts in ones */
 #define WIRE_MAX_SECONDS 1e9
-#define WIRE_LAST_TIME INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 
 /* What decoding may allocate beyond the message's own size: a full confusion matrix as u64 and the
  * bookkeeping of the decoder. Without it, 256 MiB of one-byte varints or of unknown fields would become
@@ -63,8 +59,8 @@ static void wire_forget_unknown(ProtobufCMessage *message)
 }
 
 /* Memory comes from malloc, so that wire_*_free may use the library's own allocator. */
-static struct error *wire_unpack(const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes,
-                                 size_t count, void *ret_message)
+struct error *wire_unpack(const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes, size_t count,
+                          void *ret_message)
 {
     struct wire_budget budget = {.left = count + WIRE_ALLOWANCE};
     ProtobufCAllocator allocator = {.alloc = wire_allocate, .free = wire_release, .allocator_data = &budget};
@@ -81,7 +77,7 @@ static struct error *wire_unpack(const ProtobufCMessageDescriptor *descriptor, c
     return NULL;
 }
 
-static void wire_free(ProtobufCMessage *message)
+void wire_free(ProtobufCMessage *message)
 {
     if (message != NULL)
         protobuf_c_message_free_unpacked(message, NULL);
@@ -101,8 +97,8 @@ struct error *wire_encode(const ProtobufCMessage *message, uint8_t **ret_bytes, 
 
 /* --- Checks of single fields --- */
 
-static struct error *wire_check_bytes(const char *message, const char *field, const ProtobufCBinaryData *data,
-                                      size_t wanted)
+struct error *wire_check_bytes(const char *message, const char *field, const ProtobufCBinaryData *data,
+                               size_t wanted)
 {
     if (data->len == wanted)
         return NULL;
@@ -110,8 +106,8 @@ static struct error *wire_check_bytes(const char *message, const char *field, co
                      data->len);
 }
 
-static struct error *wire_check_number(const char *message, const char *field, uint64_t value, uint64_t least,
-                                       uint64_t most)
+struct error *wire_check_number(const char *message, const char *field, uint64_t value, uint64_t least,
+                                uint64_t most)
 {
     if (value >= least && value <= most)
         return NULL;
@@ -119,7 +115,7 @@ static struct error *wire_check_number(const char *message, const char *field, u
                      (unsigned long long)least, (unsigned long long)most);
 }
 
-static struct error *wire_check_text(const char *message, const char *field, const char *text, size_t limit)
+struct error *wire_check_text(const char *message, const char *field, const char *text, size_t limit)
 {
     size_t length = strnlen(text, limit + 1);
     if (length <= limit && text_printable(text, length))
@@ -129,15 +125,15 @@ static struct error *wire_check_text(const char *message, const char *field, con
 }
 
 /* NaN fails both comparisons and is so refused. */
-static struct error *wire_check_real(const char *message, const char *field, double value, double most)
+struct error *wire_check_real(const char *message, const char *field, double value, double most)
 {
     if (value >= 0 && value <= most)
         return NULL;
     return error_new(ERROR_INVALID, "%s: %s must be a number from 0 to %g.", message, field, most);
 }
 
-static struct error *wire_check_run(const char *message, const ProtobufCBinaryData *job_id,
-                                    const ProtobufCBinaryData *run_id)
+struct error *wire_check_run(const char *message, const ProtobufCBinaryData *job_id,
+                             const ProtobufCBinaryData *run_id)
 {
     struct error *err = NULL;
     TRY(wire_check_bytes(message, "job_id", job_id, WIRE_JOB_ID_BYTES));
@@ -152,7 +148,7 @@ static bool wire_finite(const uint8_t bytes[static 8])
     return (bytes[7] & 0x7f) != 0x7f || (bytes[6] & 0xf0) != 0xf0;
 }
 
-static struct error *wire_check_parameters(const char *message, const ProtobufCBinaryData *data)
+struct error *wire_check_parameters(const char *message, const ProtobufCBinaryData *data)
 {
     if (data->len == 0 || data->len % 8 != 0)
         return error_new(ERROR_INVALID,
@@ -167,7 +163,7 @@ static struct error *wire_check_parameters(const char *message, const ProtobufCB
 }
 
 /* An empty matrix stands for one that was not released. */
-static struct error *wire_check_confusion(const char *message, const uint64_t *counts, size_t count)
+struct error *wire_check_confusion(const char *message, const uint64_t *counts, size_t count)
 {
     size_t classes = 0;
     while (classes <= WIRE_MAX_CLASSES && classes * classes < count)
@@ -177,10 +173,27 @@ static struct error *wire_check_confusion(const char *message, const uint64_t *c
                          "%s: confusion must be a square matrix of at most %d classes; %zu counts are not.",
                          message, WIRE_MAX_CLASSES, count);
     for (size_t i = 0; i < count; i++) {
-        if (counts[i] > WIRE_MAX_EXAMPLES)
+        if (counts[i] > WIRE_MAX_EXAMPLES && counts[i] != WIRE_WITHHELD)
             return error_new(ERROR_INVALID, "%s: confusion must hold counts of at most 2^53.", message);
     }
     return NULL;
+}
+
+struct error *wire_check_count(const char *message, const char *field, uint64_t value, uint64_t least)
+{
+    return value == WIRE_WITHHELD ? NULL : wire_check_number(message, field, value, least, WIRE_MAX_EXAMPLES);
+}
+
+struct error *wire_check_witness(const char *message, const Fds__Witness *witness)
+{
+    struct error *err = NULL;
+    if (witness == NULL)
+        goto done;
+    TRY(wire_check_number(message, "witness.sequence", witness->sequence, 1, INT64_MAX));
+    TRY(wire_check_bytes(message, "witness.head", &witness->head, 32));
+    TRY(wire_check_bytes(message, "witness.signature", &witness->signature, 64));
+done:
+    return err;
 }
 
 /* --- Messages --- */
@@ -238,6 +251,7 @@ struct error *wire_submit_decode(const uint8_t *bytes, size_t count, Fds__Submit
     if (submit->job.len < 1 || submit->job.len > JOB_MAX_BYTES)
         FAIL(ERROR_INVALID, "Submit: job must have from 1 to %d bytes and has %zu.", JOB_MAX_BYTES,
              submit->job.len);
+    TRY(wire_check_witness("Submit", submit->witness));
     *ret_submit = submit;
     submit = NULL;
 done:
@@ -256,6 +270,7 @@ struct error *wire_job_query_decode(const uint8_t *bytes, size_t count, Fds__Job
     Fds__JobQuery *query = NULL;
     TRY(wire_unpack(&fds__job_query__descriptor, bytes, count, &query));
     TRY(wire_check_bytes("JobQuery", "job_id", &query->job_id, WIRE_JOB_ID_BYTES));
+    TRY(wire_check_witness("JobQuery", query->witness));
     *ret_query = query;
     query = NULL;
 done:
@@ -331,6 +346,7 @@ struct error *wire_train_decode(const uint8_t *bytes, size_t count, Fds__Train *
     TRY(wire_check_run("Train", &train->job_id, &train->run_id));
     TRY(wire_check_number("Train", "round", train->round, 1, WIRE_MAX_ROUNDS));
     TRY(wire_check_parameters("Train", &train->parameters));
+    TRY(wire_check_witness("Train", train->witness));
     *ret_train = train;
     train = NULL;
 done:
@@ -348,7 +364,10 @@ static struct error *wire_check_metrics(const Fds__Metrics *metrics)
     struct error *err = NULL;
     if (metrics == NULL)
         goto done;
-    TRY(wire_check_real("Update", "metrics.train_accuracy", metrics->train_accuracy, 1));
+    if (metrics->train_accuracy != WIRE_WITHHELD_REAL)
+        TRY(wire_check_real("Update", "metrics.train_accuracy", metrics->train_accuracy, 1));
+    TRY(wire_check_count("Update", "metrics.test_rows", metrics->test_rows, 0));
+    TRY(wire_check_count("Update", "metrics.correct", metrics->correct, 0));
     TRY(wire_check_confusion("Update", metrics->confusion, metrics->n_confusion));
     TRY(wire_check_text("Update", "metrics.stopped", metrics->stopped, WIRE_NAME_BYTES));
 done:
@@ -363,7 +382,7 @@ struct error *wire_update_decode(const uint8_t *bytes, size_t count, Fds__Update
     TRY(wire_check_run("Update", &update->job_id, &update->run_id));
     TRY(wire_check_number("Update", "round", update->round, 1, WIRE_MAX_ROUNDS));
     TRY(wire_check_parameters("Update", &update->parameters));
-    TRY(wire_check_number("Update", "examples", update->examples, 1, WIRE_MAX_EXAMPLES));
+    TRY(wire_check_count("Update", "examples", update->examples, 1));
     TRY(wire_check_real("Update", "seconds", update->seconds, WIRE_MAX_SECONDS));
     TRY(wire_check_metrics(update->metrics));
     *ret_update = update;
@@ -386,6 +405,7 @@ struct error *wire_evaluate_decode(const uint8_t *bytes, size_t count, Fds__Eval
     TRY(wire_check_run("Evaluate", &evaluate->job_id, &evaluate->run_id));
     TRY(wire_check_number("Evaluate", "round", evaluate->round, 1, WIRE_MAX_ROUNDS));
     TRY(wire_check_parameters("Evaluate", &evaluate->parameters));
+    TRY(wire_check_witness("Evaluate", evaluate->witness));
     *ret_evaluate = evaluate;
     evaluate = NULL;
 done:
@@ -406,6 +426,8 @@ struct error *wire_evaluation_decode(const uint8_t *bytes, size_t count, Fds__Ev
     TRY(wire_check_run("Evaluation", &evaluation->job_id, &evaluation->run_id));
     TRY(wire_check_number("Evaluation", "round", evaluation->round, 1, WIRE_MAX_ROUNDS));
     TRY(wire_check_confusion("Evaluation", evaluation->confusion, evaluation->n_confusion));
+    TRY(wire_check_count("Evaluation", "test_rows", evaluation->test_rows, 0));
+    TRY(wire_check_count("Evaluation", "correct", evaluation->correct, 0));
     *ret_evaluation = evaluation;
     evaluation = NULL;
 done:
@@ -436,6 +458,7 @@ struct error *wire_end_run_decode(const uint8_t *bytes, size_t count, Fds__EndRu
     TRY(wire_check_run("EndRun", &end_run->job_id, &end_run->run_id));
     if (!wire_run_status(end_run->status))
         FAIL(ERROR_INVALID, "EndRun: status must be finished, stopped, failed or cancelled.");
+    TRY(wire_check_witness("EndRun", end_run->witness));
     *ret_end_run = end_run;
     end_run = NULL;
 done:

@@ -18,6 +18,9 @@
 #define WIRE_RUN_ID_BYTES 16
 #define WIRE_MAX_CLASSES 1024
 #define WIRE_MAX_FEATURES (1u << 20)
+/* A count, or an accuracy, that the site's output gate withholds: not released, and never to be read as a number. */
+#define WIRE_WITHHELD UINT64_MAX
+#define WIRE_WITHHELD_REAL (-1.0)
 
 MUST_USE struct error *wire_encode(const ProtobufCMessage *message, uint8_t **ret_bytes, size_t *ret_count);
 
@@ -40,7 +43,7 @@ void wire_job_status_free(Fds__JobStatus *status);
 MUST_USE struct error *wire_train_decode(const uint8_t *bytes, size_t count, Fds__Train **ret_train);
 void wire_train_free(Fds__Train *train);
 /* Update: examples >= 1, seconds finite and >= 0, accuracies in 0..1, confusion counts square and at most
- * 2^53. */
+ * 2^53; or withheld. */
 MUST_USE struct error *wire_update_decode(const uint8_t *bytes, size_t count, Fds__Update **ret_update);
 void wire_update_free(Fds__Update *update);
 MUST_USE struct error *wire_evaluate_decode(const uint8_t *bytes, size_t count, Fds__Evaluate **ret_evaluate);
@@ -50,6 +53,14 @@ MUST_USE struct error *wire_evaluation_decode(const uint8_t *bytes, size_t count
 void wire_evaluation_free(Fds__Evaluation *evaluation);
 MUST_USE struct error *wire_end_run_decode(const uint8_t *bytes, size_t count, Fds__EndRun **ret_end_run);
 void wire_end_run_free(Fds__EndRun *end_run);
+
+/* Released: a type that can leave, a body (not decoded), a receipt whose fields have their sizes. */
+MUST_USE struct error *wire_released_decode(const uint8_t *bytes, size_t count, Fds__Released **ret_released);
+void wire_released_free(Fds__Released *released);
+MUST_USE struct error *wire_receipt_decode(const uint8_t *bytes, size_t count, Fds__Receipt **ret_receipt);
+void wire_receipt_free(Fds__Receipt *receipt);
+/* The same checks for one that is decoded already. */
+MUST_USE struct error *wire_check_receipt(const Fds__Receipt *receipt);
 
 /* ERROR_INVALID unless `count` bytes are (features + 1) * classes float64 values; the sentence gives both
  * shapes. */

@@ -24,7 +24,7 @@
 #define REPEATS 31
 
 struct paths {
-    char database[4096], wal[4096], shm[4096], bytes[4096];
+    char database[4096], wal[4096], shm[4096], bytes[4096], keys[4096], key[4096], certificate[4096];
 };
 
 static void name_paths(const char *directory, struct paths *ret_paths)
@@ -33,6 +33,10 @@ static void name_paths(const char *directory, struct paths *ret_paths)
     (void)snprintf(ret_paths->wal, sizeof ret_paths->wal, "%s/load.db-wal", directory);
     (void)snprintf(ret_paths->shm, sizeof ret_paths->shm, "%s/load.db-shm", directory);
     (void)snprintf(ret_paths->bytes, sizeof ret_paths->bytes, "%s/load.bytes", directory);
+    (void)snprintf(ret_paths->keys, sizeof ret_paths->keys, "%s/load-keys", directory);
+    (void)snprintf(ret_paths->key, sizeof ret_paths->key, "%s/load-keys/identity.key", directory);
+    (void)snprintf(ret_paths->certificate, sizeof ret_paths->certificate, "%s/load-keys/identity.crt",
+                   directory);
 }
 
 static void remove_files(const struct paths *paths)
@@ -41,11 +45,15 @@ static void remove_files(const struct paths *paths)
     (void)unlink(paths->wal);
     (void)unlink(paths->shm);
     (void)unlink(paths->bytes);
+    (void)unlink(paths->key);
+    (void)unlink(paths->certificate);
+    (void)rmdir(paths->keys);
 }
 
 static void make_database(const struct paths *paths, const uint8_t *pixels, size_t rows)
 {
     static const uint8_t split_key[32] = {1};
+    struct identity *identity = NULL;
     struct store *store = NULL;
     struct dataset_writer *writer = NULL;
     struct dataset_info info = {.name = "load",
@@ -56,7 +64,9 @@ static void make_database(const struct paths *paths, const uint8_t *pixels, size
                                 .image_columns = 28,
                                 .classes = CLASSES,
                                 .source = "made up"};
+    stopwatch_must(identity_create(paths->keys, "site", &identity));
     stopwatch_must(store_open(paths->database, STORE_CREATE, &store));
+    store_sign_with(store, identity);
     stopwatch_must(dataset_writer_start(store, &info, NULL, NULL, split_key, &writer));
     for (size_t row = 0; row < rows; row++) {
         uint32_t label = (uint32_t)(row % CLASSES);
@@ -65,6 +75,7 @@ static void make_database(const struct paths *paths, const uint8_t *pixels, size
     stopwatch_must(dataset_writer_finish(writer, NULL, &info));
     dataset_writer_free(writer);
     store_close(store);
+    identity_free(identity);
 }
 
 static double time_ours(const struct paths *paths)

@@ -26,6 +26,7 @@ static void import_rows(const struct home *home)
     double *rows = calloc(ROWS * FEATURES, sizeof(*rows));
     uint32_t *labels = calloc(ROWS, sizeof(*labels));
     uint8_t split_key[SPLIT_KEY_BYTES];
+    struct identity *signer = NULL;
     struct store *store = NULL;
     struct dataset_writer *writer = NULL;
     assert_true(rows != NULL && labels != NULL);
@@ -36,12 +37,13 @@ static void import_rows(const struct home *home)
     (void)snprintf(info.name, sizeof(info.name), "made");
     (void)snprintf(info.source, sizeof(info.source), "made for tests");
     must(home_split_key(home, split_key));
-    must(store_open(home->database_path, STORE_WRITE, &store));
+    must(home_store(home, STORE_WRITE, &signer, &store));
     must(dataset_writer_start(store, &info, classes, columns, split_key, &writer));
     must(dataset_writer_add(writer, rows, labels, ROWS));
     must(dataset_writer_finish(writer, NULL, &info));
     dataset_writer_free(writer);
     store_close(store);
+    identity_free(signer);
     free(rows);
     free(labels);
 }
@@ -267,6 +269,7 @@ int scene_make(void **state)
     void *workspace = NULL;
     struct home *home = NULL;
     struct identity *site = NULL;
+    struct identity *signer = NULL;
     struct store *store = NULL;
     if (scene == NULL || workspace_make(&workspace) != 0)
         return -1;
@@ -285,9 +288,10 @@ int scene_make(void **state)
     import_rows(home);
     must(identity_create(scene->keys, "researcher", &scene->identity));
     site_id_format(identity_id(scene->identity), scene->fingerprint);
-    must(store_open(home->database_path, STORE_WRITE, &store));
+    must(home_store(home, STORE_WRITE, &signer, &store));
     must(store_peer_add(store, identity_id(scene->identity), "researcher", "invitation", 1790000000));
     store_close(store);
+    identity_free(signer);
     identity_free(site);
     home_free(home);
     *state = scene;

@@ -166,6 +166,7 @@ static void join_consortium(struct scene *scene)
     char *request = NULL, *chain = NULL, *ca = NULL;
     struct site_id id;
     bool edited = false;
+    struct identity *signer = NULL;
     struct store *store = NULL;
     (void)snprintf(directory, sizeof(directory), "%s-ca", scene->home);
     must(authority_create(directory, "consortium", &authority));
@@ -178,9 +179,10 @@ static void join_consortium(struct scene *scene)
     must(home_open(scene->home, &home));
     must(home_ca_read(directory, &ca));
     must(home_ca_install(home, ca, &edited));
-    must(store_open(home->database_path, STORE_WRITE, &store));
+    must(home_store(home, STORE_WRITE, &signer, &store));
     must(store_peer_remove(store, identity_id(scene->identity), 1790000001));
     store_close(store);
+    identity_free(signer);
     home_free(home);
     authority_free(authority);
     free(request);

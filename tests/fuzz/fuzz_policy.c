@@ -17,7 +17,8 @@ static void expect_decision(const struct policy *policy, const char *requester)
     struct job job = {
         .dataset = "mnist", .rounds = 5, .local_iterations = 60, .min_sites = 2, .site_count = 2};
     struct policy_decision decision;
-    policy_decide(policy, &job, requester, &decision);
+    struct policy_facts facts = {.requester = requester, .requests_today = 1};
+    policy_decide(policy, &job, &facts, &decision);
     expect(decision.reason[0] != '\0');
     if (decision.action != POLICY_APPROVE)
         return;
@@ -35,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         error_free(err);
         return 0;
     }
-    expect(policy->fallback != POLICY_APPROVE && policy->min_rows >= 1);
+    expect(policy->fallback != POLICY_APPROVE && policy->gate.output.min_rows >= 1);
     expect_decision(policy, FUZZ_REQUESTER);
     expect_decision(policy, "nobody");
     policy_free(policy);

@@ -73,13 +73,15 @@ int site_make(void **state)
 {
     struct site *site = calloc(1, sizeof(*site));
     void *workspace = NULL;
-    char keys[160];
     if (site == NULL || workspace_make(&workspace) != 0)
         return -1;
     site->workspace = workspace;
     site_move_clock(SITE_NOW);
-    must(identity_create(workspace_file(site->workspace, "keys", keys), "site", &site->identity));
-    site->policy = (struct policy){.min_rows = 100, .max_update_bytes = 1 << 20};
+    site->identity = site->workspace->identity;
+    site->policy = (struct policy){.limits = {16, 1000, 1000, 100000}};
+    site->policy.gate.output = policy_output_default();
+    site->policy.gate.output.min_cell = 0;
+    site->policy.gate.output.max_update_bytes = 1 << 20;
     site->researcher.digest.bytes[0] = 0x42;
     site->run[0] = 1;
     struct store *store = workspace_store(site->workspace);
@@ -95,7 +97,6 @@ int site_remove(void **state)
     struct site *site = *state;
     void *workspace = site->workspace;
     site_pause(site);
-    identity_free(site->identity);
     free(site);
     return workspace_remove(&workspace);
 }
@@ -242,7 +243,7 @@ struct reply site_end_run(struct site *site, const char *status)
 void site_approve(struct site *site, uint32_t rounds, uint32_t runs, int64_t expires)
 {
     struct job_record record = {.bytes = NULL};
-    struct approval_limits limits = {rounds, runs, expires};
+    struct approval_limits limits = {.rounds = rounds, .runs = runs, .expires = expires};
     must(store_job_find(site->store, &site->job_id, &record));
     must(approval_give(site->store, site->identity, &record, &limits, "owner", "", site_clock() / 1000));
     job_record_clear(&record);

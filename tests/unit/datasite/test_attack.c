@@ -197,7 +197,7 @@ static void test_attack_step_in_hand_is_held_to_the_new_policy(void **state)
     struct executor_item items[EXECUTOR_WAITING + 1];
     while (executor_items(site->executor, items) > 0 && items[0].progress <= 0)
         (void)sched_yield();
-    site->policy.min_rows = SITE_ROWS;
+    site->policy.gate.output.min_rows = SITE_ROWS;
     executor_set_policy(site->executor, &site->policy);
     site_expect_refusal(site_wait(site), ERROR_REFUSED, "training rows");
     assert_int_equal(site_released(site), 0);

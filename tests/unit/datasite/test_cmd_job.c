@@ -80,6 +80,7 @@ static int bench_make(void **state)
     must(identity_load(home->keys_path, &identity));
     site_id_format(identity_id(identity), bench->own);
     must(store_open(home->database_path, STORE_WRITE, &store));
+    store_sign_with(store, identity);
     add_dataset(store);
     add_job(bench, store);
     store_close(store);

@@ -323,8 +323,9 @@ static void import_until_killed(const struct workspace *workspace, int pipe_end)
     struct dataset_info info;
     request.step = tell_and_wait;
     request.context = &pipe_end;
-    if (store_open(workspace->database, STORE_WRITE, &store) == NULL &&
-        database_run(store->database, "PRAGMA cache_size = 10") == NULL)
+    must(store_open(workspace->database, STORE_WRITE, &store));
+    store_sign_with(store, workspace->identity);
+    if (database_run(store->database, "PRAGMA cache_size = 10") == NULL)
         error_free(import_idx(store, &request, workspace->images, workspace->labels, &info));
     _exit(1);
 }

@@ -34,7 +34,7 @@ static void attempt_make(struct site *site, struct attempt *attempt)
     attempt->confusion[5] = 100;
     attempt->context = (struct release_context){.store = site->store,
                                                 .identity = site->identity,
-                                                .policy = &site->policy,
+                                                .gate = &site->policy.gate,
                                                 .job_id = &site->job_id,
                                                 .job = attempt->approval.job,
                                                 .dataset = &attempt->approval.dataset,
@@ -185,7 +185,7 @@ static void test_release_over_the_byte_cap_refused(void **state)
 {
     struct attempt attempt;
     attempt_make(*state, &attempt);
-    attempt.site->policy.max_update_bytes = 64;
+    attempt.site->policy.gate.output.max_update_bytes = 64;
     update_refused(&attempt, ERROR_LIMIT, "64 bytes");
 }
 

@@ -84,7 +84,7 @@ static void test_train_model_not_finite_refused(void **state)
 static void test_train_too_few_training_rows_refused(void **state)
 {
     struct site *site = *state;
-    site->policy.min_rows = SITE_ROWS;
+    site->policy.gate.output.min_rows = SITE_ROWS;
     executor_set_policy(site->executor, &site->policy);
     site_approved(site, &(struct job_words){.metrics = "none"}, 0, 0);
     REFUSED(site, site_train(site, 1, 0), ERROR_REFUSED, "training rows");
@@ -102,7 +102,7 @@ static void test_train_too_few_test_rows_for_counts_refused(void **state)
 static void test_train_over_the_byte_cap_refused(void **state)
 {
     struct site *site = *state;
-    site->policy.max_update_bytes = 100;
+    site->policy.gate.output.max_update_bytes = 100;
     executor_set_policy(site->executor, &site->policy);
     site_approved(site, &(struct job_words){0}, 0, 0);
     REFUSED(site, site_train(site, 1, 0), ERROR_LIMIT, "100 bytes");

@@ -166,6 +166,8 @@ static void test_store_full_disk_leaves_nothing(void **state)
         skip();
     (void)workspace_file(workspace, "disk/site.db", database);
     struct error *opened = store_open(database, STORE_CREATE, &store);
+    if (opened == NULL)
+        store_sign_with(store, workspace->identity);
     struct error *imported =
         opened != NULL ? NULL : import_idx(store, &request, workspace->images, workspace->labels, &info);
     store_close(store);

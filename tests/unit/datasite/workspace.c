@@ -10,11 +10,14 @@ int workspace_make(void **state)
 {
     struct workspace *workspace = calloc(1, sizeof(*workspace));
     const char *data = getenv("DATASITE_TEST_DATA");
+    char keys[160];
     if (workspace == NULL || data == NULL)
         return -1;
     (void)snprintf(workspace->path, sizeof(workspace->path), "site-XXXXXX");
     if (mkdtemp(workspace->path) == NULL)
         return -1;
+    (void)workspace_file(workspace, "site-keys", keys);
+    must(identity_create(keys, "site", &workspace->identity));
     (void)snprintf(workspace->database, sizeof(workspace->database), "%s/site.db", workspace->path);
     (void)snprintf(workspace->images, sizeof(workspace->images), "%s/subset-train-images.idx3", data);
     (void)snprintf(workspace->labels, sizeof(workspace->labels), "%s/subset-train-labels.idx1", data);
@@ -34,6 +37,7 @@ int workspace_remove(void **state)
 {
     struct workspace *workspace = *state;
     int failed = nftw(workspace->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    identity_free(workspace->identity);
     free(workspace);
     return failed;
 }
@@ -89,6 +93,7 @@ struct store *workspace_store(const struct workspace *workspace)
 {
     struct store *store = NULL;
     must(store_open(workspace->database, STORE_CREATE, &store));
+    store_sign_with(store, workspace->identity);
     return store;
 }
 

@@ -5,7 +5,8 @@
 #include "tests/unit/cmocka_all.h"
 
 struct workspace {
-    char path[64]; /* relative to the test's working directory */
+    char path[64];             /* relative to the test's working directory */
+    struct identity *identity; /* signs the events of workspace_store */
     char database[80];
     char images[512], labels[512]; /* the training files of the subset: 2000 rows */
 };

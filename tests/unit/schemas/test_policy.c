@@ -40,10 +40,10 @@ static void test_policy_missing_file_asks_for_everything(void **state)
     struct policy_decision decision;
     struct job job = policy_job();
     assert_done(policy_load("no-such-policy.yaml", &policy));
-    policy_decide(policy, &job, FP_A, &decision);
+    policy_decide(policy, &job, &(struct policy_facts){.requester = FP_A, .requests_today = 1}, &decision);
     assert_int_equal(decision.action, POLICY_ASK);
     assert_null(decision.rule);
-    assert_int_equal(policy->min_rows, POLICY_MIN_ROWS);
+    assert_int_equal(policy->gate.output.min_rows, POLICY_MIN_ROWS);
     policy_free(policy);
 }
 
@@ -65,8 +65,8 @@ static void test_policy_example_asks_for_everything(void **state)
     assert_done(policy_load("policy.yaml", &policy));
     assert_int_equal(policy->fallback, POLICY_ASK);
     assert_int_equal(policy->rule_count, 0);
-    assert_int_equal(policy->min_rows, 100);
-    assert_int_equal(policy->max_update_bytes, 268435456);
+    assert_int_equal(policy->gate.output.min_rows, 100);
+    assert_int_equal(policy->gate.output.max_update_bytes, 268435456);
     policy_free(policy);
     free(text);
 }
@@ -109,8 +109,8 @@ static void test_policy_every_value_is_stored(void **state)
     assert_int_equal(rule->require, POLICY_REQUIRE_PRIVACY);
     assert_int_equal(rule->min_sites, 4);
     assert_int_equal(rule->expires_s, 7 * 86400);
-    assert_int_equal(policy->min_rows, 250);
-    assert_int_equal(policy->max_update_bytes, 1000);
+    assert_int_equal(policy->gate.output.min_rows, 250);
+    assert_int_equal(policy->gate.output.max_update_bytes, 1000);
     policy_free(policy);
 }
 
@@ -197,7 +197,8 @@ static void policy_check_row(const struct policy_row *row, const struct job *job
 {
     struct policy *policy = policy_parse_good(row->text);
     struct policy_decision decision;
-    policy_decide(policy, job, row->requester, &decision);
+    policy_decide(policy, job, &(struct policy_facts){.requester = row->requester, .requests_today = 1},
+                  &decision);
     if (decision.action != row->action || strstr(decision.reason, row->reason) == NULL)
         (void)fprintf(stderr, "%s\n-> %s\n", row->text, decision.reason);
     assert_int_equal(decision.action, row->action);
@@ -296,7 +297,7 @@ static void test_policy_long_reason_is_cut(void **state)
         at += (size_t)snprintf(text + at, sizeof(text) - at,
                                "- {name: rule-%d, action: deny, min_sites: 9}\n", i);
     struct policy *policy = policy_parse_good(text);
-    policy_decide(policy, &job, FP_A, &decision);
+    policy_decide(policy, &job, &(struct policy_facts){.requester = FP_A, .requests_today = 1}, &decision);
     assert_int_equal(decision.action, POLICY_ASK);
     assert_int_equal(strlen(decision.reason), sizeof(decision.reason) - 1);
     policy_free(policy);

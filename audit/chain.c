@@ -1,0 +1,103 @@
+#include "audit/chain.h"
+
+#include "audit/statement.h"
+
+static const char chain_start_magic[] = "FDS-CHAIN1"; /* each with its NUL */
+static const char chain_event_magic[] = "FDS-EVENT1";
+static const char chain_head_magic[] = "FDS-HEAD1";
+
+struct error *chain_start(const struct site_id *site, struct digest *ret_hash)
+{
+    struct statement statement = {.used = 0};
+    statement_put(&statement, chain_start_magic, sizeof(chain_start_magic));
+    statement_put(&statement, site->digest.bytes, DIGEST_BYTES);
+    return digest_of(statement.bytes, statement.used, ret_hash);
+}
+
+/* u8 1 and the bytes, or u8 0. */
+static void chain_put_optional(struct statement *statement, const void *bytes, size_t count)
+{
+    statement_number(statement, bytes == NULL ? 0 : 1, 1);
+    if (bytes != NULL)
+        statement_put(statement, bytes, count);
+}
+
+static struct error *chain_add_text(struct digest_stream *stream, const char *text)
+{
+    struct error *err = NULL;
+    struct statement length = {.used = 0};
+    size_t bytes = strnlen(text, CHAIN_TEXT_BYTES + 1);
+    if (bytes > CHAIN_TEXT_BYTES)
+        FAIL(ERROR_LIMIT, "An event's text is longer than %d bytes.", CHAIN_TEXT_BYTES);
+    statement_number(&length, bytes, 4);
+    TRY(digest_stream_add(stream, length.bytes, length.used));
+    TRY(digest_stream_add(stream, text, bytes));
+done:
+    return err;
+}
+
+struct error *chain_next(const struct digest *previous, const struct chain_event *event,
+                         struct digest *ret_hash)
+{
+    struct error *err = NULL;
+    struct digest_stream *stream = NULL;
+    struct statement begin = {.used = 0}, middle = {.used = 0}, end = {.used = 0};
+    statement_put(&begin, chain_event_magic, sizeof(chain_event_magic));
+    statement_put(&begin, previous->bytes, DIGEST_BYTES);
+    statement_number(&begin, event->sequence, 8);
+    statement_number(&begin, (uint64_t)event->at, 8);
+    chain_put_optional(&middle, event->job_id == NULL ? NULL : event->job_id->bytes, DIGEST_BYTES);
+    chain_put_optional(&middle, event->run_id, CHAIN_RUN_ID_BYTES);
+    statement_number(&middle, event->round, 4);
+    chain_put_optional(&end, event->digest == NULL ? NULL : event->digest->bytes, DIGEST_BYTES);
+    TRY(digest_stream_new(&stream));
+    TRY(digest_stream_add(stream, begin.bytes, begin.used));
+    TRY(chain_add_text(stream, event->kind));
+    TRY(digest_stream_add(stream, middle.bytes, middle.used));
+    TRY(chain_add_text(stream, event->detail));
+    TRY(digest_stream_add(stream, end.bytes, end.used));
+    TRY(digest_stream_finish(stream, ret_hash));
+done:
+    digest_stream_free(stream);
+    return err;
+}
+
+static void chain_head_statement(const struct chain_head *head, struct statement *ret_statement)
+{
+    ret_statement->used = 0;
+    statement_put(ret_statement, chain_head_magic, sizeof(chain_head_magic));
+    statement_put(ret_statement, head->site.digest.bytes, DIGEST_BYTES);
+    statement_number(ret_statement, head->sequence, 8);
+    statement_put(ret_statement, head->hash.bytes, DIGEST_BYTES);
+}
+
+struct error *chain_head_sign(const struct identity *identity, const struct chain_head *head,
+                              uint8_t ret_signature[static SIGNATURE_BYTES])
+{
+    struct statement statement;
+    if (!site_id_equal(identity_id(identity), &head->site))
+        return error_new(ERROR_INTERNAL, "A head of another site's chain cannot be signed.");
+    chain_head_statement(head, &statement);
+    return identity_sign(identity, statement.bytes, statement.used, ret_signature);
+}
+
+struct error *chain_head_verify(const uint8_t public_key[static PUBLIC_KEY_BYTES],
+                                const struct chain_head *head,
+                                const uint8_t signature[static SIGNATURE_BYTES])
+{
+    struct error *err = NULL;
+    struct statement statement;
+    struct site_id owner;
+    TRY(site_id_of_key(public_key, &owner));
+    if (!site_id_equal(&owner, &head->site))
+        FAIL(ERROR_UNTRUSTED,
+             "The head of the chain is said to be signed with a key that is not the site's.");
+    chain_head_statement(head, &statement);
+    err = signature_verify(public_key, statement.bytes, statement.used, signature);
+    if (err != NULL && err->code == ERROR_UNTRUSTED) {
+        error_free(err);
+        FAIL(ERROR_UNTRUSTED, "The signature of the head of the chain does not hold.");
+    }
+done:
+    return err;
+}

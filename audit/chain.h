@@ -1,0 +1,53 @@
+/* The chain of a site's events and its signed head: pure functions that the site, which writes the chain, and
+ * anybody who checks it, with nothing but the site's certificate, have in common.
+ *
+ * hash(0) = SHA-256("FDS-CHAIN1" 0x00 || site_id), and for the event of sequence n = 1, 2, 3, …
+ *
+ *     hash(n) = SHA-256("FDS-EVENT1" 0x00 || hash(n-1) || u64 n || i64 at || u32 length, kind || u8 1, job_id or
+ *               u8 0 || u8 1, run_id or u8 0 || u32 round || u32 length, detail || u8 1, digest or u8 0)
+ *
+ * (little-endian). The head after event n is signed with the site's key:
+ *
+ *     "FDS-HEAD1" 0x00 || site_id || u64 n || hash(n)
+ *
+ * Changing, removing or reordering an event changes every hash behind it; a head that somebody else keeps proves
+ * what the chain was. What nobody else has seen a head of can be rewritten by whoever has the key. */
+#pragma once
+
+#include "crypto/digest.h"
+#include "crypto/identity.h"
+#include "schemas/error.h"
+
+#define CHAIN_RUN_ID_BYTES 16
+#define CHAIN_TEXT_BYTES 65536 /* longest kind or detail that is hashed */
+
+struct chain_event {
+    uint64_t sequence;           /* 1 or more */
+    int64_t at;                  /* Unix seconds */
+    const char *kind;            /* a word of schemas/event.def */
+    const struct digest *job_id; /* or NULL */
+    const uint8_t *run_id;       /* CHAIN_RUN_ID_BYTES, or NULL */
+    uint32_t round;              /* 0: none */
+    const char *detail;
+    const struct digest *digest; /* of the body that it is about, or NULL */
+};
+
+struct chain_head {
+    struct site_id site;
+    uint64_t sequence;
+    struct digest hash;
+};
+
+/* hash(0). */
+MUST_USE struct error *chain_start(const struct site_id *site, struct digest *ret_hash);
+/* hash(n) from hash(n-1). ERROR_LIMIT for a text over CHAIN_TEXT_BYTES. */
+MUST_USE struct error *chain_next(const struct digest *previous, const struct chain_event *event,
+                                  struct digest *ret_hash);
+
+/* Signs with the site's own key; head->site must be the identity's: ERROR_INTERNAL. */
+MUST_USE struct error *chain_head_sign(const struct identity *identity, const struct chain_head *head,
+                                       uint8_t ret_signature[static SIGNATURE_BYTES]);
+/* ERROR_UNTRUSTED unless `public_key` is the key of head->site and signed it. */
+MUST_USE struct error *chain_head_verify(const uint8_t public_key[static PUBLIC_KEY_BYTES],
+                                         const struct chain_head *head,
+                                         const uint8_t signature[static SIGNATURE_BYTES]);

@@ -1,0 +1,77 @@
+-- site.db, version 2: decisions that say more, answers that wait for the owner, a chain of signed events, mock
+-- datasets, chunks that are encrypted.
+
+-- Rows of version 1 keep version 1: their statement is the shorter one (datasite/approval.h).
+ALTER TABLE decision ADD COLUMN version INTEGER NOT NULL DEFAULT 1 CHECK (version IN (1, 2));
+ALTER TABLE decision ADD COLUMN hold TEXT NOT NULL DEFAULT 'never' CHECK (hold IN ('never', 'first', 'every', 'final'));
+ALTER TABLE decision ADD COLUMN allow_growth INTEGER NOT NULL DEFAULT 0 CHECK (allow_growth IN (0, 1));
+ALTER TABLE decision ADD COLUMN dataset_rows INTEGER NOT NULL DEFAULT 0;   -- of the dataset at approval
+
+-- The word of one of several owners, where the policy wants four eyes: the limits that they sign must agree, and the
+-- approval counts only with the signatures of two.
+CREATE TABLE endorsement (
+    job_id       BLOB NOT NULL REFERENCES job (job_id),
+    owner        BLOB NOT NULL CHECK (length(owner) = 32),       -- site_id of the owner's key
+    public_key   BLOB NOT NULL CHECK (length(public_key) = 32),
+    rounds       INTEGER NOT NULL,
+    runs         INTEGER NOT NULL,
+    expires      INTEGER NOT NULL,
+    hold         TEXT NOT NULL CHECK (hold IN ('never', 'first', 'every', 'final')),
+    allow_growth INTEGER NOT NULL CHECK (allow_growth IN (0, 1)),
+    dataset_digest BLOB NOT NULL CHECK (length(dataset_digest) = 32),
+    dataset_rows INTEGER NOT NULL,
+    endorsed_at  INTEGER NOT NULL,
+    signature    BLOB NOT NULL CHECK (length(signature) = 64),
+    PRIMARY KEY (job_id, owner)
+) STRICT;
+
+-- 'released': may be given out, with its receipt. 'held': waits for the owner; 'refused': the owner looked and said
+-- no. Only an answer with a receipt that the site's key signed is ever given out, whatever the state says.
+ALTER TABLE answer ADD COLUMN state TEXT NOT NULL DEFAULT 'released' CHECK (state IN ('released', 'held', 'refused'));
+ALTER TABLE answer ADD COLUMN receipt BLOB;             -- encoded Receipt; NULL while held, and for refusals
+ALTER TABLE answer ADD COLUMN update_norm REAL;         -- ||update - model that came in||, for the owner
+ALTER TABLE answer ADD COLUMN protections TEXT NOT NULL DEFAULT '';
+ALTER TABLE answer ADD COLUMN reason TEXT NOT NULL DEFAULT '';   -- of the owner's refusal
+-- Whether it arrived: 'open' until the requester presents its receipt ('made') or the run ends without that
+-- ('unmade', with an event).
+ALTER TABLE answer ADD COLUMN made TEXT NOT NULL DEFAULT 'open' CHECK (made IN ('open', 'made', 'unmade'));
+
+-- The chain (audit/chain.h): hash over the one before and this row, and the site's signature over the head. Events of
+-- version 1 have neither; the first hash covers them all.
+ALTER TABLE event ADD COLUMN hash BLOB CHECK (hash IS NULL OR length(hash) = 32);
+ALTER TABLE event ADD COLUMN signature BLOB CHECK (signature IS NULL OR length(signature) = 64);
+CREATE TRIGGER event_chained BEFORE INSERT ON event WHEN NEW.hash IS NULL OR NEW.signature IS NULL
+BEGIN SELECT RAISE(ABORT, 'events are chained and signed'); END;
+
+-- Heads that this site's key signed, presented by a requester, and missing in the chain: the file was rolled back, or
+-- copied and used twice. While one is open, nothing is computed and nothing leaves. The latest of each requester.
+CREATE TABLE contradiction (
+    requester   BLOB PRIMARY KEY CHECK (length(requester) = 32),
+    sequence    INTEGER NOT NULL,
+    head        BLOB NOT NULL CHECK (length(head) = 32),
+    found_at    INTEGER NOT NULL,
+    accepted_at INTEGER                       -- by the owner (`datasite audit accept`); NULL: open
+) STRICT;
+
+-- The key of encrypted chunks, wrapped by a key from a file, a passphrase or standard input (crypto/vault.h). At most
+-- one row; none: chunks are stored in clear.
+CREATE TABLE vault (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    wrapped BLOB NOT NULL,
+    made_at INTEGER NOT NULL
+) STRICT;
+-- Of an encrypted dataset: what its chunks' key is derived with. NULL: in clear.
+ALTER TABLE dataset ADD COLUMN salt BLOB CHECK (salt IS NULL OR length(salt) = 32);
+
+-- Synthetic rows in the form of a dataset, for researchers; no private row is among them.
+CREATE TABLE mock (
+    dataset  TEXT PRIMARY KEY,                -- name; of a dataset that may since be gone
+    kind     TEXT NOT NULL CHECK (kind IN ('bytes', 'numbers')),
+    rows     INTEGER NOT NULL CHECK (rows > 0),
+    features INTEGER NOT NULL CHECK (features > 0),
+    classes  INTEGER NOT NULL CHECK (classes > 1),
+    data     BLOB NOT NULL,                   -- rows * features u8 or float64 (LE)
+    labels   BLOB NOT NULL,                   -- rows * u16 (LE)
+    digest   BLOB NOT NULL CHECK (length(digest) = 32),
+    made_at  INTEGER NOT NULL
+) STRICT;
