@@ -59,7 +59,7 @@ static struct error *statement_write(const struct identity *identity, const stru
         statement_number(&statement, (uint64_t)decision->hold, 4);
         statement_number(&statement, decision->allow_growth ? 1 : 0, 4);
         statement_number(&statement, decision->dataset_rows, 8);
-    } else if (decision->hold != HOLD_NEVER || decision->allow_growth) {
+    } else if (decision->hold != HOLD_NEVER || decision->allow_growth || decision->dataset_rows != 0) {
         FAIL(ERROR_UNTRUSTED, "The decision about this job says more than its statement can.");
     }
     *ret_statement = statement;

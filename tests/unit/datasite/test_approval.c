@@ -1,5 +1,8 @@
 /* The owner's word: narrowing, signatures, and rows of site.db that somebody edited. */
 #include "tests/unit/datasite/site.h"
+#include "tests/unit/datasite/version_1.h"
+
+#include "datasite/store_internal.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -122,9 +125,15 @@ static void test_approval_edited_rows_untrusted(void **state)
         {"UPDATE decision SET decided_by = 'policy:any'", "not the one that was signed"},
         {"UPDATE decision SET reason = 'because'", "not the one that was signed"},
         {"UPDATE decision SET dataset_digest = zeroblob(32)", "not the one that was signed"},
-        {"UPDATE decision SET statement = zeroblob(234)", "not the one that was signed"},
+        {"UPDATE decision SET statement = zeroblob(250)", "not the one that was signed"},
+        {"UPDATE decision SET statement = substr(statement, 1, 234)", "not the one that was signed"},
         {"UPDATE decision SET statement = zeroblob(10)", "not the one that was signed"},
         {"UPDATE decision SET signature = zeroblob(64)", "signature"},
+        {"UPDATE decision SET hold = 'every'", "not the one that was signed"},
+        {"UPDATE decision SET allow_growth = 1", "not the one that was signed"},
+        {"UPDATE decision SET dataset_rows = dataset_rows + 1", "not the one that was signed"},
+        {"UPDATE decision SET version = 1, dataset_rows = 0", "not the one that was signed"},
+        {"UPDATE decision SET version = 1, statement = substr(statement, 1, 234)", "says more"},
         {"UPDATE job SET bytes = CAST(replace(CAST(bytes AS TEXT), 'rounds: 3', 'rounds: 9') AS BLOB)",
          "not those that were submitted"},
     };
@@ -156,7 +165,7 @@ static void test_approval_copied_to_another_job_untrusted(void **state)
     site_sql(site, "INSERT INTO decision SELECT NULL, (SELECT job_id FROM job WHERE CAST(bytes AS TEXT) LIKE "
                    "'%second%'), "
                    "kind, rounds, runs, expires, dataset_digest, decided_at, decided_by, reason, statement, "
-                   "signature FROM decision");
+                   "signature, version, hold, allow_growth, dataset_rows FROM decision");
     TRAIN_REFUSED(site, ERROR_UNTRUSTED, "not the one that was signed");
 }
 
@@ -189,6 +198,58 @@ static void test_approval_signed_by_another_key_untrusted(void **state)
     must(approval_make(other, &site->researcher, &decision));
     refused(approval_verify(site->identity, &site->researcher, &decision), ERROR_UNTRUSTED, "not the one");
     identity_free(other);
+}
+
+/* Puts a version-1 approval in the place of the one that was given. */
+static void replace_with_version_1(struct site *site)
+{
+    struct decision decision;
+    struct query query;
+    must(store_approval(site->store, &site->job_id, &decision));
+    assert_int_equal(decision.version, 2);
+    assert_int_equal(decision.statement_bytes, APPROVAL_STATEMENT_BYTES);
+    version_1_sign(site->identity, &site->researcher, &decision);
+    query_start(&query, site->store->database,
+                "UPDATE decision SET version = 1, dataset_rows = 0, statement = ?, signature = ?");
+    query_bind_blob(&query, decision.statement, decision.statement_bytes);
+    query_bind_blob(&query, decision.signature, SIGNATURE_BYTES);
+    must(query_finish(&query));
+}
+
+static void test_approval_of_version_1_still_holds(void **state)
+{
+    struct site *site = *state;
+    struct decision decision;
+    site_approved(site, &(struct job_words){0}, 0, 0);
+    replace_with_version_1(site);
+    must(store_approval(site->store, &site->job_id, &decision));
+    assert_int_equal(decision.statement_bytes, APPROVAL_STATEMENT_BYTES_1);
+    must(approval_verify(site->identity, &site->researcher, &decision));
+    site_expect_type(site_train(site, 1, 0), FDS__MESSAGE_TYPE__MESSAGE_UPDATE);
+}
+
+/* What its statement does not cover must say nothing. */
+static void test_approval_of_version_1_that_says_more_untrusted(void **state)
+{
+    static const struct {
+        const char *sql, *words;
+    } edits[] = {
+        {"UPDATE decision SET hold = 'every'", "says more"},
+        {"UPDATE decision SET allow_growth = 1", "says more"},
+        {"UPDATE decision SET dataset_rows = 6000", "says more"},
+        {"UPDATE decision SET version = 2", "not the one that was signed"},
+        {"UPDATE decision SET rounds = 2", "not the one that was signed"},
+        {"UPDATE decision SET signature = zeroblob(64)", "signature"},
+    };
+    for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
+        assert_int_equal(site_make(state), 0);
+        struct site *site = *state;
+        site_approved(site, &(struct job_words){0}, 0, 0);
+        replace_with_version_1(site);
+        site_sql(site, edits[i].sql);
+        TRAIN_REFUSED(site, ERROR_UNTRUSTED, edits[i].words);
+        assert_int_equal(site_remove(state), 0);
+    }
 }
 
 /* Decides in a process of its own, when the pipe closes; its exit status says who won. */
@@ -261,6 +322,8 @@ int main(void)
         TEST(test_approval_changed_dataset_refused),
         TEST(test_approval_missing_dataset_refused_without_names),
         TEST(test_approval_signed_by_another_key_untrusted),
+        TEST(test_approval_of_version_1_still_holds),
+        cmocka_unit_test(test_approval_of_version_1_that_says_more_untrusted),
         TEST(test_approval_two_deciders_one_wins),
         TEST(test_approval_of_an_unlisted_requester_lists_it),
     };

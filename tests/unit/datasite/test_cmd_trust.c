@@ -114,6 +114,8 @@ static void test_trust_add_changed_key_refuses(void **state)
 static void test_trust_remove_lasts_and_names_live_approvals(void **state)
 {
     char path[160], out[4096];
+    struct home *home = NULL;
+    struct identity *identity = NULL;
     struct store *store = NULL;
     struct site_id id;
     bool removed = false;
@@ -124,7 +126,8 @@ static void test_trust_remove_lasts_and_names_live_approvals(void **state)
     must(add(*state, "orchestrator \"researcher\" - " FINGERPRINT));
     must(site_id_parse(FINGERPRINT, &id));
     record.requester = id;
-    must(store_open(workspace_file(*state, "home/site.db", path), STORE_WRITE, &store));
+    must(home_open(workspace_file(*state, "home", path), &home));
+    must(home_store(home, STORE_WRITE, &identity, &store));
     must(store_job_add(store, &record, 5, &removed));
     must(database_run(store->database, "UPDATE job SET state = 'approved'"));
     must(type(*state, &verb_trust_remove, 1, &name));
@@ -139,6 +142,8 @@ static void test_trust_remove_lasts_and_names_live_approvals(void **state)
     must(store_peer_is_removed(store, &id, &removed));
     assert_false(removed);
     store_close(store);
+    identity_free(identity);
+    home_free(home);
 }
 
 static void test_trust_remove_unknown_name_refuses(void **state)

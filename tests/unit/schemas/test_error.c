@@ -141,7 +141,7 @@ static void test_error_word_and_number_of_every_kind_stay(void **state)
     static const char *const words[] = {"usage",     "invalid", "refused",     "not-found", "conflict",
                                         "untrusted", "expired", "deadline",    "limit",     "unavailable",
                                         "busy",      "corrupt", "unsupported", "numeric",   "io",
-                                        "memory",    "crypto",  "interrupted", "internal"};
+                                        "memory",    "crypto",  "interrupted", "internal",  "held"};
     assert_int_equal(sizeof(words) / sizeof(words[0]), ERROR_CODES);
     for (int code = 0; code < ERROR_CODES; code++)
         assert_string_equal(error_word((enum error_code)code), words[code]);
