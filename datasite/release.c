@@ -36,13 +36,15 @@ struct error *release_foresee(const struct release_context *context, enum answer
 static struct error *update_admit(struct release_check *check, const struct release_update *update)
 {
     struct error *err = NULL;
+    double norm = 0;
     TRY(release_admit(check));
     TRY(release_check_shape(check, update->count));
     TRY(release_check_finite(update->parameters, update->count));
     TRY(release_check_rows(check->output, update->train_rows, "training"));
     TRY(release_check_figures(update));
+    TRY(release_check_norm(check, update, &norm));
     if (update->confusion != NULL) {
-        TRY(release_check_metrics(check));
+        TRY(release_check_metrics(check->approval.job));
         TRY(release_check_rows(check->output, update->test_rows, "test"));
         TRY(release_check_confusion(check, update->confusion, update->test_rows));
     }
@@ -62,7 +64,8 @@ static struct error *evaluation_admit(struct release_check *check, const uint64_
 {
     struct error *err = NULL;
     TRY(release_admit(check));
-    TRY(release_check_metrics(check));
+    TRY(release_check_metrics(check->approval.job));
+    TRY(release_check_counts(check->output));
     uint64_t test_rows = confusion_total(confusion, check->approval.dataset.classes);
     TRY(release_check_rows(check->output, test_rows, "test"));
     TRY(release_check_confusion(check, confusion, test_rows));
@@ -99,7 +102,7 @@ static struct error *update_encode(const struct release_check *check, const stru
             FAIL(ERROR_MEMORY, "There is not enough memory to encode an update.");
         memcpy(confusion, update->confusion, classes * classes * sizeof(*confusion));
         (void)snprintf(stopped, sizeof(stopped), "%s", update->stopped);
-        metrics.train_accuracy = update->train_accuracy;
+        metrics.train_accuracy = (double)update->train_correct / (double)update->train_rows;
         metrics.n_confusion = classes * classes;
         metrics.confusion = confusion;
         metrics.stopped = stopped;

@@ -30,10 +30,11 @@ struct release_context {
 /* Computed, not yet released. */
 struct release_update {
     const double *parameters; /* [count] */
+    const double *from;       /* [count]: the model that came in */
     size_t count;
     uint64_t train_rows, test_rows;
     double seconds;
-    double train_accuracy;
+    uint64_t train_correct;    /* of the training rows; with a confusion matrix */
     const uint64_t *confusion; /* [classes][classes] on the test rows, or NULL */
     const char *stopped;       /* how the optimiser ended: one word */
 };

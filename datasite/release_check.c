@@ -86,15 +86,24 @@ done:
     return err;
 }
 
-struct error *release_check_metrics(const struct release_check *check)
+struct error *release_check_metrics(const struct job *job)
 {
-    switch (check->approval.job->metrics) {
+    switch (job->metrics) {
     case JOB_METRICS_PER_SITE:
         return NULL;
     case JOB_METRICS_NONE:
         return error_new(ERROR_REFUSED, "The job says `metrics: none`, so no counts leave this site.");
     }
     return error_new(ERROR_INTERNAL, "The job has unknown metrics.");
+}
+
+struct error *release_check_counts(const struct policy_output *output)
+{
+    if ((output->metrics & POLICY_METRIC_CONFUSION) == 0)
+        return error_new(ERROR_REFUSED,
+                         "This site's policy lets no counts of predictions out (`confusion` is not among the "
+                         "metrics of its output rules).");
+    return NULL;
 }
 
 struct error *release_check_shape(const struct release_check *check, size_t count)
@@ -145,12 +154,43 @@ struct error *release_check_figures(const struct release_update *update)
         return error_new(ERROR_INTERNAL, "The time of training is not a time.");
     if (update->confusion == NULL)
         return NULL;
-    if (!(update->train_accuracy >= 0 && update->train_accuracy <= 1))
-        return error_new(ERROR_INTERNAL, "The training accuracy is not within 0 and 1.");
+    if (update->train_correct > update->train_rows)
+        return error_new(ERROR_INTERNAL, "The training accuracy counts more rows than were trained on.");
     size_t letters = strspn(update->stopped, "abcdefghijklmnopqrstuvwxyz-");
     if (letters == 0 || letters >= RELEASE_WORD_BYTES || update->stopped[letters] != '\0')
         return error_new(ERROR_INTERNAL, "How training ended is not one word.");
     return NULL;
+}
+
+struct error *release_check_norm(const struct release_check *check, const struct release_update *update,
+                                 double *ret_norm)
+{
+    double most = check->output->max_update_norm, sum = 0;
+    for (size_t i = 0; i < update->count; i++) {
+        double moved = update->parameters[i] - update->from[i];
+        sum += moved * moved;
+    }
+    *ret_norm = sqrt(sum);
+    if (most > 0 && !(sqrt(sum) <= most))
+        return error_new(ERROR_NUMERIC, "The update is over the norm bound of this site's output rules.");
+    return NULL;
+}
+
+struct error *release_check_job_bytes(struct store *store, const struct digest *job_id,
+                                      const struct policy_output *output, size_t body_bytes)
+{
+    struct error *err = NULL;
+    uint64_t cap = output->max_job_bytes, before = 0;
+    if (cap == 0)
+        goto done;
+    TRY(store_release_bytes(store, job_id, &before));
+    if (before > cap || body_bytes > cap - before)
+        FAIL(ERROR_LIMIT,
+             "The answers of this job would be %" PRIu64 " bytes together; this site's policy lets %" PRIu64
+             " out.",
+             before + body_bytes, cap);
+done:
+    return err;
 }
 
 struct error *release_check_size(const struct release_check *check, size_t body_bytes)
@@ -161,7 +201,39 @@ struct error *release_check_size(const struct release_check *check, size_t body_
                          "The answer of %zu bytes is over the %" PRIu64
                          " bytes that this site's policy lets out.",
                          body_bytes, cap);
-    return NULL;
+    return release_check_job_bytes(check->context->store, check->context->job_id, check->output, body_bytes);
+}
+
+/* Appends as much as fits. */
+static void protections_add(char text[static RECEIPT_PROTECTIONS_BYTES], const char *more)
+{
+    size_t used = strlen(text);
+    (void)snprintf(text + used, RECEIPT_PROTECTIONS_BYTES - used, "%s", more);
+}
+
+void release_check_protections(const struct policy_output *output,
+                               char ret_text[static RECEIPT_PROTECTIONS_BYTES])
+{
+    static const struct {
+        uint32_t bit;
+        const char *word;
+    } metrics[] = {{POLICY_METRIC_EXAMPLES, " examples"},
+                   {POLICY_METRIC_TRAIN_ACCURACY, " train-accuracy"},
+                   {POLICY_METRIC_CONFUSION, " confusion"}};
+    char norm[64];
+    (void)snprintf(ret_text, RECEIPT_PROTECTIONS_BYTES, "min-rows %" PRIu64 "; min-cell %" PRIu64,
+                   output->min_rows, output->min_cell);
+    if (output->max_update_norm > 0) {
+        (void)snprintf(norm, sizeof(norm), "; norm <= %g", output->max_update_norm);
+        protections_add(ret_text, norm);
+    }
+    if ((output->metrics & POLICY_METRICS_ALL) == POLICY_METRICS_ALL)
+        return;
+    protections_add(ret_text, "; metrics");
+    for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+        protections_add(ret_text, (output->metrics & metrics[i].bit) != 0 ? metrics[i].word : "");
+    if ((output->metrics & POLICY_METRICS_ALL) == 0)
+        protections_add(ret_text, " none");
 }
 
 void release_check_clear(struct release_check *check)

@@ -5,6 +5,7 @@
  * Counts of rows are not named when they are too few. */
 #pragma once
 
+#include "audit/receipt.h"
 #include "datasite/approval.h"
 #include "datasite/release.h"
 #include "datasite/store_release.h"
@@ -29,8 +30,11 @@ MUST_USE struct error *release_check_round(const struct release_check *check);
 /* By the events alone, which nobody edits: this round was never answered, and the job not more often than its
  * approved runs have rounds. */
 MUST_USE struct error *release_check_events(const struct release_check *check);
-/* The job's metrics allow counts to leave. */
-MUST_USE struct error *release_check_metrics(const struct release_check *check);
+/* The job asks for metrics. */
+MUST_USE struct error *release_check_metrics(const struct job *job);
+/* The owner's output rules let counts of predictions out: asked when nothing else would leave. The trainer asks both too,
+ * before it reads a row. */
+MUST_USE struct error *release_check_counts(const struct policy_output *output);
 
 MUST_USE struct error *release_check_shape(const struct release_check *check, size_t count);
 MUST_USE struct error *release_check_finite(const double *parameters, size_t count);
@@ -40,8 +44,22 @@ MUST_USE struct error *release_check_rows(const struct policy_output *output, ui
 /* The counts add up to exactly the test rows. */
 MUST_USE struct error *release_check_confusion(const struct release_check *check, const uint64_t *confusion,
                                                uint64_t test_rows);
-/* Accuracy in 0..1, time finite and not negative, `stopped` one word of a to z. */
+/* No more right than rows, time finite and not negative, `stopped` one word of a to z. */
 MUST_USE struct error *release_check_figures(const struct release_update *update);
+/* The Euclidean norm of (update - model that came in) is within max_update_norm. How far the rows pull the model depends
+ * on them: ERROR_NUMERIC, which spends the round, and the sentence is for the owner. *ret_norm is infinite when it is
+ * not a float64, and set also when it is over the bound. */
+MUST_USE struct error *release_check_norm(const struct release_check *check,
+                                          const struct release_update *update, double *ret_norm);
+/* One answer within max_update_bytes, and all answers of the job together, this one included, within max_job_bytes. */
 MUST_USE struct error *release_check_size(const struct release_check *check, size_t body_bytes);
+/* The second half of that, for the trainer too, before it spends time. */
+MUST_USE struct error *release_check_job_bytes(struct store *store, const struct digest *job_id,
+                                               const struct policy_output *output, size_t body_bytes);
+
+/* What was enforced, for the receipt: "min-rows 100; min-cell 10; norm <= 5; metrics examples". Metrics are named when
+ * not all may leave. */
+void release_check_protections(const struct policy_output *output,
+                               char ret_text[static RECEIPT_PROTECTIONS_BYTES]);
 
 void release_check_clear(struct release_check *check);

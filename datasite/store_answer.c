@@ -133,6 +133,22 @@ struct error *store_release_events(struct store *store, const struct digest *job
     return err;
 }
 
+struct error *store_release_bytes(struct store *store, const struct digest *job_id, uint64_t *ret_bytes)
+{
+    uint64_t bytes = 0;
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT coalesce(sum(length(body)), 0) FROM answer JOIN run USING (run_id) "
+                "WHERE run.job_id = ? AND answer.refused = 0 AND answer.state <> 'refused'");
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    if (query_step(&query))
+        bytes = (uint64_t)query_int(&query, 0);
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_bytes = bytes;
+    return err;
+}
+
 /* ---- writing ---- */
 
 struct error *store_step_abandoned(struct store *store, const struct digest *job_id,

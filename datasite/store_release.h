@@ -31,6 +31,10 @@ MUST_USE struct error *store_release_events(struct store *store, const struct di
                                             const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                             enum answer_kind kind, struct release_events *ret_events);
 
+/* Bytes of all answers of the job that left or may leave: all runs together, without refusals. */
+MUST_USE struct error *store_release_bytes(struct store *store, const struct digest *job_id,
+                                           uint64_t *ret_bytes);
+
 MUST_USE struct error *store_release_begin(struct store *store);
 MUST_USE struct error *store_release_add(struct store *store, const struct release_record *record);
 MUST_USE struct error *store_release_commit(struct store *store);

@@ -124,7 +124,9 @@ static struct error *work_foresee_training(const struct work *work)
                          "The answer of %zu bytes and more is over the %" PRIu64
                          " bytes that this site's policy lets out.",
                          bytes, work_output(work)->max_update_bytes);
-    return release_check_rows(work_output(work), rows, "training");
+    struct error *err =
+        release_check_job_bytes(work->trainer->store, &work->step->job_id, work_output(work), bytes);
+    return err != NULL ? err : release_check_rows(work_output(work), rows, "training");
 }
 
 /* Refuses what the airlock would refuse, before a run is begun and time is spent. */
@@ -133,13 +135,15 @@ static struct error *work_foresee(const struct work *work)
     struct error *err = NULL;
     const struct trainer *trainer = work->trainer;
     const struct dataset_info *dataset = &trainer->dataset->info;
-    bool counts = work->step->approval.job->metrics == JOB_METRICS_PER_SITE;
+    const struct job *job = work->step->approval.job;
     TRY(wire_parameters_check(work->step->count * sizeof(double), dataset->features, dataset->classes));
     if (work->step->kind == STEP_TRAIN)
         TRY(work_foresee_training(work));
-    if (work->step->kind == STEP_EVALUATE && !counts)
-        FAIL(ERROR_REFUSED, "The job says `metrics: none`, so no counts leave this site.");
-    if (counts)
+    if (work->step->kind == STEP_EVALUATE) {
+        TRY(release_check_metrics(job));
+        TRY(release_check_counts(work_output(work)));
+    }
+    if (job->metrics == JOB_METRICS_PER_SITE)
         TRY(release_check_rows(work_output(work), trainer->test_rows, "test"));
 done:
     return err;
@@ -243,14 +247,14 @@ static struct release_context work_release_context(struct work *work)
     };
 }
 
-/* Accuracy on the training rows and counts on the test rows, of the site's own model. */
+/* Right answers on the training rows and counts on the test rows, of the site's own model. */
 static struct error *work_measure(struct work *work, const struct softmax_problem *training,
-                                  const double *parameters, uint64_t *ret_counts, double *ret_train_accuracy)
+                                  const double *parameters, uint64_t *ret_counts, uint64_t *ret_train_correct)
 {
     struct error *err = NULL;
     struct softmax_problem test = work_problem(work, true);
     TRY(softmax_confusion(training, parameters, ret_counts));
-    *ret_train_accuracy = metrics_accuracy(ret_counts, training->classes);
+    *ret_train_correct = metrics_correct(ret_counts, training->classes);
     TRY(softmax_confusion(&test, parameters, ret_counts));
 done:
     return err;
@@ -277,7 +281,8 @@ static struct error *work_train(struct work *work, struct trainer_answer *ret_an
     bool metrics = work->step->approval.job->metrics == JOB_METRICS_PER_SITE;
     double *parameters = calloc(work->step->count, sizeof(*parameters));
     uint64_t *counts = calloc(problem.classes * problem.classes, sizeof(*counts));
-    struct release_update update = {.parameters = parameters, .count = work->step->count};
+    struct release_update update = {
+        .parameters = parameters, .from = work->step->parameters, .count = work->step->count};
     if (parameters == NULL || counts == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to train.");
     TRY(work_begin(work));
@@ -291,7 +296,7 @@ static struct error *work_train(struct work *work, struct trainer_answer *ret_an
     update.test_rows = work->trainer->test_rows;
     update.stopped = training_end_word(result.end);
     if (metrics) {
-        TRY(work_measure(work, &problem, parameters, counts, &update.train_accuracy));
+        TRY(work_measure(work, &problem, parameters, counts, &update.train_correct));
         update.confusion = counts;
         TRY(work_watch(work, 1.0));
     }

@@ -56,6 +56,24 @@ static void test_attack_failed_step_leaves_no_index_or_count(void **state)
                      0);
 }
 
+/* Whether an update is over the bound depends on the rows: the answer is that of any failure, and spends the round. */
+static void test_attack_bisecting_by_the_norm_bound_gets_one_answer_a_round(void **state)
+{
+    struct site *site = *state;
+    site->policy.gate.output.max_update_norm = 1e-6;
+    executor_set_policy(site->executor, &site->policy);
+    site_approved(site, &(struct job_words){.rounds = 2}, 0, 0);
+    struct reply first = site_train(site, 1, 0);
+    site_expect_refusal(site_train(site, 1, 0.5), ERROR_REFUSED, "another model");
+    site_expect_same(first, site_train(site, 1, 0));
+    site_expect_refusal(site_train(site, 2, 0.5), ERROR_NUMERIC, RELEASE_FAILED);
+    assert_int_equal(site_count(site,
+                                "SELECT count(*) FROM event WHERE kind = 'train-failed' AND detail LIKE "
+                                "'%norm bound%' AND detail NOT GLOB '*[0-9]*'"),
+                     2);
+    assert_int_equal(site_count(site, "SELECT last_round FROM run"), 2);
+}
+
 static void test_attack_failed_round_stays_spent_after_a_restart(void **state)
 {
     struct site *site = *state;
@@ -209,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_attack_bisecting_a_value_by_failing_steps_gets_one_answer_a_round),
+        TEST(test_attack_bisecting_by_the_norm_bound_gets_one_answer_a_round),
         TEST(test_attack_failed_step_leaves_no_index_or_count),
         TEST(test_attack_failed_round_stays_spent_after_a_restart),
         TEST(test_attack_model_beyond_single_precision_refused_without_a_run),

@@ -1,6 +1,6 @@
 /* The airlock by itself: each check is attacked with everything else in order, and nothing is written or
  * handed out. */
-#include "datasite/release.h"
+#include "datasite/release_check.h"
 
 #include "datasite/store_internal.h"
 #include "datasite/store_release.h"
@@ -16,7 +16,7 @@ struct attempt {
     struct site *site;
     struct approval approval;
     struct digest model;
-    double parameters[SITE_PARAMETERS];
+    double parameters[SITE_PARAMETERS], from[SITE_PARAMETERS];
     uint64_t confusion[SITE_CLASSES * SITE_CLASSES];
     struct release_context context;
     struct release_update update;
@@ -43,11 +43,12 @@ static void attempt_make(struct site *site, struct attempt *attempt)
                                                 .model_digest = &attempt->model,
                                                 .now = SITE_NOW};
     attempt->update = (struct release_update){.parameters = attempt->parameters,
+                                              .from = attempt->from,
                                               .count = SITE_PARAMETERS,
                                               .train_rows = 300,
                                               .test_rows = 300,
                                               .seconds = 0.5,
-                                              .train_accuracy = 0.75,
+                                              .train_correct = 225,
                                               .confusion = attempt->confusion,
                                               .stopped = "converged"};
 }
@@ -169,7 +170,7 @@ static void test_release_accuracy_outside_refused(void **state)
 {
     struct attempt attempt;
     attempt_make(*state, &attempt);
-    attempt.update.train_accuracy = NAN;
+    attempt.update.train_correct = 301;
     update_refused(&attempt, ERROR_INTERNAL, "accuracy");
 }
 
@@ -187,6 +188,107 @@ static void test_release_over_the_byte_cap_refused(void **state)
     attempt_make(*state, &attempt);
     attempt.site->policy.gate.output.max_update_bytes = 64;
     update_refused(&attempt, ERROR_LIMIT, "64 bytes");
+}
+
+static void test_release_over_the_norm_bound_refused(void **state)
+{
+    struct attempt attempt;
+    attempt_make(*state, &attempt);
+    attempt.site->policy.gate.output.max_update_norm = 5;
+    attempt.from[0] = 1;
+    attempt.parameters[0] = -2;   /* 3 away */
+    attempt.parameters[14] = 4.1; /* and 4.1: together 5.08 */
+    update_refused(&attempt, ERROR_NUMERIC, "norm bound");
+}
+
+static void test_release_norm_that_overflows_refused(void **state)
+{
+    struct attempt attempt;
+    attempt_make(*state, &attempt);
+    attempt.site->policy.gate.output.max_update_norm = 1e300;
+    attempt.from[3] = -1.7e308;
+    attempt.parameters[3] = 1.7e308;
+    update_refused(&attempt, ERROR_NUMERIC, "norm bound");
+}
+
+static void test_release_at_the_norm_bound_leaves(void **state)
+{
+    struct attempt attempt;
+    uint8_t *body = NULL;
+    size_t bytes = 0;
+    attempt_make(*state, &attempt);
+    attempt.site->policy.gate.output.max_update_norm = 5;
+    attempt.from[0] = 1;
+    attempt.parameters[0] = -2;
+    attempt.parameters[14] = 4;
+    must(release_update(&attempt.context, &attempt.update, &body, &bytes));
+    free(body);
+    approval_clear(&attempt.approval);
+}
+
+static void test_release_over_the_byte_cap_of_the_job_refused(void **state)
+{
+    struct attempt attempt;
+    uint8_t *body = NULL;
+    size_t bytes = 0;
+    attempt_make(*state, &attempt);
+    must(release_update(&attempt.context, &attempt.update, &body, &bytes));
+    free(body);
+    attempt.site->policy.gate.output.max_job_bytes = 2 * bytes - 1;
+    attempt.context.round = 2;
+    update_refused(&attempt, ERROR_LIMIT, "bytes together");
+}
+
+static void test_release_byte_cap_is_of_each_job(void **state)
+{
+    struct attempt attempt;
+    struct run_record run;
+    uint8_t *body = NULL;
+    size_t bytes = 0;
+    uint8_t other[STORE_RUN_ID_BYTES] = {2};
+    attempt_make(*state, &attempt);
+    must(release_update(&attempt.context, &attempt.update, &body, &bytes));
+    free(body);
+    attempt.site->policy.gate.output.max_job_bytes = bytes;
+    approval_clear(&attempt.approval);
+    /* Another job of the same rows has bytes of its own. */
+    site_approved(attempt.site, &(struct job_words){.name = "other"}, 0, 1);
+    must(store_run_begin(attempt.site->store, &attempt.site->job_id, other, SITE_NOW, &run));
+    must(approval_find(attempt.site->store, attempt.site->identity, &attempt.site->job_id, NULL, SITE_NOW,
+                       &attempt.approval));
+    attempt.context.job = attempt.approval.job;
+    attempt.context.dataset = &attempt.approval.dataset;
+    attempt.context.run_id = other;
+    must(release_update(&attempt.context, &attempt.update, &body, &bytes));
+    free(body);
+    attempt.context.round = 2;
+    update_refused(&attempt, ERROR_LIMIT, "bytes together");
+}
+
+static void test_release_evaluation_without_counts_in_the_policy_refused(void **state)
+{
+    struct attempt attempt;
+    attempt_make(*state, &attempt);
+    attempt.site->policy.gate.output.metrics = POLICY_METRIC_EXAMPLES | POLICY_METRIC_TRAIN_ACCURACY;
+    evaluation_refused(&attempt, ERROR_REFUSED, "lets no counts");
+}
+
+static void test_release_protections_say_what_was_enforced(void **state)
+{
+    char text[RECEIPT_PROTECTIONS_BYTES];
+    struct policy_output output = policy_output_default();
+    (void)state;
+    release_check_protections(&output, text);
+    assert_string_equal(text, "min-rows 100; min-cell 10");
+    output.max_update_norm = 2.5;
+    output.metrics = POLICY_METRIC_EXAMPLES | POLICY_METRIC_CONFUSION;
+    release_check_protections(&output, text);
+    assert_string_equal(text, "min-rows 100; min-cell 10; norm <= 2.5; metrics examples confusion");
+    output.metrics = 0;
+    output.min_rows = output.min_cell = UINT64_MAX;
+    release_check_protections(&output, text);
+    assert_string_equal(text, "min-rows 18446744073709551615; min-cell 18446744073709551615; norm <= 2.5; "
+                              "metrics none");
 }
 
 static void test_release_round_zero_refused(void **state)
@@ -389,6 +491,13 @@ int main(void)
         TEST(test_release_accuracy_outside_refused),
         TEST(test_release_free_text_refused),
         TEST(test_release_over_the_byte_cap_refused),
+        TEST(test_release_over_the_norm_bound_refused),
+        TEST(test_release_norm_that_overflows_refused),
+        TEST(test_release_at_the_norm_bound_leaves),
+        TEST(test_release_over_the_byte_cap_of_the_job_refused),
+        TEST(test_release_byte_cap_is_of_each_job),
+        TEST(test_release_evaluation_without_counts_in_the_policy_refused),
+        cmocka_unit_test(test_release_protections_say_what_was_enforced),
         TEST(test_release_round_zero_refused),
         TEST(test_release_round_over_the_approval_refused),
         TEST(test_release_same_round_twice_refused),

@@ -108,6 +108,27 @@ static void test_train_over_the_byte_cap_refused(void **state)
     REFUSED(site, site_train(site, 1, 0), ERROR_LIMIT, "100 bytes");
 }
 
+static void test_train_over_the_byte_cap_of_the_job_refused_before_the_rows_are_read(void **state)
+{
+    struct site *site = *state;
+    site->policy.gate.output.max_job_bytes = SITE_PARAMETERS * sizeof(double) + 200;
+    executor_set_policy(site->executor, &site->policy);
+    site_approved(site, &(struct job_words){.metrics = "none"}, 0, 0);
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+    REFUSED(site, site_train(site, 2, 0), ERROR_LIMIT, "bytes together");
+    assert_int_equal(site_count(site, "SELECT last_round FROM run"), 1);
+}
+
+static void test_evaluate_without_counts_in_the_policy_refused(void **state)
+{
+    struct site *site = *state;
+    site->policy.gate.output.metrics = POLICY_METRIC_EXAMPLES;
+    executor_set_policy(site->executor, &site->policy);
+    site_approved(site, &(struct job_words){0}, 0, 0);
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+    REFUSED(site, site_evaluate(site, 1, 0), ERROR_REFUSED, "lets no counts");
+}
+
 static void test_train_again_same_model_repeats_the_answer(void **state)
 {
     struct site *site = *state;
@@ -383,6 +404,8 @@ int main(void)
         TEST(test_train_too_few_training_rows_refused),
         TEST(test_train_too_few_test_rows_for_counts_refused),
         TEST(test_train_over_the_byte_cap_refused),
+        TEST(test_train_over_the_byte_cap_of_the_job_refused_before_the_rows_are_read),
+        TEST(test_evaluate_without_counts_in_the_policy_refused),
         TEST(test_train_again_same_model_repeats_the_answer),
         TEST(test_train_twice_at_once_same_model_releases_once),
         TEST(test_train_again_other_model_refused),
