@@ -122,20 +122,6 @@ static void policy_print_words(const struct policy *policy, const char *path)
                  policy->gate.output.min_rows, policy->gate.output.max_update_bytes);
 }
 
-/* The word of the file for an action. */
-static const char *policy_action_word(enum policy_action action)
-{
-    switch (action) {
-    case POLICY_ASK:
-        return "ask";
-    case POLICY_APPROVE:
-        return "approve";
-    case POLICY_DENY:
-        return "deny";
-    }
-    return "?";
-}
-
 static json_t *policy_json_list(const char *list, size_t stride, size_t count)
 {
     json_t *array = json_array();

@@ -43,6 +43,8 @@ enum document_type {
     DOCUMENT_MAPPING,     /* nested keys, of the table `keys`, into the same structure */
     DOCUMENT_COUNT,       /* uint32_t or uint64_t, `first` to `last` */
     DOCUMENT_REAL,        /* double, `least` to `most`, each end open if so marked */
+    DOCUMENT_RANGE,       /* struct document_range: a list of two such numbers, [low, high] */
+    DOCUMENT_BOOLEAN,     /* bool: true or false, unquoted */
     DOCUMENT_WORD,        /* an enum: the place of the word in `words` */
     DOCUMENT_WORDS,       /* uint32_t: a list of words as bits 1 << place; at least `first` of them */
     DOCUMENT_NAME,        /* char[]: A-Z a-z 0-9 - _ . */
@@ -54,6 +56,12 @@ enum document_type {
     DOCUMENT_READER,      /* whatever `read` makes of it */
 };
 
+/* What values a number may have; both ends included. */
+struct document_range {
+    bool given; /* false: the file says nothing, every value will do */
+    double low, high;
+};
+
 /* Reads a value of a form of its own into `field`. */
 typedef struct error *document_reader(const struct document_value *value, void *ret_field);
 
@@ -62,9 +70,10 @@ struct document_key {
     const char *key;
     enum document_type type;
     bool required;
-    bool nullable; /* null leaves the default */
-    size_t offset; /* where it goes */
-    size_t bytes;  /* size of the field */
+    bool nullable;    /* null leaves the default */
+    bool null_clears; /* with `nullable`: null sets the field to zero bytes instead */
+    size_t offset;    /* where it goes */
+    size_t bytes;     /* size of the field */
     uint64_t first, last;
     double least, most;
     bool least_open, most_open;

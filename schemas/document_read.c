@@ -72,11 +72,10 @@ static struct error *document_unknown_key(const struct document_value *key, cons
     return document_error(key, ERROR_INVALID, "is not a known key. Known here: %s.", list);
 }
 
-static void document_real_range(const struct document_key *row, char ret_range[static DOCUMENT_LIST_BYTES])
+static void document_real_range(const struct document_key *row, char *ret_range, size_t range_bytes)
 {
-    (void)snprintf(ret_range, DOCUMENT_LIST_BYTES, "%s %.10g and %s %.10g",
-                   row->least_open ? "above" : "at least", row->least, row->most_open ? "below" : "at most",
-                   row->most);
+    (void)snprintf(ret_range, range_bytes, "%s %.10g and %s %.10g", row->least_open ? "above" : "at least",
+                   row->least, row->most_open ? "below" : "at most", row->most);
 }
 
 /* What would do, after "must be ". */
@@ -92,7 +91,14 @@ static void document_expected(const struct document_key *row, char ret_list[stat
                        (unsigned long long)row->last);
         break;
     case DOCUMENT_REAL:
-        document_real_range(row, list);
+        document_real_range(row, list, sizeof(list));
+        break;
+    case DOCUMENT_RANGE:
+        (void)snprintf(list, sizeof(list), "two numbers [low, high] ");
+        document_real_range(row, list + strlen(list), sizeof(list) - strlen(list));
+        break;
+    case DOCUMENT_BOOLEAN:
+        (void)snprintf(list, sizeof(list), "true or false");
         break;
     case DOCUMENT_WORD:
         document_word_list(row->words, list);
@@ -174,7 +180,7 @@ static struct error *document_read_real(const struct document_value *value, cons
     char range[DOCUMENT_LIST_BYTES];
     const char *text = document_scalar(value, true);
     if (text == NULL || !number_form(text) || document_leading_zero(text)) {
-        document_real_range(row, range);
+        document_real_range(row, range, sizeof(range));
         return document_error(value, ERROR_INVALID, "must be a number, %s.", range);
     }
     if (!number_real(text, &number))
@@ -185,6 +191,44 @@ static struct error *document_read_real(const struct document_value *value, cons
         return document_refuse(value, row);
     memcpy(ret_field, &number, sizeof(number));
     return NULL;
+}
+
+static struct error *document_read_range(const struct document_value *value, const struct document_key *row,
+                                         void *ret_field)
+{
+    struct error *err = NULL;
+    struct document_range range = {.given = true};
+    struct document_key number = *row; /* for sentences about one of the two */
+    struct document_value low;
+    struct document_value high;
+    size_t count = 0;
+    number.type = DOCUMENT_REAL;
+    err = document_list(value, 2, 2, &count);
+    if (err != NULL) {
+        error_free(err);
+        return document_refuse(value, row);
+    }
+    low = document_element(value, 0);
+    high = document_element(value, 1);
+    TRY(document_read_real(&low, &number, &range.low));
+    TRY(document_read_real(&high, &number, &range.high));
+    if (range.low > range.high) {
+        err =
+            document_error(value, ERROR_INVALID, "must be [low, high]; the first number is the larger one.");
+        goto done;
+    }
+    memcpy(ret_field, &range, sizeof(range));
+done:
+    return err;
+}
+
+static struct error *document_read_boolean(const struct document_value *value, void *ret_field)
+{
+    bool boolean = false;
+    struct error *err = document_boolean(value, &boolean);
+    if (err == NULL)
+        memcpy(ret_field, &boolean, sizeof(boolean));
+    return err;
 }
 
 static bool document_word_place(const char *text, const char *const *words, uint32_t *ret_place)
@@ -300,6 +344,10 @@ static struct error *document_read_value(const struct document_value *value, con
         return document_read_count(value, row, field);
     case DOCUMENT_REAL:
         return document_read_real(value, row, field);
+    case DOCUMENT_RANGE:
+        return document_read_range(value, row, field);
+    case DOCUMENT_BOOLEAN:
+        return document_read_boolean(value, field);
     case DOCUMENT_WORD:
         return document_read_word(value, row, field);
     case DOCUMENT_WORDS:
@@ -360,8 +408,11 @@ struct error *document_read(const struct document_value *mapping, const struct d
             err = document_unknown_key(&key, name, keys);
             goto done;
         }
-        if (row->nullable && document_is_null(&value))
+        if (row->nullable && document_is_null(&value)) {
+            if (row->null_clears)
+                memset((char *)ret_target + row->offset, 0, row->bytes);
             continue;
+        }
         TRY(document_read_value(&value, row, ret_target));
     }
     TRY(document_check_required(mapping, keys));

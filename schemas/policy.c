@@ -1,220 +1,49 @@
-#include "schemas/policy.h"
+#include "schemas/policy_parts.h"
 
-#include "schemas/document.h"
-#include "schemas/files.h"
-#include "schemas/text.h"
-
+#include <inttypes.h>
 #include <stdarg.h>
 
-#define POLICY_MAX_BYTES (256 * 1024)
-#define POLICY_MAX_RULES 100
-#define POLICY_MAX_LIST 1000
-#define POLICY_MAX_UPDATE_BYTES 268435456
-#define POLICY_EXPIRES_S (30u * 86400u)
+/* ---- words ---- */
 
-static const char *const policy_action_words[] = {
+const char *const policy_action_words[] = {
     [POLICY_ASK] = "ask", [POLICY_APPROVE] = "approve", [POLICY_DENY] = "deny", NULL};
-static const char *const policy_fallback_words[] = {"ask", "deny", NULL};
-static const char *const policy_model_words[] = {[JOB_SOFTMAX_REGRESSION] = "softmax-regression", NULL};
-static const char *const policy_metrics_words[] = {
-    [JOB_METRICS_PER_SITE] = "per-site", [JOB_METRICS_NONE] = "none", NULL};
-/* Bits POLICY_REQUIRE_SECURE_AGGREGATION and POLICY_REQUIRE_PRIVACY, in this order. */
-static const char *const policy_require_words[] = {"secure-aggregation", "privacy", NULL};
+const char *const policy_list_words[] = {[POLICY_LIST_NOBODY] = "nobody",
+                                         [POLICY_LIST_MOCK] = "mock",
+                                         [POLICY_LIST_PEERS] = "peers",
+                                         [POLICY_LIST_MEMBERS] = "members",
+                                         NULL};
+const char *const policy_hold_words[] = {
+    [HOLD_NEVER] = "never", [HOLD_FIRST] = "first", [HOLD_EVERY] = "every", [HOLD_FINAL] = "final", NULL};
+const char *const policy_output_metrics_words[] = {"examples", "train-accuracy", "confusion", NULL};
+const char *const policy_day_words[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun", NULL};
 
-/* --- Reading --- */
-
-static struct error *policy_read_fallback(const struct document_value *value, void *ret_field)
+const char *policy_action_word(enum policy_action action)
 {
-    enum policy_action action = POLICY_ASK;
-    const char *text = document_scalar(value, false);
-    if (text != NULL && strcmp(text, policy_fallback_words[1]) == 0)
-        action = POLICY_DENY;
-    else if (text == NULL || strcmp(text, policy_fallback_words[0]) != 0)
-        return document_error(value, ERROR_INVALID, "must be ask or deny; only a rule can approve.");
-    memcpy(ret_field, &action, sizeof(action));
-    return NULL;
+    return policy_action_words[action];
 }
 
-static struct error *policy_read_requesters(const struct document_value *value, void *ret_rule)
+const char *policy_list_word(enum policy_list list)
 {
-    struct error *err = NULL;
-    struct policy_rule *rule = ret_rule;
-    size_t count = 0;
-    TRY(document_list(value, 0, POLICY_MAX_LIST, &count));
-    rule->any_requester = false;
-    if (count == 0)
-        goto done;
-    rule->requesters = calloc(count, sizeof(*rule->requesters));
-    if (rule->requesters == NULL)
-        FAIL(ERROR_MEMORY, "There is not enough memory for the policy.");
-    for (size_t i = 0; i < count; i++) {
-        struct document_value element = document_element(value, i);
-        const char *text = NULL;
-        TRY(document_text(&element, &text));
-        if (!text_fingerprint(text)) {
-            err = document_error(&element, ERROR_INVALID,
-                                 "must be a fingerprint: sha256: and 64 lower-case hex digits.");
-            goto done;
+    return policy_list_words[list];
+}
+
+const char *hold_word(enum hold hold)
+{
+    return policy_hold_words[hold];
+}
+
+bool hold_parse(const char *word, enum hold *ret_hold)
+{
+    for (size_t i = 0; policy_hold_words[i] != NULL; i++) {
+        if (strcmp(word, policy_hold_words[i]) == 0) {
+            *ret_hold = (enum hold)i;
+            return true;
         }
-        memcpy(rule->requesters[i], text, strlen(text) + 1);
     }
-    rule->requester_count = count;
-done:
-    return err;
+    return false;
 }
 
-static struct error *policy_read_datasets(const struct document_value *value, void *ret_rule)
-{
-    struct error *err = NULL;
-    struct policy_rule *rule = ret_rule;
-    size_t count = 0;
-    TRY(document_list(value, 1, POLICY_MAX_LIST, &count));
-    rule->datasets = calloc(count, sizeof(*rule->datasets));
-    if (rule->datasets == NULL)
-        FAIL(ERROR_MEMORY, "There is not enough memory for the policy.");
-    for (size_t i = 0; i < count; i++) {
-        struct document_value element = document_element(value, i);
-        const char *text = NULL;
-        TRY(document_text(&element, &text));
-        if (!text_name(text, JOB_NAME_BYTES - 1)) {
-            err = document_error(&element, ERROR_INVALID, "must be a name of 1 to %d of A-Z a-z 0-9 . - _.",
-                                 JOB_NAME_BYTES - 1);
-            goto done;
-        }
-        memcpy(rule->datasets[i], text, strlen(text) + 1);
-    }
-    rule->dataset_count = count;
-done:
-    return err;
-}
-
-#define POLICY_WHOLE_RULE .offset = 0, .bytes = sizeof(struct policy_rule)
-
-static const struct document_key policy_rule_keys[] = {
-    {.key = "name", .type = DOCUMENT_NAME, .required = true, DOCUMENT_INTO(struct policy_rule, name)},
-    {.key = "action",
-     .type = DOCUMENT_WORD,
-     .required = true,
-     .words = policy_action_words,
-     DOCUMENT_INTO(struct policy_rule, action)},
-    {.key = "requesters", .type = DOCUMENT_READER, .read = policy_read_requesters, POLICY_WHOLE_RULE},
-    {.key = "datasets", .type = DOCUMENT_READER, .read = policy_read_datasets, POLICY_WHOLE_RULE},
-    {.key = "models",
-     .type = DOCUMENT_WORDS,
-     .first = 1,
-     .words = policy_model_words,
-     DOCUMENT_INTO(struct policy_rule, models)},
-    {.key = "max_rounds",
-     .type = DOCUMENT_COUNT,
-     .first = 1,
-     .last = 10000,
-     DOCUMENT_INTO(struct policy_rule, max_rounds)},
-    {.key = "max_runs",
-     .type = DOCUMENT_COUNT,
-     .first = 1,
-     .last = 1000,
-     DOCUMENT_INTO(struct policy_rule, max_runs)},
-    {.key = "max_jobs",
-     .type = DOCUMENT_COUNT,
-     .first = 1,
-     .last = 10000,
-     DOCUMENT_INTO(struct policy_rule, max_jobs)},
-    {.key = "max_local_iterations",
-     .type = DOCUMENT_COUNT,
-     .first = 1,
-     .last = 10000,
-     DOCUMENT_INTO(struct policy_rule, max_local_iterations)},
-    {.key = "metrics",
-     .type = DOCUMENT_WORDS,
-     .first = 1,
-     .words = policy_metrics_words,
-     DOCUMENT_INTO(struct policy_rule, metrics)},
-    {.key = "require",
-     .type = DOCUMENT_WORDS,
-     .first = 0,
-     .words = policy_require_words,
-     DOCUMENT_INTO(struct policy_rule, require)},
-    {.key = "min_sites",
-     .type = DOCUMENT_COUNT,
-     .first = 1,
-     .last = JOB_MAX_SITES,
-     DOCUMENT_INTO(struct policy_rule, min_sites)},
-    {.key = "expires",
-     .type = DOCUMENT_DURATION,
-     .first = 1,
-     .last = 3650u * 86400u,
-     DOCUMENT_INTO(struct policy_rule, expires_s)},
-    {0},
-};
-
-/* What is approved without asking must be bounded in who and how much. */
-static struct error *policy_check_rule(const struct document_value *element, const struct policy_rule *rule)
-{
-    if (rule->action != POLICY_APPROVE)
-        return NULL;
-    if (rule->any_requester)
-        return document_error(element, ERROR_INVALID,
-                              "approves without asking and so needs requesters, a list of fingerprints.");
-    if (rule->max_rounds == 0)
-        return document_error(
-            element, ERROR_INVALID,
-            "approves without asking and so needs max_rounds, a whole number from 1 to 10000.");
-    return NULL;
-}
-
-static struct error *policy_read_rules(const struct document_value *value, void *ret_policy)
-{
-    struct error *err = NULL;
-    struct policy *policy = ret_policy;
-    size_t count = 0;
-    TRY(document_list(value, 0, POLICY_MAX_RULES, &count));
-    if (count == 0)
-        goto done;
-    policy->rules = calloc(count, sizeof(*policy->rules));
-    if (policy->rules == NULL)
-        FAIL(ERROR_MEMORY, "There is not enough memory for the policy.");
-    policy->rule_count = count;
-    for (size_t i = 0; i < count; i++) {
-        struct policy_rule *rule = &policy->rules[i];
-        struct document_value element = document_element(value, i);
-        rule->any_requester = true;
-        rule->max_runs = 1;
-        rule->max_jobs = 1;
-        rule->expires_s = POLICY_EXPIRES_S;
-        TRY(document_read(&element, policy_rule_keys, rule));
-        TRY(policy_check_rule(&element, rule));
-    }
-done:
-    return err;
-}
-
-static const struct document_key policy_output_keys[] = {
-    {.key = "min_rows",
-     .type = DOCUMENT_COUNT,
-     .first = 1,
-     .last = UINT64_C(1) << 53,
-     DOCUMENT_INTO(struct policy, gate.output.min_rows)},
-    {.key = "max_update_bytes",
-     .type = DOCUMENT_COUNT,
-     .first = 8,
-     .last = POLICY_MAX_UPDATE_BYTES,
-     DOCUMENT_INTO(struct policy, gate.output.max_update_bytes)},
-    {0},
-};
-
-static const struct document_key policy_keys[] = {
-    {.key = "default",
-     .type = DOCUMENT_READER,
-     .read = policy_read_fallback,
-     DOCUMENT_INTO(struct policy, fallback)},
-    {.key = "rules",
-     .type = DOCUMENT_READER,
-     .read = policy_read_rules,
-     .offset = 0,
-     .bytes = sizeof(struct policy)},
-    {.key = "output", .type = DOCUMENT_MAPPING, .keys = policy_output_keys},
-    {0},
-};
+/* ---- the policy of an empty file ---- */
 
 struct policy_output policy_output_default(void)
 {
@@ -227,77 +56,19 @@ struct policy_output policy_output_default(void)
     };
 }
 
-const struct policy_output *policy_gate_output(const struct policy_gate *gate, const char *dataset)
-{
-    for (size_t i = 0; i < gate->dataset_count; i++) {
-        if (strcmp(gate->datasets[i].name, dataset) == 0)
-            return &gate->datasets[i].output;
-    }
-    return &gate->output;
-}
-
-static const char *const hold_words[] = {
-    [HOLD_NEVER] = "never", [HOLD_FIRST] = "first", [HOLD_EVERY] = "every", [HOLD_FINAL] = "final", NULL};
-
-const char *hold_word(enum hold hold)
-{
-    return hold_words[hold];
-}
-
-bool hold_parse(const char *word, enum hold *ret_hold)
-{
-    for (size_t i = 0; hold_words[i] != NULL; i++) {
-        if (strcmp(word, hold_words[i]) == 0) {
-            *ret_hold = (enum hold)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static struct error *policy_new(struct policy **ret_policy)
+struct error *policy_new(struct policy **ret_policy)
 {
     struct policy *policy = calloc(1, sizeof(*policy));
     if (policy == NULL)
         return error_new(ERROR_MEMORY, "There is not enough memory for the policy.");
     policy->fallback = POLICY_ASK;
     policy->gate.output = policy_output_default();
-    policy->limits = (struct policy_limits){16, 1000, 200, 600};
+    policy->limits = (struct policy_limits){.max_pending = POLICY_MAX_PENDING,
+                                            .max_jobs = POLICY_MAX_JOBS,
+                                            .submissions_per_day = POLICY_SUBMISSIONS_PER_DAY,
+                                            .requests_per_minute = POLICY_REQUESTS_PER_MINUTE};
     *ret_policy = policy;
     return NULL;
-}
-
-struct error *policy_parse(const char *text, size_t bytes, const char *where, struct policy **ret_policy)
-{
-    struct error *err = NULL;
-    struct document *document = NULL;
-    struct policy *policy = NULL;
-    TRY(document_parse(text, bytes, POLICY_MAX_BYTES, where, &document));
-    TRY(policy_new(&policy));
-    struct document_value root = document_root(document);
-    TRY(document_read(&root, policy_keys, policy));
-    *ret_policy = policy;
-    policy = NULL;
-done:
-    policy_free(policy);
-    document_free(document);
-    return err;
-}
-
-struct error *policy_load(const char *path, struct policy **ret_policy)
-{
-    struct error *err = NULL;
-    uint8_t *text = NULL;
-    size_t bytes = 0;
-    err = file_read(path, POLICY_MAX_BYTES, &text, &bytes);
-    if (err != NULL && err->code == ERROR_NOT_FOUND) {
-        error_clear(&err);
-        return policy_new(ret_policy);
-    }
-    if (err == NULL)
-        err = policy_parse((const char *)text, bytes, path, ret_policy);
-    free(text);
-    return err;
 }
 
 void policy_free(struct policy *policy)
@@ -312,7 +83,16 @@ void policy_free(struct policy *policy)
     free(policy);
 }
 
-/* --- Deciding --- */
+const struct policy_output *policy_gate_output(const struct policy_gate *gate, const char *dataset)
+{
+    for (size_t i = 0; i < gate->dataset_count; i++) {
+        if (strcmp(gate->datasets[i].name, dataset) == 0)
+            return &gate->datasets[i].output;
+    }
+    return &gate->output;
+}
+
+/* ---- deciding ---- */
 
 static bool policy_lists_requester(const struct policy_rule *rule, const char *requester)
 {
@@ -348,31 +128,107 @@ static uint32_t policy_local_work(const struct job *job)
     return UINT32_MAX;
 }
 
-/* The first bound of the rule that the job does not keep, as the rest of a sentence; NULL: the rule matches.
- */
-static const char *policy_mismatch(const struct policy_rule *rule, const struct job *job,
-                                   const struct policy_facts *facts)
+/* The first part of a rule that does not fit writes why. */
+static bool policy_unfit(char ret_why[static POLICY_WHY_BYTES], const char *format, ...) PRINTF_LIKE(2, 3);
+
+static bool policy_unfit(char ret_why[static POLICY_WHY_BYTES], const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(ret_why, POLICY_WHY_BYTES, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool policy_fits_lists(const struct policy_rule *rule, const struct job *job,
+                              const struct policy_facts *facts, char ret_why[static POLICY_WHY_BYTES])
 {
     if (!policy_lists_requester(rule, facts->requester))
-        return "does not list the requester";
+        return policy_unfit(ret_why, "does not list the requester");
     if (!policy_lists_dataset(rule, job->dataset))
-        return "does not list the dataset";
+        return policy_unfit(ret_why, "does not list the dataset");
     if (!policy_bit(rule->models, (unsigned)job->model))
-        return "does not list the model";
+        return policy_unfit(ret_why, "does not list the model");
     if (!policy_bit(rule->metrics, (unsigned)job->metrics))
-        return "does not list these metrics";
+        return policy_unfit(ret_why, "does not list these metrics");
+    return true;
+}
+
+static bool policy_fits_bounds(const struct policy_rule *rule, const struct job *job,
+                               char ret_why[static POLICY_WHY_BYTES])
+{
     if (rule->max_rounds != 0 && job->rounds > rule->max_rounds)
-        return "allows fewer rounds";
+        return policy_unfit(ret_why, "allows fewer rounds: at most %" PRIu32, rule->max_rounds);
     if (rule->max_local_iterations != 0 && policy_local_work(job) > rule->max_local_iterations)
-        return "allows fewer local iterations";
+        return policy_unfit(ret_why, "allows fewer local iterations: at most %" PRIu32,
+                            rule->max_local_iterations);
     /* No job of this version has a protection that a rule can require. */
     if ((rule->require & POLICY_REQUIRE_SECURE_AGGREGATION) != 0)
-        return "requires secure aggregation";
+        return policy_unfit(ret_why, "requires secure aggregation");
     if ((rule->require & POLICY_REQUIRE_PRIVACY) != 0)
-        return "requires a privacy mechanism";
+        return policy_unfit(ret_why, "requires a privacy mechanism");
     if (job->min_sites < rule->min_sites)
-        return "requires more sites";
-    return NULL;
+        return policy_unfit(ret_why, "requires more sites: at least %" PRIu32, rule->min_sites);
+    return true;
+}
+
+/* Of the optimiser that the job has; the other's keys are not looked at. */
+static bool policy_fits_parameters(const struct policy_rule *rule, const struct job *job,
+                                   char ret_why[static POLICY_WHY_BYTES])
+{
+    bool sgd = job->optimizer == JOB_SGD;
+    const struct {
+        const char *name;
+        const struct document_range *range;
+        double value;
+        bool looked_at;
+    } rows[] = {
+        {"l2", &rule->l2, job->l2, true},
+        {"test_fraction", &rule->test_fraction, job->test_fraction, true},
+        {"local_iterations", &rule->local_iterations, job->local_iterations, !sgd},
+        {"learning_rate", &rule->learning_rate, job->learning_rate, sgd},
+        {"momentum", &rule->momentum, job->momentum, sgd},
+        {"batch_size", &rule->batch_size, job->batch_size, sgd},
+        {"local_epochs", &rule->local_epochs, job->local_epochs, sgd},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct document_range *range = rows[i].range;
+        bool inside = rows[i].value >= range->low && rows[i].value <= range->high;
+        if (rows[i].looked_at && range->given && !inside)
+            return policy_unfit(ret_why, "allows %s from %.6g to %.6g", rows[i].name, range->low,
+                                range->high);
+    }
+    return true;
+}
+
+static bool policy_in_hours(const struct policy_rule *rule, unsigned minute)
+{
+    if (rule->from_minute < rule->to_minute)
+        return minute >= rule->from_minute && minute < rule->to_minute;
+    return minute >= rule->from_minute || minute < rule->to_minute;
+}
+
+/* Hours over midnight belong to the day on which they are: "fri" with 22:00-06:00 ends at midnight and has the first
+ * six hours of Friday. */
+static bool policy_fits_moment(const struct policy_rule *rule, const struct policy_facts *facts,
+                               char ret_why[static POLICY_WHY_BYTES])
+{
+    if (!policy_bit(rule->days, facts->weekday))
+        return policy_unfit(ret_why, "is not for this day of the week");
+    if (rule->has_hours && !policy_in_hours(rule, facts->minute))
+        return policy_unfit(ret_why, "is for %02u:%02u to %02u:%02u", rule->from_minute / 60u,
+                            rule->from_minute % 60u, rule->to_minute / 60u, rule->to_minute % 60u);
+    if (rule->max_requests_per_day != 0 && facts->requests_today > rule->max_requests_per_day)
+        return policy_unfit(ret_why, "allows fewer requests in 24 hours: at most %" PRIu32,
+                            rule->max_requests_per_day);
+    return true;
+}
+
+bool policy_rule_matches(const struct policy_rule *rule, const struct job *job,
+                         const struct policy_facts *facts, char ret_why[static POLICY_WHY_BYTES])
+{
+    return policy_fits_lists(rule, job, facts, ret_why) && policy_fits_bounds(rule, job, ret_why) &&
+           policy_fits_parameters(rule, job, ret_why) && policy_fits_moment(rule, facts, ret_why);
 }
 
 /* Adds to the reason; what does not fit is left away. */
@@ -391,10 +247,10 @@ void policy_decide(const struct policy *policy, const struct job *job, const str
                    struct policy_decision *ret_decision)
 {
     struct policy_decision decision = {.action = policy->fallback};
+    char why[POLICY_WHY_BYTES];
     size_t at = 0;
-    const char *mismatch = NULL;
     for (; at < policy->rule_count && decision.rule == NULL; at++) {
-        if (policy_mismatch(&policy->rules[at], job, facts) == NULL)
+        if (policy_rule_matches(&policy->rules[at], job, facts, why))
             decision.rule = &policy->rules[at];
     }
     if (decision.rule != NULL) {
@@ -406,44 +262,8 @@ void policy_decide(const struct policy *policy, const struct job *job, const str
                        policy_action_words[decision.action]);
     }
     for (size_t i = 0; i < at; i++) {
-        mismatch = policy_mismatch(&policy->rules[i], job, facts);
-        if (mismatch != NULL)
-            policy_explain(&decision, " Rule %s %s.", policy->rules[i].name, mismatch);
+        if (!policy_rule_matches(&policy->rules[i], job, facts, why))
+            policy_explain(&decision, " Rule %s %s.", policy->rules[i].name, why);
     }
     *ret_decision = decision;
-}
-
-struct error *policy_example(char **ret_text)
-{
-    static const char text[] =
-        "# policy.yaml: what may be approved without asking. Read when the program starts and on SIGHUP.\n"
-        "# Without a rule that matches, the default decides: ask (everything waits for the owner) or deny.\n"
-        "default: ask\n"
-        "\n"
-        "# The first rule that matches decides. A rule that approves needs requesters and max_rounds:\n"
-        "#   - name: our-researcher\n"
-        "#     action: approve             # approve | deny | ask\n"
-        "#     requesters: [\"sha256:...\"]  # fingerprints; `datasite trust list` prints those you know\n"
-        "#     datasets: [mnist]           # absent: any\n"
-        "#     models: [softmax-regression]\n"
-        "#     max_rounds: 5               # a job with more rounds does not match\n"
-        "#     max_runs: 1                 # runs that the approval allows, 1 to 1000\n"
-        "#     max_jobs: 1                 # jobs it approves of one requester in 30 days, then it asks you\n"
-        "#     max_local_iterations: 200   # iterations of lbfgs, or local epochs of sgd\n"
-        "#     metrics: [per-site, none]   # absent: any\n"
-        "#     require: []                 # secure-aggregation, privacy: protections that the job must "
-        "have\n"
-        "#     min_sites: 2                # participants without whom no round is completed\n"
-        "#     expires: 30d                # the approval ends this long after it is given\n"
-        "rules: []\n"
-        "\n"
-        "# Enforced at every release, whatever was approved.\n"
-        "output:\n"
-        "  min_rows: 100                   # training rows, and test rows for a confusion matrix\n"
-        "  max_update_bytes: 268435456\n";
-    char *copy = strdup(text);
-    if (copy == NULL)
-        return error_new(ERROR_MEMORY, "There is not enough memory for the policy.");
-    *ret_text = copy;
-    return NULL;
 }

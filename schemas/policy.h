@@ -23,7 +23,7 @@
  *         require: []                 # protections that the job must have: secure-aggregation, privacy
  *         min_sites: 2                # sites without whom the job completes no round (its own min_sites)
  *         days: [mon, tue, wed, thu, fri]   # of the site's local time, when the job comes in; absent: any
- *         hours: "08:00-18:00"        # the same; "22:00-06:00" goes over midnight; absent: any
+ *         hours: "08:00-18:00"        # the same, the end not included; "22:00-06:00" goes over midnight; absent: any
  *         expires: 30d                # the approval ends this long after it is given; default 30d
  *         hold: never                 # never | first | every | final: see enum hold; default never
  *         allow_growth: false         # rows may be added behind the approved ones; default false
@@ -48,6 +48,7 @@
  */
 #pragma once
 
+#include "schemas/document.h"
 #include "schemas/job.h"
 
 enum policy_action { POLICY_ASK, POLICY_APPROVE, POLICY_DENY };
@@ -59,6 +60,14 @@ enum policy_action { POLICY_ASK, POLICY_APPROVE, POLICY_DENY };
 #define POLICY_JOBS_DAYS 30
 #define POLICY_MAX_DATASETS 64
 #define POLICY_MAX_OWNERS 16
+#define POLICY_MAX_UPDATE_BYTES 268435456
+/* Of `limits`, unless the file says otherwise. */
+#define POLICY_MAX_PENDING 16
+#define POLICY_MAX_JOBS 1000
+#define POLICY_SUBMISSIONS_PER_DAY 200
+#define POLICY_REQUESTS_PER_MINUTE 600
+#define POLICY_REASON_BYTES 1024
+#define POLICY_WHY_BYTES 128
 
 /* Which answers of a run wait at the site until the owner has looked at them and typed `datasite release`. */
 enum hold {
@@ -109,12 +118,6 @@ struct policy_limits {
     uint32_t max_pending, max_jobs, submissions_per_day, requests_per_minute;
 };
 
-/* Both ends included. */
-struct policy_range {
-    bool given;
-    double low, high;
-};
-
 struct policy_rule {
     char name[JOB_NAME_BYTES];
     enum policy_action action;
@@ -133,11 +136,12 @@ struct policy_rule {
     uint32_t min_sites;
     uint32_t expires_s;
     uint32_t max_requests_per_day; /* 0: no bound */
-    struct policy_range l2, learning_rate, momentum, batch_size, local_iterations, local_epochs,
+    struct document_range l2, learning_rate, momentum, batch_size, local_iterations, local_epochs,
         test_fraction;
     uint32_t days; /* bit 0 Monday to bit 6 Sunday; 0: any */
     bool has_hours;
-    uint16_t from_minute, to_minute; /* of the day; from > to goes over midnight */
+    uint16_t from_minute,
+        to_minute; /* of the day, 0 to 1440, the end not included; from > to: over midnight */
     enum hold hold;
     bool allow_growth;
 };
@@ -158,8 +162,8 @@ void policy_free(struct policy *policy);
 
 struct policy_decision {
     enum policy_action action;
-    const struct policy_rule *rule; /* NULL: the default decided */
-    char reason[256];               /* which rule, and why the rules before it did not match */
+    const struct policy_rule *rule;   /* NULL: the default decided */
+    char reason[POLICY_REASON_BYTES]; /* which rule, and why the rules before it did not match */
 };
 
 /* What is known when a job comes in. */
@@ -169,9 +173,21 @@ struct policy_facts {
     unsigned weekday, minute; /* of the site's local time: 0 Monday to 6 Sunday; of the day, 0 to 1439 */
 };
 
+/* Whether a rule is about `job`; if not, *ret_why is the first bound that is not kept, as the rest of a sentence
+ * that begins with the rule ("allows at most 5 rounds"). Pure. */
+bool policy_rule_matches(const struct policy_rule *rule, const struct job *job,
+                         const struct policy_facts *facts, char ret_why[static POLICY_WHY_BYTES]);
+
 /* Which rule decides about `job`. Pure. */
 void policy_decide(const struct policy *policy, const struct job *job, const struct policy_facts *facts,
                    struct policy_decision *ret_decision);
+
+/* The words of the file: "approve"; "mock"; a NULL-terminated list, by place of the bit, of the metrics of `output`,
+ * and of the days. */
+const char *policy_action_word(enum policy_action action);
+const char *policy_list_word(enum policy_list list);
+extern const char *const policy_output_metrics_words[];
+extern const char *const policy_day_words[];
 
 /* The commented example that `datasite init` writes: asks for everything. *ret_text is malloc'ed. */
 MUST_USE struct error *policy_example(char **ret_text);

@@ -17,14 +17,26 @@ static void expect_decision(const struct policy *policy, const char *requester)
     struct job job = {
         .dataset = "mnist", .rounds = 5, .local_iterations = 60, .min_sites = 2, .site_count = 2};
     struct policy_decision decision;
-    struct policy_facts facts = {.requester = requester, .requests_today = 1};
+    struct policy_facts facts = {.requester = requester, .requests_today = 1, .weekday = 2, .minute = 600};
     policy_decide(policy, &job, &facts, &decision);
     expect(decision.reason[0] != '\0');
     if (decision.action != POLICY_APPROVE)
         return;
+    expect(!policy->gate.four_eyes);
     expect(decision.rule != NULL && !decision.rule->any_requester && decision.rule->requester_count > 0);
     expect(decision.rule->max_rounds >= job.rounds && decision.rule->max_runs >= 1);
     expect(strcmp(requester, FUZZ_REQUESTER) == 0);
+}
+
+static void expect_gate(const struct policy_gate *gate)
+{
+    expect(gate->dataset_count <= POLICY_MAX_DATASETS && gate->owner_count <= POLICY_MAX_OWNERS);
+    expect(!gate->four_eyes || gate->owner_count >= 2);
+    for (size_t i = 0; i < gate->dataset_count; i++) {
+        const struct policy_output *output = &gate->datasets[i].output;
+        expect(policy_gate_output(gate, gate->datasets[i].name) == output);
+        expect(output->min_rows >= 1 && output->max_update_bytes >= 8 && output->max_update_norm >= 0);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -37,6 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     expect(policy->fallback != POLICY_APPROVE && policy->gate.output.min_rows >= 1);
+    expect_gate(&policy->gate);
+    expect(policy->limits.max_pending >= 1 && policy->limits.requests_per_minute >= 1);
     expect_decision(policy, FUZZ_REQUESTER);
     expect_decision(policy, "nobody");
     policy_free(policy);

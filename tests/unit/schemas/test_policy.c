@@ -67,6 +67,12 @@ static void test_policy_example_asks_for_everything(void **state)
     assert_int_equal(policy->rule_count, 0);
     assert_int_equal(policy->gate.output.min_rows, 100);
     assert_int_equal(policy->gate.output.max_update_bytes, 268435456);
+    assert_int_equal(policy->gate.output.min_cell, POLICY_MIN_CELL);
+    assert_int_equal(policy->gate.output.metrics, POLICY_METRICS_ALL);
+    assert_int_equal(policy->gate.dataset_count, 0);
+    assert_int_equal(policy->limits.max_pending, POLICY_MAX_PENDING);
+    assert_int_equal(policy->limits.requests_per_minute, POLICY_REQUESTS_PER_MINUTE);
+    assert_false(policy->gate.four_eyes);
     policy_free(policy);
     free(text);
 }
@@ -134,8 +140,9 @@ static void test_policy_wrong_file_is_refused(void **state)
     } rows[] = {
         {"default: approve", "policy.yaml:1:10: default must be ask or deny; only a rule can approve."},
         {"default: null", "policy.yaml:1:10: default must be ask or deny"},
-        {"fallback: ask",
-         "policy.yaml:1:1: fallback is not a known key. Known here: default, rules, output."},
+        {"fallback: ask", "policy.yaml:1:1: fallback is not a known key. Known here: default, rules, output, "
+                          "datasets, limits, "
+                          "four_eyes, owners."},
         {"rules: {}", "policy.yaml:1:8: rules must be a list."},
         {"rules: [ask]", "policy.yaml:1:9: rules[1] must be a mapping"},
         {"rules: [{action: ask}]", "policy.yaml:1:9: rules[1] lacks the key name"},
@@ -226,9 +233,9 @@ static void test_policy_approves_only_within_every_bound(void **state)
         {"rules: [" APPROVE ", metrics: [none]}]", FP_A, POLICY_ASK, "r1 does not list these metrics."},
         {"rules: [" APPROVE ", max_local_iterations: 60}]", FP_A, POLICY_APPROVE, "r1 decides"},
         {"rules: [" APPROVE ", max_local_iterations: 59}]", FP_A, POLICY_ASK,
-         "r1 allows fewer local iterations."},
+         "r1 allows fewer local iterations: at most 59."},
         {"rules: [" APPROVE ", min_sites: 2}]", FP_A, POLICY_APPROVE, "r1 decides"},
-        {"rules: [" APPROVE ", min_sites: 3}]", FP_A, POLICY_ASK, "r1 requires more sites."},
+        {"rules: [" APPROVE ", min_sites: 3}]", FP_A, POLICY_ASK, "r1 requires more sites: at least 3."},
         {"rules: [" APPROVE ", require: []}]", FP_A, POLICY_APPROVE, "r1 decides"},
         {"rules: [" APPROVE ", require: [secure-aggregation]}]", FP_A, POLICY_ASK,
          "r1 requires secure aggregation."},
@@ -236,7 +243,7 @@ static void test_policy_approves_only_within_every_bound(void **state)
         {"default: deny\nrules: [" APPROVE ", require: [privacy]}]", FP_A, POLICY_DENY,
          "the default decides: deny."},
         {"rules: [{name: r, action: approve, requesters: [\"" FP_A "\"], max_rounds: 4}]", FP_A, POLICY_ASK,
-         "Rule r allows fewer rounds."},
+         "Rule r allows fewer rounds: at most 4."},
     };
     struct job job = policy_job();
     CHECK_ROWS(rows, &job);
@@ -279,11 +286,102 @@ static void test_policy_counts_the_sites_a_round_needs(void **state)
 {
     (void)state;
     static const struct policy_row rows[] = {
-        {"rules: [" APPROVE ", min_sites: 2}]", FP_A, POLICY_ASK, "r1 requires more sites."}};
+        {"rules: [" APPROVE ", min_sites: 2}]", FP_A, POLICY_ASK, "r1 requires more sites: at least 2."}};
     struct job job = policy_job();
     job.site_count = 10;
     job.min_sites = 1;
     CHECK_ROWS(rows, &job);
+}
+
+static void policy_expect(const char *text, const struct job *job, const struct policy_facts *facts,
+                          enum policy_action action, const char *reason)
+{
+    struct policy *policy = policy_parse_good(text);
+    struct policy_decision decision;
+    policy_decide(policy, job, facts, &decision);
+    if (decision.action != action || strstr(decision.reason, reason) == NULL)
+        (void)fprintf(stderr, "%s\n-> %s\n", text, decision.reason);
+    assert_int_equal(decision.action, action);
+    assert_non_null(strstr(decision.reason, reason));
+    policy_free(policy);
+}
+
+static void test_policy_parameter_outside_its_range_does_not_match(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *range, *reason;
+        enum policy_action lbfgs, sgd;
+    } rows[] = {
+        {"l2: [0.01, 1]", "decides", POLICY_APPROVE, POLICY_APPROVE},
+        {"l2: [0, 0.009]", "Rule r1 allows l2 from 0 to 0.009.", POLICY_ASK, POLICY_ASK},
+        {"l2: [0.011, 1]", "Rule r1 allows l2 from 0.011 to 1.", POLICY_ASK, POLICY_ASK},
+        {"test_fraction: [0.3, 0.5]", "allows test_fraction from 0.3 to 0.5", POLICY_ASK, POLICY_ASK},
+        {"local_iterations: [1, 59]", "", POLICY_ASK, POLICY_APPROVE},
+        {"learning_rate: [0.2, 1]", "", POLICY_APPROVE, POLICY_ASK},
+        {"momentum: [0, 0.5]", "", POLICY_APPROVE, POLICY_ASK},
+        {"batch_size: [65, 100]", "", POLICY_APPROVE, POLICY_ASK},
+        {"local_epochs: [2, 2]", "", POLICY_APPROVE, POLICY_ASK},
+        {"local_epochs: [1, 1]", "r1 decides", POLICY_APPROVE, POLICY_APPROVE},
+    };
+    struct policy_facts facts = {.requester = FP_A, .requests_today = 1};
+    struct job job = policy_job();
+    job.l2 = 0.01;
+    job.test_fraction = 0.2;
+    job.learning_rate = 0.1;
+    job.momentum = 0.9;
+    job.batch_size = 64;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[512];
+        (void)snprintf(text, sizeof(text), "rules: [" APPROVE ", parameters: {%s}}]", rows[i].range);
+        job.optimizer = JOB_LBFGS;
+        policy_expect(text, &job, &facts, rows[i].lbfgs, rows[i].reason);
+        job.optimizer = JOB_SGD;
+        policy_expect(text, &job, &facts, rows[i].sgd, rows[i].reason);
+    }
+}
+
+static void test_policy_counts_requests_of_the_day(void **state)
+{
+    (void)state;
+    static const char text[] = "rules: [" APPROVE ", max_requests_per_day: 3}]";
+    struct job job = policy_job();
+    struct policy_facts facts = {.requester = FP_A, .requests_today = 3};
+    policy_expect(text, &job, &facts, POLICY_APPROVE, "r1 decides");
+    facts.requests_today = 4;
+    policy_expect(text, &job, &facts, POLICY_ASK, "Rule r1 allows fewer requests in 24 hours: at most 3.");
+}
+
+static void test_policy_rule_holds_in_its_days_and_hours(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bound;
+        unsigned weekday, minute;
+        enum policy_action action;
+    } rows[] = {
+        {"days: [mon]", 0, 0, POLICY_APPROVE},
+        {"days: [mon]", 1, 0, POLICY_ASK},
+        {"days: [sat, sun]", 6, 1439, POLICY_APPROVE},
+        {"days: [sat, sun]", 4, 1439, POLICY_ASK},
+        {"hours: \"08:00-18:00\"", 2, 479, POLICY_ASK},
+        {"hours: \"08:00-18:00\"", 2, 480, POLICY_APPROVE},
+        {"hours: \"08:00-18:00\"", 2, 1079, POLICY_APPROVE},
+        {"hours: \"08:00-18:00\"", 2, 1080, POLICY_ASK},
+        {"hours: \"22:00-06:00\"", 2, 1320, POLICY_APPROVE},
+        {"hours: \"22:00-06:00\"", 2, 0, POLICY_APPROVE},
+        {"hours: \"22:00-06:00\"", 2, 360, POLICY_ASK},
+        {"hours: \"22:00-06:00\"", 2, 1319, POLICY_ASK},
+        {"hours: \"18:00-24:00\"", 2, 1439, POLICY_APPROVE},
+        {"days: [tue], hours: \"08:00-18:00\"", 2, 600, POLICY_ASK},
+    };
+    struct job job = policy_job();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[512];
+        struct policy_facts facts = {.requester = FP_A, .weekday = rows[i].weekday, .minute = rows[i].minute};
+        (void)snprintf(text, sizeof(text), "rules: [" APPROVE ", %s}]", rows[i].bound);
+        policy_expect(text, &job, &facts, rows[i].action, "");
+    }
 }
 
 static void test_policy_long_reason_is_cut(void **state)
@@ -316,6 +414,9 @@ int main(void)
         cmocka_unit_test(test_policy_first_rule_that_matches_decides),
         cmocka_unit_test(test_policy_bounds_epochs_of_sgd_as_local_iterations),
         cmocka_unit_test(test_policy_counts_the_sites_a_round_needs),
+        cmocka_unit_test(test_policy_parameter_outside_its_range_does_not_match),
+        cmocka_unit_test(test_policy_counts_requests_of_the_day),
+        cmocka_unit_test(test_policy_rule_holds_in_its_days_and_hours),
         cmocka_unit_test(test_policy_long_reason_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
