@@ -149,11 +149,16 @@ static struct error *database_prepare_file(struct database *database, enum datab
     TRY(database_settings(database, mode));
     (void)snprintf(pragma, sizeof(pragma), "PRAGMA mmap_size = %d;", DATABASE_MMAP_BYTES);
     TRY(database_run(database, pragma));
+    database->applied = (uint32_t)version;
+    if (mode == DATABASE_READ_ONLY && database->kind->readable_from != 0 &&
+        version >= (int64_t)database->kind->readable_from)
+        goto done;
     if (version < (int64_t)database->kind->migration_count && mode == DATABASE_READ_ONLY)
         FAIL(ERROR_UNSUPPORTED, "%s (%s) is of an older version: run a command that may change it once.",
              database->kind->what, database->path);
     for (uint32_t number = (uint32_t)version; number < database->kind->migration_count; number++)
         TRY(database_apply(database, number));
+    database->applied = database->kind->migration_count;
 done:
     return err;
 }
@@ -196,6 +201,11 @@ void database_close(struct database *database)
 const char *database_path(const struct database *database)
 {
     return database->path;
+}
+
+uint32_t database_applied(const struct database *database)
+{
+    return database->applied;
 }
 
 struct error *database_check(struct database *database)

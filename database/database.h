@@ -25,16 +25,19 @@ struct database_kind {
     uint32_t application_id;
     const struct migration *migrations; /* user_version n means the first n were applied */
     uint32_t migration_count;
+    /* DATABASE_READ_ONLY takes files from this version on; 0: the newest version alone. */
+    uint32_t readable_from;
 };
 
 enum database_mode { DATABASE_CREATE, DATABASE_OPEN, DATABASE_READ_ONLY };
 
 /* OPEN and READ_ONLY: ERROR_NOT_FOUND if there is no file. OPEN applies missing migrations; READ_ONLY wants
- * them applied. */
+ * them applied, unless the kind can be read from an older version on: then the reader asks which it is. */
 MUST_USE struct error *database_open(const char *path, const struct database_kind *kind,
                                      enum database_mode mode, struct database **ret_database);
 void database_close(struct database *database); /* accepts NULL; rolls back what is open */
 const char *database_path(const struct database *database);
+uint32_t database_applied(const struct database *database); /* migrations: 2 means version 2 */
 
 /* Full integrity check (slow); ERROR_CORRUPT says what to restore. */
 MUST_USE struct error *database_check(struct database *database);

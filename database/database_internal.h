@@ -12,6 +12,7 @@ struct database {
     sqlite3 *handle;
     char *path;
     const struct database_kind *kind;
+    uint32_t applied;
     struct {
         const char *sql;
         sqlite3_stmt *statement;

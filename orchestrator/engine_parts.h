@@ -96,10 +96,23 @@ MUST_USE struct error *engine_body_end(struct engine *engine, enum run_status st
  * ours. */
 MUST_USE struct error *engine_answer(struct engine *engine, struct engine_site *site,
                                      const struct session_event *event);
+/* What a request that was not granted, or not answered as it should be, means: it depends on what was asked for. */
+void engine_not_granted(struct engine *engine, struct engine_site *site, enum site_status status,
+                        const char *reason);
 /* In the round in hand. */
+double engine_round_seconds(const struct engine *engine);
 struct site_round *engine_site_round(struct engine *engine, const struct engine_site *site);
 void engine_missed(struct engine *engine, struct engine_site *site, enum site_status status,
                    const char *reason);
+
+/* engine_status.c: a JobStatus, the answer to Submit and JobQuery. */
+MUST_USE struct error *engine_answer_status(struct engine *engine, struct engine_site *site,
+                                            const struct session_event *event);
+
+/* engine_released.c: what a site has released for the round in hand. */
+void engine_answer_update(struct engine *engine, struct engine_site *site, const struct session_event *event);
+void engine_answer_evaluation(struct engine *engine, struct engine_site *site,
+                              const struct session_event *event);
 
 /* engine_submit.c: connects, submits, waits for the owners; done when enough sites are ready and none is
  * worth waiting for. */

@@ -36,10 +36,24 @@ const char *site_status_word(enum site_status status)
     return "";
 }
 
+const struct site_receipt *site_round_receipt(const struct site_round *site, enum receipt_kind kind)
+{
+    switch (kind) {
+    case RECEIPT_UPDATE:
+        return site->update_receipt;
+    case RECEIPT_EVALUATION:
+        return site->evaluation_receipt;
+    }
+    return NULL;
+}
+
 void round_record_clear(struct round_record *round, size_t site_count)
 {
-    for (size_t i = 0; round->sites != NULL && i < site_count; i++)
+    for (size_t i = 0; round->sites != NULL && i < site_count; i++) {
         free(round->sites[i].confusion);
+        free(round->sites[i].update_receipt);
+        free(round->sites[i].evaluation_receipt);
+    }
     free(round->sites);
     free(round->model);
     free(round->pooled_confusion);

@@ -5,6 +5,7 @@
  * 0. */
 #pragma once
 
+#include "audit/receipt.h"
 #include "crypto/digest.h"
 #include "schemas/error.h"
 #include "schemas/job.h"
@@ -20,6 +21,12 @@ const char *run_status_word(enum run_status status);
 enum site_status { SITE_OK, SITE_LATE, SITE_FAILED, SITE_REFUSED, SITE_DROPPED };
 const char *site_status_word(enum site_status status);
 
+/* What a site signed about something that it released, and what arrived. */
+struct site_receipt {
+    struct receipt receipt;
+    struct digest received; /* SHA-256 of the body */
+};
+
 /* One site in one round, in the order of the job's sites. */
 struct site_round {
     enum site_status status;
@@ -30,6 +37,8 @@ struct site_round {
     uint64_t *confusion;   /* [classes][classes] or NULL */
     double train_seconds;  /* NAN: unknown */
     double seconds;
+    struct site_receipt *update_receipt;     /* verified when it came, or NULL */
+    struct site_receipt *evaluation_receipt; /* likewise, of the evaluation of the round's model */
 };
 
 struct round_record {
@@ -53,11 +62,15 @@ struct run_record {
     uint64_t features;
     uint32_t classes;
     int64_t started_at, approved_at, ended_at; /* Unix ms; 0: not yet */
+    bool mock;         /* made with the sites' mock data, without approvals or receipts */
+    bool has_receipts; /* false: written by a version that did not keep any */
     struct round_record *rounds;
     size_t round_count;
 };
 
 void run_record_free(struct run_record *record); /* accepts NULL */
+/* Of one kind, or NULL. */
+const struct site_receipt *site_round_receipt(const struct site_round *site, enum receipt_kind kind);
 void round_record_clear(struct round_record *round, size_t site_count);
 double confusion_accuracy(const uint64_t *confusion, uint32_t classes); /* NAN for NULL or no rows */
 uint64_t confusion_rows(const uint64_t *confusion, uint32_t classes);   /* sum of all counts; 0 for NULL */

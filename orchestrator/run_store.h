@@ -18,9 +18,16 @@ MUST_USE struct error *run_store_end(struct run_store *store, const struct run_r
 MUST_USE struct error *run_store_copy(struct run_store *store, const char *path);
 void run_store_close(struct run_store *store); /* accepts NULL */
 
-/* Reads a whole run back; a run whose process is gone without an end reads as RUN_STOPPED ("was
+/* Reads a whole run back, receipts too (unverified); one of an older version has none. A run whose process is gone without an end reads as RUN_STOPPED ("was
  * interrupted"). */
 MUST_USE struct error *run_store_load(const char *directory, struct run_record **ret_record);
+
+/* The receipt with the highest sequence of each site, of a run that may be going on: calls `visit` for each. Receipts
+ * are unverified. */
+MUST_USE struct error *run_store_latest_receipts(const char *directory,
+                                                 struct error *(*visit)(void *context,
+                                                                        const struct receipt *receipt),
+                                                 void *context);
 
 /* The same without rounds, for lists; how many rounds made a model, and the accuracy of the last one (pooled,
  * else of the global test; NAN when neither was released). */

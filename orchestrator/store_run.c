@@ -1,6 +1,7 @@
 #include "orchestrator/store_run.h"
 
 #include "embedded/run_001_sql.h"
+#include "embedded/run_002_sql.h"
 #include "schemas/files.h"
 
 #include <errno.h>
@@ -18,13 +19,15 @@ struct run_store {
     int lock;
 };
 
-static const struct migration run_migrations[] = {{.sql = (const char *)run_001_sql}};
+static const struct migration run_migrations[] = {{.sql = (const char *)run_001_sql},
+                                                  {.sql = (const char *)run_002_sql}};
 
 const struct database_kind run_database = {
     .what = "the record of a run",
     .application_id = RUN_APPLICATION_ID,
     .migrations = run_migrations,
-    .migration_count = 1,
+    .migration_count = 2,
+    .readable_from = 1,
 };
 
 static struct error *run_store_lock(const char *directory, int *ret_lock)
@@ -53,14 +56,15 @@ static struct error *run_store_begin(struct database *database, const struct run
 {
     struct query query;
     query_start(&query, database,
-                "INSERT INTO run (one, run_id, job_id, job, status, reason, features, classes, started_at)"
-                " VALUES (1, ?, ?, ?, 'running', '', ?, ?, ?)");
+                "INSERT INTO run (one, run_id, job_id, job, status, reason, features, classes, started_at, "
+                "mock) VALUES (1, ?, ?, ?, 'running', '', ?, ?, ?, ?)");
     query_bind_blob(&query, record->run_id, RUN_ID_BYTES);
     query_bind_blob(&query, record->job_id.bytes, DIGEST_BYTES);
     query_bind_blob(&query, record->job_bytes, record->job_byte_count);
     query_bind_int(&query, (int64_t)record->features);
     query_bind_int(&query, record->classes);
     query_bind_int(&query, record->started_at);
+    query_bind_int(&query, record->mock);
     return query_finish(&query);
 }
 
@@ -280,14 +284,43 @@ done:
     return err;
 }
 
+static struct error *run_store_receipt_row(struct database *database, uint32_t round, size_t position,
+                                           const struct site_receipt *kept)
+{
+    struct error *err = NULL;
+    uint8_t *bytes = NULL;
+    size_t count = 0;
+    struct query query;
+    if (kept == NULL)
+        return NULL;
+    TRY(receipt_encode(&kept->receipt, &bytes, &count));
+    query_start(&query, database,
+                "INSERT INTO receipt (round, position, kind, sequence, receipt, received)"
+                " VALUES (?, ?, ?, ?, ?, ?)");
+    query_bind_int(&query, round);
+    query_bind_int(&query, (int64_t)position);
+    query_bind_int(&query, kept->receipt.kind);
+    query_bind_int(&query, (int64_t)kept->receipt.sequence);
+    query_bind_blob(&query, bytes, count);
+    query_bind_blob(&query, kept->received.bytes, DIGEST_BYTES);
+    err = query_finish(&query);
+done:
+    free(bytes);
+    return err;
+}
+
 struct error *run_store_round(struct run_store *store, const struct run_record *record,
                               const struct round_record *round)
 {
     struct error *err = NULL;
     TRY(database_begin(store->database));
     TRY(run_store_round_row(store->database, record, round));
-    for (size_t i = 0; i < record->job->site_count; i++)
-        TRY(run_store_site_row(store->database, record, round->round, i, &round->sites[i]));
+    for (size_t i = 0; i < record->job->site_count; i++) {
+        const struct site_round *site = &round->sites[i];
+        TRY(run_store_site_row(store->database, record, round->round, i, site));
+        TRY(run_store_receipt_row(store->database, round->round, i, site->update_receipt));
+        TRY(run_store_receipt_row(store->database, round->round, i, site->evaluation_receipt));
+    }
     TRY(database_commit(store->database));
 done:
     if (err != NULL)

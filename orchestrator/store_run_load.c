@@ -24,7 +24,7 @@ static bool run_store_in_progress(const char *directory)
     return held;
 }
 
-static struct error *run_store_damaged(struct database *database, const char *what)
+struct error *run_store_damaged(struct database *database, const char *what)
 {
     return error_new(ERROR_CORRUPT,
                      "%s is damaged: %s. Restore it from a backup, or move its directory away.",
@@ -145,14 +145,22 @@ done:
     return err;
 }
 
-/* Ends the query in any case; the failure that was noticed first is the one that is told. */
-static struct error *query_close(struct query *query, struct error *err)
+struct error *query_close(struct query *query, struct error *err)
 {
     struct error *ended = query_end(query);
     if (err == NULL)
         return ended;
     error_free(ended);
     return err;
+}
+
+static struct error *run_store_load_mock(struct database *database, struct run_record *record)
+{
+    struct query query;
+    query_start(&query, database, "SELECT mock FROM run");
+    if (query_step(&query))
+        record->mock = query_int(&query, 0) != 0;
+    return query_end(&query);
 }
 
 static struct error *run_store_load_run(struct database *database, struct run_record *record)
@@ -169,7 +177,8 @@ static struct error *run_store_load_run(struct database *database, struct run_re
     err = query_close(&query, err);
     if (err == NULL && !found)
         err = run_store_damaged(database, "it holds no run");
-    return err;
+    record->has_receipts = database_applied(database) >= 2;
+    return err == NULL && record->has_receipts ? run_store_load_mock(database, record) : err;
 }
 
 static struct error *run_store_read_round(struct query *query, const struct run_record *record,
@@ -224,12 +233,15 @@ static int round_compare(const void *number, const void *round)
     return (a > b) - (a < b);
 }
 
+struct round_record *run_store_find_round(const struct run_record *record, int64_t number)
+{
+    return bsearch(&number, record->rounds, record->round_count, sizeof *record->rounds, round_compare);
+}
+
 static struct error *run_store_read_site(struct query *query, struct run_record *record)
 {
     struct error *err = NULL;
-    int64_t number = query_int(query, 0);
-    struct round_record *round =
-        bsearch(&number, record->rounds, record->round_count, sizeof *record->rounds, round_compare);
+    struct round_record *round = run_store_find_round(record, query_int(query, 0));
     int64_t position = query_int(query, 1);
     if (round == NULL || position < 0 || (uint64_t)position >= record->job->site_count)
         TRY(run_store_damaged(query->database, "it holds a site that the job does not have"));
@@ -334,6 +346,7 @@ struct error *run_store_load(const char *directory, struct run_record **ret_reco
     TRY(run_store_open(directory, &database, &record));
     TRY(run_store_load_rounds(database, record));
     TRY(run_store_load_sites(database, record));
+    TRY(run_store_load_receipts(database, record));
     run_store_interrupted(directory, record, record->round_count);
     *ret_record = record;
     record = NULL;

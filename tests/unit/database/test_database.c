@@ -14,9 +14,10 @@ static const struct migration migrations[] = {
     {"CREATE TABLE item (id INTEGER PRIMARY KEY, bytes BLOB, name TEXT UNIQUE) STRICT;"},
     {"ALTER TABLE item ADD COLUMN added INTEGER;"},
 };
-static const struct database_kind kind_1 = {"the test's database", 0x46445374, migrations, 1};
-static const struct database_kind kind_2 = {"the test's database", 0x46445374, migrations, 2};
-static const struct database_kind kind_other = {"the other database", 0x11223344, migrations, 1};
+static const struct database_kind kind_1 = {"the test's database", 0x46445374, migrations, 1, 0};
+static const struct database_kind kind_2 = {"the test's database", 0x46445374, migrations, 2, 0};
+static const struct database_kind kind_2_lenient = {"the test's database", 0x46445374, migrations, 2, 1};
+static const struct database_kind kind_other = {"the other database", 0x11223344, migrations, 1, 0};
 
 static int setup(void **state)
 {
@@ -100,6 +101,20 @@ static void test_database_older_file_migrated_once(void **state)
     assert_null(database_run(database, "UPDATE item SET added = 5"));
     database_close(database);
     database_close(opened(&kind_2, DATABASE_OPEN));
+}
+
+static void test_database_older_file_of_a_kind_readable_before_read_as_it_is(void **state)
+{
+    (void)state;
+    struct database *database = opened(&kind_1, DATABASE_CREATE);
+    add(database, "one");
+    database_close(database);
+    database = opened(&kind_2_lenient, DATABASE_READ_ONLY);
+    assert_int_equal(database_applied(database), 1);
+    database_close(database);
+    database = opened(&kind_2_lenient, DATABASE_OPEN);
+    assert_int_equal(database_applied(database), 2);
+    database_close(database);
 }
 
 static void test_database_newer_file_refused(void **state)
@@ -257,6 +272,7 @@ int main(void)
         cmocka_unit_test_setup(test_database_created_private_and_found_again, setup),
         cmocka_unit_test_setup(test_database_missing_file_not_created, setup),
         cmocka_unit_test_setup(test_database_older_file_migrated_once, setup),
+        cmocka_unit_test_setup(test_database_older_file_of_a_kind_readable_before_read_as_it_is, setup),
         cmocka_unit_test_setup(test_database_newer_file_refused, setup),
         cmocka_unit_test_setup(test_database_foreign_file_refused, setup),
         cmocka_unit_test_setup(test_database_garbage_refused, setup),

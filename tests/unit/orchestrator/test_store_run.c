@@ -1,6 +1,6 @@
 #include "made_run.h"
 
-#include "orchestrator/run_store.h"
+#include "orchestrator/store_run.h"
 #include "schemas/files.h"
 
 #include <math.h>
@@ -399,6 +399,55 @@ static void test_store_run_outline_tells_progress_and_accuracy(void **state)
     run_record_free(record);
 }
 
+/* What version 1 had: neither receipts nor mock runs. */
+static void make_version_1(const char *directory)
+{
+    struct database *database = NULL;
+    char *path = made_path(directory, "run.db");
+    made_fine(database_open(path, &run_database, DATABASE_OPEN, &database));
+    made_fine(database_run(database, "DROP TABLE receipt; ALTER TABLE run DROP COLUMN mock;"
+                                     "PRAGMA user_version = 1; PRAGMA journal_mode = DELETE"));
+    database_close(database);
+    free(path);
+}
+
+static struct error *no_receipt(void *context, const struct receipt *receipt)
+{
+    (void)receipt;
+    *(int *)context += 1;
+    return NULL;
+}
+
+static void test_store_run_of_version_1_reads_back_without_receipts_and_unchanged(void **state)
+{
+    struct run_record *record = made_run(2);
+    struct run_record *read = NULL;
+    struct run_record *outline = NULL;
+    uint32_t rounds = 0;
+    double accuracy = 0;
+    int visited = 0;
+    write_whole(*state, record);
+    make_version_1(*state);
+    char *path = made_path(*state, "run.db");
+    char *before = made_text(path);
+    made_fine(run_store_load(*state, &read));
+    same_run(record, read);
+    assert_false(read->has_receipts);
+    assert_false(read->mock);
+    made_fine(run_store_load_outline(*state, &outline, &rounds, &accuracy));
+    assert_int_equal(rounds, 2);
+    made_fine(run_store_latest_receipts(*state, no_receipt, &visited));
+    assert_int_equal(visited, 0);
+    char *after = made_text(path);
+    assert_memory_equal(before, after, 4096);
+    free(after);
+    free(before);
+    free(path);
+    run_record_free(outline);
+    run_record_free(read);
+    run_record_free(record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +470,7 @@ int main(void)
         MADE_TEST(test_store_run_matrix_or_model_of_another_shape_is_refused),
         MADE_TEST(test_store_run_read_only_directory_can_be_read),
         MADE_TEST(test_store_run_outline_tells_progress_and_accuracy),
+        MADE_TEST(test_store_run_of_version_1_reads_back_without_receipts_and_unchanged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
