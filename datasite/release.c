@@ -1,11 +1,13 @@
 /* Order matters here and is the same for both kinds: approval, dataset, run, round, numbers, encoding, size,
- * and only then the write. The body is handed out after the commit has returned, never before. */
+ * and only then the write: event, receipt, answer. What leaves is handed out after the commit has returned, never
+ * before. */
 #include "datasite/release.h"
 
 #include "datasite/release_check.h"
+#include "datasite/release_parts.h"
 #include "schemas/wire.h"
 
-#include <inttypes.h>
+#include <math.h>
 
 /* An encoded answer on its way out. */
 struct release_body {
@@ -33,16 +35,16 @@ struct error *release_foresee(const struct release_context *context, enum answer
     return err;
 }
 
-static struct error *update_admit(struct release_check *check, const struct release_update *update)
+static struct error *update_admit(struct release_check *check, const struct release_update *update,
+                                  double *ret_norm)
 {
     struct error *err = NULL;
-    double norm = 0;
     TRY(release_admit(check));
     TRY(release_check_shape(check, update->count));
     TRY(release_check_finite(update->parameters, update->count));
     TRY(release_check_rows(check->output, update->train_rows, "training"));
     TRY(release_check_figures(update));
-    TRY(release_check_norm(check, update, &norm));
+    TRY(release_check_norm(check, update, ret_norm));
     if (update->confusion != NULL) {
         TRY(release_check_metrics(check->approval.job));
         TRY(release_check_rows(check->output, update->test_rows, "test"));
@@ -140,47 +142,84 @@ done:
     return err;
 }
 
-/* The last checks and the write: event, body and round, then the commit. */
-static struct error *release_write(const struct release_check *check, const struct release_body *body,
-                                   bool refused, const char *detail)
+/* The last checks and the write: event, receipt unless it is held, body and round, then the commit. `record` comes
+ * with what differs between kinds of answers. */
+static struct error *release_write(const struct release_check *check, struct release_record *record,
+                                   struct release_outcome *ret_outcome)
 {
     struct error *err = NULL;
     const struct release_context *context = check->context;
-    struct release_record record = {
+    struct release_event event;
+    struct release_outcome outcome = {.held = record->state == ANSWER_HELD};
+    uint8_t *receipt = NULL;
+    size_t receipt_bytes = 0;
+    TRY(release_check_size(check, record->body_bytes));
+    TRY(store_release_event(context->store, record, &event));
+    if (!record->refused && !outcome.held) {
+        struct release_receipt about = {context->identity,
+                                        &check->approval.decision,
+                                        context->job_id,
+                                        context->run_id,
+                                        context->round,
+                                        check->kind,
+                                        record->body,
+                                        record->body_bytes,
+                                        &event,
+                                        record->protections,
+                                        context->now};
+        TRY(release_receipt_make(&about, &receipt, &receipt_bytes));
+        TRY(release_wrap(check->kind, record->body, record->body_bytes, receipt, receipt_bytes, &outcome));
+    }
+    TRY(store_release_answer(context->store, record, &event, receipt, receipt_bytes));
+    TRY(store_release_commit(context->store));
+    *ret_outcome = outcome;
+    outcome.body = NULL;
+done:
+    free(receipt);
+    free(outcome.body);
+    return err;
+}
+
+static struct release_record release_record_of(const struct release_check *check,
+                                               const struct release_body *body, bool hold,
+                                               const char *protections, const char *detail)
+{
+    const struct release_context *context = check->context;
+    return (struct release_record){
         .run_id = context->run_id,
         .job_id = context->job_id,
         .round = context->round,
         .kind = check->kind,
-        .refused = refused,
+        .state = hold ? ANSWER_HELD : ANSWER_RELEASED,
         .model_digest = context->model_digest,
+        .update_norm = NAN,
+        .protections = protections,
         .body = body->bytes,
         .body_bytes = body->count,
         .now = context->now,
         .detail = detail,
     };
-    TRY(release_check_size(check, body->count));
-    TRY(store_release_add(context->store, &record));
-    TRY(store_release_commit(context->store));
-done:
-    return err;
 }
 
 struct error *release_update(const struct release_context *context, const struct release_update *update,
-                             uint8_t **ret_body, size_t *ret_bytes)
+                             struct release_outcome *ret_outcome)
 {
     struct error *err = NULL;
     struct release_check check = {.context = context, .kind = ANSWER_UPDATE};
     struct release_body body = {NULL, 0};
-    char detail[128];
+    char detail[128], protections[RECEIPT_PROTECTIONS_BYTES];
+    bool hold = true;
+    double norm = 0;
     TRY(store_release_begin(context->store));
-    TRY(update_admit(&check, update));
+    TRY(update_admit(&check, update, &norm));
+    TRY(release_check_hold(&check, &hold));
     TRY(update_encode(&check, update, &body));
+    release_check_protections(check.output, protections);
     (void)snprintf(detail, sizeof(detail), "%zu coefficients%s, %zu bytes", update->count,
                    update->confusion == NULL ? "" : ", accuracy and confusion matrix", body.count);
-    TRY(release_write(&check, &body, false, detail));
-    *ret_body = body.bytes;
-    *ret_bytes = body.count;
-    body.bytes = NULL;
+    struct release_record record = release_record_of(&check, &body, hold, protections, detail);
+    record.update_norm = norm;
+    TRY(release_write(&check, &record, ret_outcome));
 done:
     if (err != NULL)
         store_release_rollback(context->store);
@@ -190,18 +229,21 @@ done:
 }
 
 struct error *release_evaluation(const struct release_context *context, const uint64_t *confusion,
-                                 uint8_t **ret_body, size_t *ret_bytes)
+                                 struct release_outcome *ret_outcome)
 {
     struct error *err = NULL;
     struct release_check check = {.context = context, .kind = ANSWER_EVALUATION};
     struct release_body body = {NULL, 0};
+    char protections[RECEIPT_PROTECTIONS_BYTES];
+    bool hold = true;
     TRY(store_release_begin(context->store));
     TRY(evaluation_admit(&check, confusion));
+    TRY(release_check_hold(&check, &hold));
     TRY(evaluation_encode(&check, confusion, &body));
-    TRY(release_write(&check, &body, false, "confusion matrix of the global model"));
-    *ret_body = body.bytes;
-    *ret_bytes = body.count;
-    body.bytes = NULL;
+    release_check_protections(check.output, protections);
+    struct release_record record =
+        release_record_of(&check, &body, hold, protections, "confusion matrix of the global model");
+    TRY(release_write(&check, &record, ret_outcome));
 done:
     if (err != NULL)
         store_release_rollback(context->store);
@@ -211,7 +253,7 @@ done:
 }
 
 struct error *release_failure(const struct release_context *context, enum answer_kind kind, const char *why,
-                              uint8_t **ret_body, size_t *ret_bytes)
+                              struct release_outcome *ret_outcome)
 {
     struct error *err = NULL;
     struct release_check check = {.context = context, .kind = kind};
@@ -220,9 +262,11 @@ struct error *release_failure(const struct release_context *context, enum answer
     TRY(store_release_begin(context->store));
     TRY(release_admit(&check));
     TRY(wire_refusal_encode(told, &body.bytes, &body.count));
-    TRY(release_write(&check, &body, true, why));
-    *ret_body = body.bytes;
-    *ret_bytes = body.count;
+    struct release_record record = release_record_of(&check, &body, false, "", why);
+    record.refused = true;
+    struct release_outcome outcome;
+    TRY(release_write(&check, &record, &outcome));
+    *ret_outcome = (struct release_outcome){.body = body.bytes, .bytes = body.count};
     body.bytes = NULL;
 done:
     if (err != NULL)

@@ -3,8 +3,17 @@
  * A caller hands in what the executor computed and gets back the bytes that may be sent. In between, in one
  * transaction of site.db (synchronous=FULL): the approval is read and its signature verified, the job's
  * state, run and remaining rounds are checked, then shape, finiteness, size, and the minimum number of rows;
- * the body is stored, the event written, the round counted. Any failure leaves nothing written and nothing to
- * send. Nobody else encodes an Update or an Evaluation; tests/lint keeps it so.
+ * the event is written, then the receipt that names the event and the exact bytes, signed with the site's key; body
+ * and receipt are stored, the round counted. What leaves is a Released message: body and receipt. Any failure leaves
+ * nothing written and nothing to send. Nobody else encodes an Update, an Evaluation or a Released; tests/lint keeps it
+ * so.
+ *
+ *     release_update, release_evaluation --> released, with a receipt -----------------> handed out, and again
+ *                |                                   ^                                   (release_repeat)
+ *                +--> held (the approval says so) ---+ release_held_out: the owner's word
+ *                                    \---> refused, release_held_refuse: for good
+ *
+ * A held answer spends its round as a released one does, and nothing is computed again for it.
  */
 #pragma once
 
@@ -24,7 +33,15 @@ struct release_context {
     const uint8_t *run_id; /* STORE_RUN_ID_BYTES */
     uint32_t round;
     const struct digest *model_digest; /* SHA-256 of the parameters that came in */
-    int64_t now;                       /* Unix seconds */
+    uint64_t arrived; /* sequence of the latest receipt of this site that the requester presented; 0: none */
+    int64_t now;      /* Unix seconds */
+};
+
+/* What became of an answer. `held`: it waits for the owner, nothing leaves now, and body is NULL. */
+struct release_outcome {
+    uint8_t *body; /* of the Released message, or of the Refusal of release_failure; the caller frees it */
+    size_t bytes;
+    bool held;
 };
 
 /* Computed, not yet released. */
@@ -44,8 +61,8 @@ struct release_update {
 MUST_USE struct error *release_foresee(const struct release_context *context, enum answer_kind kind);
 
 MUST_USE struct error *release_update(const struct release_context *context,
-                                      const struct release_update *update, uint8_t **ret_body,
-                                      size_t *ret_bytes);
+                                      const struct release_update *update,
+                                      struct release_outcome *ret_outcome);
 
 /* What a requester is told of a step that failed once rows were read, whatever failed: why, where and when it
  * failed depends on private rows. */
@@ -54,11 +71,40 @@ MUST_USE struct error *release_update(const struct release_context *context,
     "private rows. A smaller learning_rate, fewer local iterations or a longer round_deadline may do."
 
 /* A step that failed spends its round as a release does, so that nobody can ask about the rows by making
- * steps fail: the refusal is the round's answer from now on. `why` is for the owner, in the event: one
- * sentence without an index or a count. */
+ * steps fail: the refusal is the round's answer from now on. It is never held and has no receipt. `why` is for the
+ * owner, in the event: one sentence without an index or a count. */
 MUST_USE struct error *release_failure(const struct release_context *context, enum answer_kind kind,
-                                       const char *why, uint8_t **ret_body, size_t *ret_bytes);
+                                       const char *why, struct release_outcome *ret_outcome);
 
 /* Counts of the global model on the site's test rows. */
 MUST_USE struct error *release_evaluation(const struct release_context *context, const uint64_t *confusion,
-                                          uint8_t **ret_body, size_t *ret_bytes);
+                                          struct release_outcome *ret_outcome);
+
+/* ---- what was answered before (release_repeat.c) ---- */
+
+/* The bytes that left, or may leave, for a stored answer of the approved job `approval`: ERROR_UNTRUSTED unless its
+ * receipt is of this site's own key and about this approval, job, run, round, kind and these very bytes. ERROR_HELD,
+ * while the owner looks at it; ERROR_REFUSED, with the owner's reason. */
+MUST_USE struct error *release_repeat(const struct identity *identity, const struct decision *approval,
+                                      const struct answer *answer, struct release_outcome *ret_outcome);
+/* What the requester of a held answer is told, always the same. */
+struct error *release_held_error(uint32_t round);
+
+/* ---- the owner's word on what is held (release_held.c) ---- */
+
+struct release_held {
+    struct store *store;
+    const struct identity *identity;
+    const struct policy_gate *gate;
+    const struct digest *job_id;
+    const uint8_t *run_id; /* STORE_RUN_ID_BYTES */
+    uint32_t round;
+    enum answer_kind kind;
+    int64_t now; /* Unix seconds */
+};
+/* Lets a held answer out, in one transaction: the approval holds, the run goes on, the answer is held and is the one
+ * that was held; event and receipt are those of this moment. The requester gets it when it asks again. ERROR_NOT_FOUND
+ * when nothing of that round is held. */
+MUST_USE struct error *release_held_out(const struct release_held *held);
+/* Keeps it back for good; `reason` is told to the requester. */
+MUST_USE struct error *release_held_refuse(const struct release_held *held, const char *reason);

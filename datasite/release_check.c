@@ -236,6 +236,31 @@ void release_check_protections(const struct policy_output *output,
         protections_add(ret_text, " none");
 }
 
+struct error *release_check_hold(const struct release_check *check, bool *ret_hold)
+{
+    struct error *err = NULL;
+    const struct release_context *context = check->context;
+    struct release_events events;
+    switch (check->approval.decision.hold) {
+    case HOLD_NEVER:
+        *ret_hold = false;
+        break;
+    case HOLD_FIRST:
+        TRY(store_release_events(context->store, context->job_id, context->run_id, context->round,
+                                 check->kind, &events));
+        *ret_hold = events.left_in_run == 0;
+        break;
+    case HOLD_EVERY:
+        *ret_hold = true;
+        break;
+    case HOLD_FINAL:
+        *ret_hold = context->round == check->approval.decision.rounds;
+        break;
+    }
+done:
+    return err;
+}
+
 void release_check_clear(struct release_check *check)
 {
     approval_clear(&check->approval);

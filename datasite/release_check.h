@@ -62,4 +62,7 @@ MUST_USE struct error *release_check_job_bytes(struct store *store, const struct
 void release_check_protections(const struct policy_output *output,
                                char ret_text[static RECEIPT_PROTECTIONS_BYTES]);
 
+/* Whether the owner wants to see this answer before it leaves, by the signed approval and the events. */
+MUST_USE struct error *release_check_hold(const struct release_check *check, bool *ret_hold);
+
 void release_check_clear(struct release_check *check);

@@ -15,7 +15,7 @@ MUST_USE request_handler request_evaluate;
 MUST_USE request_handler request_end_run;
 
 /* The message type of a step's answer. */
-uint32_t request_answer_type(enum step_kind kind, bool refused);
+uint32_t request_answer_type(bool refused);
 
 /* Answers with the JobStatus of a job of this requester; JOB_UNKNOWN for any other. */
 MUST_USE struct error *request_status(const struct requests *requests, const struct request *request,

@@ -67,13 +67,12 @@ static struct error *step_answer_again(const struct requests *requests, const st
                                        struct reply *ret_reply)
 {
     struct error *err = NULL;
-    struct answer answer;
-    TRY(step_repeat(requests->store, step, &answer));
+    struct step_answer answer;
+    TRY(step_repeat(requests->store, requests->identity, step, &answer));
     if (answer.body == NULL)
         goto done;
-    *ret_reply = (struct reply){.type = request_answer_type(step->kind, answer.refused),
-                                .body = answer.body,
-                                .body_bytes = answer.bytes};
+    *ret_reply = (struct reply){
+        .type = request_answer_type(answer.refused), .body = answer.body, .body_bytes = answer.bytes};
     if (log_repeats_first(requests->repeats, EVENT_ANSWER_REPEATED, &step->peer, clock_monotonic_ms()))
         LOG(requests->log, EVENT_ANSWER_REPEATED, log_job(&step->job_id), log_run(step->run_id),
             log_round(step->round));

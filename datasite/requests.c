@@ -108,7 +108,11 @@ void requests_answer(const struct requests *requests, const struct request *requ
 {
     struct reply reply = {.type = 0};
     struct error *err = request_dispatch(requests, request, &reply);
-    if (err != NULL) {
+    if (err != NULL && err->code == ERROR_HELD) { /* asked for again and again while the owner looks */
+        requests_reply_clear(&reply);
+        refusal_reply(err, &reply);
+        error_free(err);
+    } else if (err != NULL) {
         requests_reply_clear(&reply);
         enum event_kind kind = refusal_is_internal(err->code) ? EVENT_STORE_FAILED : EVENT_REQUEST_REFUSED;
         if (log_repeats_first(requests->repeats, kind, &request->peer, clock_monotonic_ms()))
@@ -122,17 +126,9 @@ void requests_answer(const struct requests *requests, const struct request *requ
 
 /* ---- what the executor reports ---- */
 
-uint32_t request_answer_type(enum step_kind kind, bool refused)
+uint32_t request_answer_type(bool refused)
 {
-    if (refused)
-        return FDS__MESSAGE_TYPE__MESSAGE_REFUSAL;
-    switch (kind) {
-    case STEP_TRAIN:
-        return FDS__MESSAGE_TYPE__MESSAGE_UPDATE;
-    case STEP_EVALUATE:
-        return FDS__MESSAGE_TYPE__MESSAGE_EVALUATION;
-    }
-    return FDS__MESSAGE_TYPE__MESSAGE_REFUSAL;
+    return refused ? FDS__MESSAGE_TYPE__MESSAGE_REFUSAL : FDS__MESSAGE_TYPE__MESSAGE_RELEASED;
 }
 
 static enum event_kind finish_event(const struct executor_report *report)
@@ -162,7 +158,10 @@ static void finish_log(const struct requests *requests, const struct executor_re
 
 static void finish_log_error(const struct requests *requests, const struct executor_report *report)
 {
-    enum event_kind kind = report->step == STEP_TRAIN ? EVENT_TRAIN_ABANDONED : EVENT_EVALUATE_ABANDONED;
+    bool train = report->step == STEP_TRAIN;
+    enum event_kind kind = train ? EVENT_TRAIN_ABANDONED : EVENT_EVALUATE_ABANDONED;
+    if (report->error->code == ERROR_HELD)
+        kind = train ? EVENT_UPDATE_HELD : EVENT_EVALUATION_HELD;
     if (refusal_is_internal(report->error->code))
         kind = EVENT_STORE_FAILED;
     LOG(requests->log, kind, log_job(&report->job_id), log_run(report->run_id), log_round(report->round),
@@ -177,9 +176,8 @@ void requests_finish(const struct requests *requests, struct executor_report *re
         return;
     }
     finish_log(requests, report);
-    struct reply reply = {.type = request_answer_type(report->step, report->refused),
-                          .body = report->body,
-                          .body_bytes = report->bytes};
+    struct reply reply = {
+        .type = request_answer_type(report->refused), .body = report->body, .body_bytes = report->bytes};
     report->body = NULL;
     *ret_reply = reply;
 }

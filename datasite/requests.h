@@ -5,8 +5,8 @@
  *     type       who may ask            answered with
  *     Submit     listed peers, lobby    JobStatus; stores the job, then the policy or the owner decides
  *     JobQuery   listed peers, lobby    JobStatus; another's job is as unknown as one that is not here
- *     Train      listed peers           later: Update (the owner's approval is verified each time)
- *     Evaluate   listed peers           later: Evaluation
+ *     Train      listed peers           later: Released (the owner's approval is verified each time)
+ *     Evaluate   listed peers           later: Released
  *     EndRun     listed peers           JobStatus; abandons the run's step in hand
  *
  * Whatever fails becomes a Refusal with a sentence for the orchestrator. Failures of the site itself (its

@@ -101,23 +101,11 @@ done:
     return err;
 }
 
-static struct error *step_check_refusal(const struct answer *answer)
-{
-    struct error *err = NULL;
-    Fds__Refusal *refusal = NULL;
-    TRY(wire_refusal_decode(answer->body, answer->bytes, &refusal));
-    if (strcmp(refusal->sentence, RELEASE_FAILED) != 0)
-        FAIL(ERROR_UNTRUSTED, "The stored answer of this round is about something else.");
-done:
-    wire_refusal_free(refusal);
-    return err;
-}
-
 /* The body says what it is about, and is of the shape of this step. */
 static struct error *step_check_body(const struct step *step, const struct answer *answer)
 {
     if (answer->refused)
-        return step_check_refusal(answer);
+        return NULL;
     switch (step->kind) {
     case STEP_TRAIN:
         return step_check_update(step, answer);
@@ -127,7 +115,25 @@ static struct error *step_check_body(const struct step *step, const struct answe
     return error_new(ERROR_INTERNAL, "A step is of an unknown kind.");
 }
 
-struct error *step_repeat(struct store *store, const struct step *step, struct answer *ret_answer)
+/* Of a stored answer: the same model, the same step, and what the airlock lets out of it. */
+static struct error *step_answer_again(const struct identity *identity, const struct step *step,
+                                       const struct answer *answer, struct step_answer *ret_answer)
+{
+    struct error *err = NULL;
+    struct release_outcome outcome = {.body = NULL};
+    if (!digest_equal(&answer->model_digest, &step->model_digest))
+        FAIL(ERROR_REFUSED,
+             "Round %" PRIu32 " of this run was answered already, for another model; a round releases once.",
+             step->round);
+    TRY(step_check_body(step, answer));
+    TRY(release_repeat(identity, &step->approval.decision, answer, &outcome));
+    *ret_answer = (struct step_answer){outcome.body, outcome.bytes, answer->refused};
+done:
+    return err;
+}
+
+struct error *step_repeat(struct store *store, const struct identity *identity, const struct step *step,
+                          struct step_answer *ret_answer)
 {
     struct error *err = NULL;
     struct answer answer = {.body = NULL};
@@ -136,16 +142,10 @@ struct error *step_repeat(struct store *store, const struct step *step, struct a
     if (began)
         TRY(store_answer(store, &step->job_id, step->run_id, step->round, step_answer_kind(step->kind),
                          &answer));
-    if (answer.body != NULL) {
-        if (!digest_equal(&answer.model_digest, &step->model_digest))
-            FAIL(ERROR_REFUSED,
-                 "Round %" PRIu32
-                 " of this run was answered already, for another model; a round releases once.",
-                 step->round);
-        TRY(step_check_body(step, &answer));
-    }
-    *ret_answer = answer;
-    answer.body = NULL;
+    if (answer.body != NULL)
+        TRY(step_answer_again(identity, step, &answer, ret_answer));
+    else
+        *ret_answer = (struct step_answer){.body = NULL};
 done:
     answer_clear(&answer);
     return err;

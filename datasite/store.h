@@ -246,11 +246,12 @@ MUST_USE struct error *store_answer(struct store *store, const struct digest *jo
                                     enum answer_kind kind, struct answer *ret_answer);
 void answer_clear(struct answer *answer);
 
-/* Answers that wait for the owner, oldest first. `job_id` NULL: of all jobs. Freed with answers_free. */
+/* Answers of runs in progress that wait for the owner, oldest first, without their bodies (NULL): store_answer has
+ * those. `job_id` NULL: of all jobs. Freed with answers_free. */
 MUST_USE struct error *store_held(struct store *store, const struct digest *job_id,
                                   struct answer **ret_answers, size_t *ret_count);
 void answers_free(struct answer *answers, size_t count); /* accepts NULL */
-/* The latest released answer of that kind of the job before `at_event` (0: now): ERROR_NOT_FOUND without one. */
+/* The latest released answer of that kind of the job, of whatever run: ERROR_NOT_FOUND without one. */
 MUST_USE struct error *store_last_released(struct store *store, const struct digest *job_id,
                                            enum answer_kind kind, struct answer *ret_answer);
 /* The requester has presented the receipt of event `sequence`: its own answers up to there have arrived. In the

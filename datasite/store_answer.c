@@ -1,11 +1,16 @@
 /* What was answered in a run, and what the events say of it. Rows of `answer` and `run` can be edited by
  * whoever may write the file; events are kept by triggers, so both are asked. */
+#include "datasite/store_answer_parts.h"
+
+#include "datasite/store_job_parts.h"
 #include "datasite/store_release.h"
 
-#include "datasite/store_internal.h"
-#include "datasite/store_job_parts.h"
+#include <math.h>
 
-static const char *answer_word(enum answer_kind kind)
+static const char *const answer_states[] = {
+    [ANSWER_RELEASED] = "released", [ANSWER_HELD] = "held", [ANSWER_REFUSED] = "refused"};
+
+const char *answer_kind_word(enum answer_kind kind)
 {
     switch (kind) {
     case ANSWER_UPDATE:
@@ -14,6 +19,22 @@ static const char *answer_word(enum answer_kind kind)
         return "evaluation";
     }
     return "";
+}
+
+const char *answer_state_word(enum answer_state state)
+{
+    return answer_states[state];
+}
+
+static struct error *answer_state_parse(const char *word, enum answer_state *ret_state)
+{
+    for (size_t i = 0; i < sizeof(answer_states) / sizeof(answer_states[0]); i++) {
+        if (strcmp(word, answer_states[i]) == 0) {
+            *ret_state = (enum answer_state)i;
+            return NULL;
+        }
+    }
+    return error_new(ERROR_CORRUPT, "An answer in the site's database is in an unknown state.");
 }
 
 static enum event_kind answer_event(enum answer_kind kind, bool refused)
@@ -25,6 +46,11 @@ static enum event_kind answer_event(enum answer_kind kind, bool refused)
         return refused ? EVENT_EVALUATE_FAILED : EVENT_EVALUATION_RELEASED;
     }
     return EVENT_UPDATE_RELEASED;
+}
+
+static enum event_kind answer_held(enum answer_kind kind)
+{
+    return kind == ANSWER_UPDATE ? EVENT_UPDATE_HELD : EVENT_EVALUATION_HELD;
 }
 
 static enum event_kind answer_abandoned(enum answer_kind kind)
@@ -46,22 +72,78 @@ void answer_clear(struct answer *answer)
     memset(answer, 0, sizeof(*answer));
 }
 
-/* The row "model_digest, refused, body, digest of the event" that the query stands on. */
-static struct error *answer_read(struct query *query, struct answer *ret_answer, struct digest *ret_vouched)
+void answers_free(struct answer *answers, size_t count)
 {
-    struct answer answer = {.refused = query_int(query, 1) != 0};
-    query_blob_exact(query, 0, answer.model_digest.bytes, DIGEST_BYTES);
-    const uint8_t *stored = query_blob(query, 2, &answer.bytes);
-    answer.body = malloc(answer.bytes + 1);
-    if (answer.body == NULL)
+    for (size_t i = 0; i < count; i++)
+        answer_clear(&answers[i]);
+    free(answers);
+}
+
+/* Of a row and of the one event that vouches for it: of the same job, run and round, and of the kind that such a row
+ * was written with. Without that event, "digest" is NULL. */
+#define ANSWER_COLUMNS                                                                                       \
+    "answer.kind, answer.run_id, run.job_id, answer.round, answer.model_digest, answer.refused, "            \
+    "answer.state, "                                                                                         \
+    "answer.receipt, answer.update_norm, answer.protections, answer.reason, answer.released_at, "            \
+    "event.digest"
+#define ANSWER_TABLES                                                                                        \
+    "answer JOIN run ON run.run_id = answer.run_id LEFT JOIN event ON event.id = answer.event_id AND "       \
+    "event.job_id = run.job_id AND event.run_id = answer.run_id AND event.round = answer.round AND CASE "    \
+    "WHEN answer.refused = 1 THEN event.kind = CASE answer.kind WHEN 'update' THEN 'train-failed' ELSE "     \
+    "'evaluate-failed' END WHEN answer.state = 'held' THEN event.kind = answer.kind || '-held' "             \
+    "WHEN answer.state = 'refused' THEN event.kind = 'held-refused' "                                        \
+    "ELSE event.kind IN (answer.kind || '-released', 'held-released') END"
+#define ANSWER_COLUMN_DIGEST 12
+#define ANSWER_COLUMN_BODY 13
+
+static struct error *answer_read_receipt(struct query *query, struct answer *answer)
+{
+    size_t bytes = 0;
+    const uint8_t *receipt = query_blob(query, 7, &bytes);
+    if (bytes > sizeof(answer->receipt))
+        return error_new(ERROR_CORRUPT, "A receipt in the site's database is longer than any.");
+    if (bytes > 0)
+        memcpy(answer->receipt, receipt, bytes);
+    answer->receipt_bytes = bytes;
+    return NULL;
+}
+
+/* The row of ANSWER_COLUMNS that the query stands on, without its body. */
+static struct error *answer_read(struct query *query, struct answer *ret_answer)
+{
+    struct error *err = NULL;
+    struct answer answer = {
+        .kind = strcmp(query_text(query, 0), "update") == 0 ? ANSWER_UPDATE : ANSWER_EVALUATION,
+        .round = (uint32_t)query_int(query, 3),
+        .refused = query_int(query, 5) != 0,
+        .update_norm = query_is_null(query, 8) ? (double)NAN : query_real(query, 8),
+        .at = query_int(query, 11),
+    };
+    query_blob_exact(query, 1, answer.run_id, STORE_RUN_ID_BYTES);
+    query_blob_exact(query, 2, answer.job_id.bytes, DIGEST_BYTES);
+    query_blob_exact(query, 4, answer.model_digest.bytes, DIGEST_BYTES);
+    TRY(answer_state_parse(query_text(query, 6), &answer.state));
+    TRY(answer_read_receipt(query, &answer));
+    (void)snprintf(answer.protections, sizeof(answer.protections), "%s", query_text(query, 9));
+    (void)snprintf(answer.reason, sizeof(answer.reason), "%s", query_text(query, 10));
+    *ret_answer = answer;
+done:
+    return err;
+}
+
+static struct error *answer_read_body(struct query *query, struct answer *answer, struct digest *ret_vouched)
+{
+    size_t bytes = 0, count = 0;
+    const uint8_t *stored = query_blob(query, ANSWER_COLUMN_BODY, &bytes);
+    answer->body = malloc(bytes + 1);
+    if (answer->body == NULL)
         return error_new(ERROR_MEMORY, "There is not enough memory to read a stored answer.");
-    if (answer.bytes > 0)
-        memcpy(answer.body, stored, answer.bytes);
-    size_t count = 0;
-    const uint8_t *vouched = query_blob(query, 3, &count);
+    if (bytes > 0)
+        memcpy(answer->body, stored, bytes);
+    answer->bytes = bytes;
+    const uint8_t *vouched = query_blob(query, ANSWER_COLUMN_DIGEST, &count);
     if (count == DIGEST_BYTES)
         memcpy(ret_vouched->bytes, vouched, DIGEST_BYTES);
-    *ret_answer = answer;
     return NULL;
 }
 
@@ -77,29 +159,18 @@ done:
     return err;
 }
 
-struct error *store_answer(struct store *store, const struct digest *job_id,
-                           const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
-                           enum answer_kind kind, struct answer *ret_answer)
+/* Ends the query; *ret_answer has body NULL without a row. */
+static struct error *answer_take(struct query *query, struct answer *ret_answer)
 {
     struct error *err = NULL;
     struct answer answer = {.body = NULL};
     struct digest vouched = {{0}};
-    struct query query;
-    query_start(
-        &query, store->database,
-        "SELECT answer.model_digest, answer.refused, answer.body, event.digest FROM answer LEFT JOIN event "
-        "ON event.id = answer.event_id AND event.job_id = ?1 AND event.run_id = ?2 AND event.round = ?3 "
-        "AND event.kind = CASE answer.refused WHEN 0 THEN ?4 ELSE ?5 END "
-        "WHERE answer.run_id = ?2 AND answer.round = ?3 AND answer.kind = ?6");
-    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
-    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
-    query_bind_int(&query, round);
-    query_bind_text(&query, event_kind_word(answer_event(kind, false)));
-    query_bind_text(&query, event_kind_word(answer_event(kind, true)));
-    query_bind_text(&query, answer_word(kind));
-    if (query_step(&query))
-        err = answer_read(&query, &answer, &vouched);
-    TRY(job_query_end(&query, err));
+    if (query_step(query)) {
+        err = answer_read(query, &answer);
+        if (err == NULL)
+            err = answer_read_body(query, &answer, &vouched);
+    }
+    TRY(job_query_end(query, err));
     if (answer.body != NULL)
         TRY(answer_check(&answer, &vouched));
     *ret_answer = answer;
@@ -109,23 +180,126 @@ done:
     return err;
 }
 
+struct error *store_answer(struct store *store, const struct digest *job_id,
+                           const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                           enum answer_kind kind, struct answer *ret_answer)
+{
+    struct error *err = NULL;
+    struct answer answer = {.body = NULL};
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT " ANSWER_COLUMNS ", answer.body FROM " ANSWER_TABLES
+                " WHERE answer.run_id = ? AND answer.round = ? AND answer.kind = ?");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, round);
+    query_bind_text(&query, answer_kind_word(kind));
+    TRY(answer_take(&query, &answer));
+    if (answer.body != NULL && !digest_equal(&answer.job_id, job_id))
+        FAIL(ERROR_UNTRUSTED, "The answer of this round in the site's database is of another job.");
+    *ret_answer = answer;
+    answer.body = NULL;
+done:
+    answer_clear(&answer);
+    return err;
+}
+
+struct error *store_last_released(struct store *store, const struct digest *job_id, enum answer_kind kind,
+                                  struct answer *ret_answer)
+{
+    struct error *err = NULL;
+    struct answer answer = {.body = NULL};
+    struct query query;
+    query_start(
+        &query, store->database,
+        "SELECT " ANSWER_COLUMNS ", answer.body FROM " ANSWER_TABLES
+        " WHERE run.job_id = ? AND answer.kind = ? AND answer.state = 'released' AND answer.refused = 0 "
+        "ORDER BY answer.event_id DESC LIMIT 1");
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    query_bind_text(&query, answer_kind_word(kind));
+    TRY(answer_take(&query, &answer));
+    if (answer.body == NULL)
+        FAIL(ERROR_NOT_FOUND, "Nothing of this job left the site so far.");
+    *ret_answer = answer;
+    answer.body = NULL;
+done:
+    answer_clear(&answer);
+    return err;
+}
+
+/* ---- what waits for the owner ---- */
+
+struct answer_list {
+    struct answer *answers;
+    size_t count, room;
+};
+
+static struct error *answer_list_add(struct answer_list *list, struct query *query)
+{
+    if (list->count == list->room) {
+        size_t room = list->room == 0 ? 8 : 2 * list->room;
+        struct answer *larger = reallocarray(list->answers, room, sizeof(*larger));
+        if (larger == NULL)
+            return error_new(ERROR_MEMORY, "There is not enough memory to list what is held.");
+        list->answers = larger;
+        list->room = room;
+    }
+    struct error *err = answer_read(query, &list->answers[list->count]);
+    if (err == NULL)
+        list->count++;
+    return err;
+}
+
+struct error *store_held(struct store *store, const struct digest *job_id, struct answer **ret_answers,
+                         size_t *ret_count)
+{
+    struct error *err = NULL;
+    struct answer_list list = {NULL, 0, 0};
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT " ANSWER_COLUMNS " FROM " ANSWER_TABLES
+                " WHERE answer.state = 'held' AND run.status = 'running' AND (?1 IS NULL OR run.job_id = ?1) "
+                "ORDER BY answer.event_id");
+    if (job_id == NULL)
+        query_bind_null(&query);
+    else
+        query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    while (err == NULL && query_step(&query))
+        err = answer_list_add(&list, &query);
+    TRY(job_query_end(&query, err));
+    *ret_answers = list.answers;
+    *ret_count = list.count;
+    list = (struct answer_list){NULL, 0, 0};
+done:
+    answers_free(list.answers, list.count);
+    return err;
+}
+
+/* ---- what the events say ---- */
+
 struct error *store_release_events(struct store *store, const struct digest *job_id,
                                    const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                    enum answer_kind kind, struct release_events *ret_events)
 {
-    struct release_events events = {0, 0};
+    struct release_events events = {0, 0, 0};
     struct query query;
-    query_start(&query, store->database,
-                "SELECT count(*), coalesce(sum(run_id = ?2 AND round = ?3), 0) FROM event "
-                "WHERE job_id = ?1 AND kind IN (?4, ?5)");
+    /* An event that lets a held answer out names no kind: the one that held it, with the same digest, does. */
+    query_start(
+        &query, store->database,
+        "SELECT count(*), coalesce(sum(run_id = ?2 AND round = ?3), 0), "
+        "coalesce(sum(run_id = ?2 AND (kind = ?4 OR kind = ?6 AND EXISTS (SELECT 1 FROM event AS later WHERE "
+        "later.job_id = ?1 AND later.kind = 'held-released' AND later.run_id = ?2 AND later.round = "
+        "event.round "
+        "AND later.digest = event.digest))), 0) FROM event WHERE job_id = ?1 AND kind IN (?4, ?5, ?6)");
     query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, round);
     query_bind_text(&query, event_kind_word(answer_event(kind, false)));
     query_bind_text(&query, event_kind_word(answer_event(kind, true)));
+    query_bind_text(&query, event_kind_word(answer_held(kind)));
     if (query_step(&query)) {
         events.of_job = (uint64_t)query_int(&query, 0);
         events.of_round = (uint64_t)query_int(&query, 1);
+        events.left_in_run = (uint64_t)query_int(&query, 2);
     }
     struct error *err = query_end(&query);
     if (err == NULL)
@@ -148,8 +322,6 @@ struct error *store_release_bytes(struct store *store, const struct digest *job_
         *ret_bytes = bytes;
     return err;
 }
-
-/* ---- writing ---- */
 
 struct error *store_step_abandoned(struct store *store, const struct digest *job_id,
                                    const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
@@ -174,56 +346,4 @@ done:
     if (err != NULL)
         database_rollback(store->database);
     return err;
-}
-
-struct error *store_release_begin(struct store *store)
-{
-    return database_begin(store->database);
-}
-
-static struct error *release_count_round(struct store *store, const struct release_record *record)
-{
-    struct query query;
-    query_start(&query, store->database, "UPDATE run SET last_round = ? WHERE run_id = ?");
-    query_bind_int(&query, record->round);
-    query_bind_blob(&query, record->run_id, STORE_RUN_ID_BYTES);
-    return query_finish(&query);
-}
-
-struct error *store_release_add(struct store *store, const struct release_record *record)
-{
-    struct error *err = NULL;
-    struct digest digest;
-    struct query query;
-    TRY(digest_of(record->body, record->body_bytes, &digest));
-    TRY(store_event_add(store, answer_event(record->kind, record->refused), record->job_id, record->run_id,
-                        record->round, record->now, record->detail, &digest));
-    int64_t event_id = database_last_id(store->database);
-    query_start(
-        &query, store->database,
-        "INSERT INTO answer (run_id, round, kind, model_digest, refused, body, event_id, released_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
-    query_bind_blob(&query, record->run_id, STORE_RUN_ID_BYTES);
-    query_bind_int(&query, record->round);
-    query_bind_text(&query, answer_word(record->kind));
-    query_bind_blob(&query, record->model_digest->bytes, DIGEST_BYTES);
-    query_bind_int(&query, record->refused ? 1 : 0);
-    query_bind_blob(&query, record->body, record->body_bytes);
-    query_bind_int(&query, event_id);
-    query_bind_int(&query, record->now);
-    TRY(query_finish(&query));
-    if (record->kind == ANSWER_UPDATE)
-        TRY(release_count_round(store, record));
-done:
-    return err;
-}
-
-struct error *store_release_commit(struct store *store)
-{
-    return database_commit(store->database);
-}
-
-void store_release_rollback(struct store *store)
-{
-    database_rollback(store->database);
 }

@@ -1,9 +1,12 @@
-/* The transaction of one release: what release.c needs of site.db beyond store.h, and nobody else uses.
+/* The transaction of one release: what release*.c need of site.db beyond store.h, and nobody else uses.
  *
  *     store_release_begin      BEGIN IMMEDIATE: from here on no owner's command can change anything
  *       … reads of store.h and store_run_find: the checks …
- *     store_release_add        event, exact body, round counted
+ *     store_release_event      the event, chained and signed: its number and head are what a receipt is about
+ *     store_release_answer     exact body and receipt, round counted
  *     store_release_commit     synchronous=FULL: when it returns, the release is on the disk
+ *
+ * An answer that was held is let out, or kept back, in the same way: store_release_event, then store_held_decide.
  *
  * store_release_rollback at any point leaves nothing; it accepts that nothing is open. */
 #pragma once
@@ -15,17 +18,27 @@ struct release_record {
     const struct digest *job_id;
     uint32_t round;
     enum answer_kind kind;
-    bool refused;                      /* the body is the refusal of a step that failed */
+    enum answer_state state;           /* released: with a receipt; held: without */
+    bool refused;                      /* the body is the refusal of a step that failed: without a receipt */
     const struct digest *model_digest; /* of the parameters that came in */
+    double update_norm;                /* of what is released less what came in; NaN: none */
+    const char *protections;           /* that were applied */
     const uint8_t *body;               /* the exact bytes that will leave */
     size_t body_bytes;
     int64_t now;
     const char *detail; /* of the event: one sentence without private values */
 };
 
-/* Answers, released or refused, that the events know of: of all runs of the job, and of this very round. */
+/* An event as it was just added, with the signed head of the chain after it. */
+struct release_event {
+    struct chain_head head;
+    uint8_t signature[SIGNATURE_BYTES];
+};
+
+/* Answers, released, held or refused, that the events know of: of all runs of the job, and of this very round. */
 struct release_events {
     uint64_t of_job, of_round;
+    uint64_t left_in_run; /* of them, how many left in this run: at once, or let out by the owner */
 };
 MUST_USE struct error *store_release_events(struct store *store, const struct digest *job_id,
                                             const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
@@ -36,9 +49,32 @@ MUST_USE struct error *store_release_bytes(struct store *store, const struct dig
                                            uint64_t *ret_bytes);
 
 MUST_USE struct error *store_release_begin(struct store *store);
-MUST_USE struct error *store_release_add(struct store *store, const struct release_record *record);
+MUST_USE struct error *store_release_event(struct store *store, const struct release_record *record,
+                                           struct release_event *ret_event);
+/* `receipt` (encoded) NULL: none. */
+MUST_USE struct error *store_release_answer(struct store *store, const struct release_record *record,
+                                            const struct release_event *event, const uint8_t *receipt,
+                                            size_t receipt_bytes);
 MUST_USE struct error *store_release_commit(struct store *store);
 void store_release_rollback(struct store *store);
+
+/* What the owner says about an answer that is held; `state` is released, with a receipt, or refused, with the
+ * owner's reason. ERROR_CONFLICT when it is not held. */
+struct held_decision {
+    const struct answer *answer;
+    enum answer_state state;
+    const uint8_t *receipt; /* encoded; NULL: none */
+    size_t receipt_bytes;
+    const char *protections;
+    const char *reason;
+    int64_t now;
+    const char *detail; /* of the event */
+};
+/* Adds the event of the decision: held-released or held-refused. */
+MUST_USE struct error *store_held_event(struct store *store, const struct held_decision *decision,
+                                        struct release_event *ret_event);
+MUST_USE struct error *store_held_decide(struct store *store, const struct held_decision *decision,
+                                         const struct release_event *event);
 
 /* ERROR_NOT_FOUND if the run never began here. */
 MUST_USE struct error *store_run_find(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],

@@ -243,6 +243,7 @@ static struct release_context work_release_context(struct work *work)
         .run_id = work->step->run_id,
         .round = work->step->round,
         .model_digest = &work->step->model_digest,
+        .arrived = work->step->arrived,
         .now = work->trainer->clock() / 1000,
     };
 }
@@ -274,6 +275,17 @@ done:
     return err;
 }
 
+/* Takes over what the airlock let out. */
+static struct error *work_hand_out(const struct work *work, const struct release_outcome *outcome,
+                                   struct trainer_answer *ret_answer)
+{
+    if (outcome->held)
+        return release_held_error(work->step->round);
+    ret_answer->body = outcome->body;
+    ret_answer->bytes = outcome->bytes;
+    return NULL;
+}
+
 static struct error *work_train(struct work *work, struct trainer_answer *ret_answer)
 {
     struct error *err = NULL;
@@ -283,6 +295,7 @@ static struct error *work_train(struct work *work, struct trainer_answer *ret_an
     uint64_t *counts = calloc(problem.classes * problem.classes, sizeof(*counts));
     struct release_update update = {
         .parameters = parameters, .from = work->step->parameters, .count = work->step->count};
+    struct release_outcome outcome = {.body = NULL};
     if (parameters == NULL || counts == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to train.");
     TRY(work_begin(work));
@@ -301,7 +314,8 @@ static struct error *work_train(struct work *work, struct trainer_answer *ret_an
         TRY(work_watch(work, 1.0));
     }
     struct release_context context = work_release_context(work);
-    TRY(release_update(&context, &update, &ret_answer->body, &ret_answer->bytes));
+    TRY(release_update(&context, &update, &outcome));
+    TRY(work_hand_out(work, &outcome, ret_answer));
 done:
     free(parameters);
     free(counts);
@@ -327,7 +341,9 @@ static struct error *work_evaluate(struct work *work, struct trainer_answer *ret
     TRY(softmax_confusion(&problem, work->step->parameters, counts));
     TRY(work_watch(work, 1.0));
     struct release_context context = work_release_context(work);
-    TRY(release_evaluation(&context, counts, &ret_answer->body, &ret_answer->bytes));
+    struct release_outcome outcome;
+    TRY(release_evaluation(&context, counts, &outcome));
+    TRY(work_hand_out(work, &outcome, ret_answer));
 done:
     free(counts);
     return err;
@@ -403,9 +419,9 @@ static struct error *work_settle(struct work *work, struct error *failure, struc
     if (!spent)
         return failure;
     struct release_context context = work_release_context(work);
-    TRY(release_failure(&context, step_answer_kind(work->step->kind), failure->sentence, &ret_answer->body,
-                        &ret_answer->bytes));
-    ret_answer->refused = true;
+    struct release_outcome outcome;
+    TRY(release_failure(&context, step_answer_kind(work->step->kind), failure->sentence, &outcome));
+    *ret_answer = (struct trainer_answer){.body = outcome.body, .bytes = outcome.bytes, .refused = true};
 done:
     error_free(failure);
     return err;
@@ -417,16 +433,16 @@ static struct error *work_repeat(struct work *work, struct trainer_answer *ret_a
     struct error *err = NULL;
     const struct step *step = work->step;
     const struct trainer *trainer = work->trainer;
-    struct answer answer = {.body = NULL};
+    struct step_answer answer = {.body = NULL};
     struct approval approval = {.job = NULL};
-    TRY(step_repeat(trainer->store, step, &answer));
+    TRY(step_repeat(trainer->store, trainer->identity, step, &answer));
     if (answer.body != NULL)
         TRY(approval_find(trainer->store, trainer->identity, &step->job_id, &step->peer,
                           trainer->clock() / 1000, &approval));
     *ret_answer = (struct trainer_answer){answer.body, answer.bytes, answer.refused, answer.body != NULL};
     answer.body = NULL;
 done:
-    answer_clear(&answer);
+    free(answer.body);
     approval_clear(&approval);
     return err;
 }

@@ -36,13 +36,14 @@ struct trainer_watch {
 };
 
 struct trainer_answer {
-    uint8_t *body; /* of an Update or an Evaluation, or of the Refusal of a step that failed; owned */
+    uint8_t *body; /* of a Released, or of the Refusal of a step that failed; owned */
     size_t bytes;
     bool refused;  /* it is a Refusal */
     bool repeated; /* was given before */
 };
 
 MUST_USE struct error *trainer_open(const struct trainer_options *options, struct trainer **ret_trainer);
+/* ERROR_HELD when the answer waits for the owner. */
 MUST_USE struct error *trainer_run(struct trainer *trainer, const struct step *step,
                                    const struct trainer_watch *watch, struct trainer_answer *ret_answer);
 /* Gives the dataset's memory back. */

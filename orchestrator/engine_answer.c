@@ -124,8 +124,8 @@ static uint32_t expected_type(enum request_kind asked)
     return FDS__MESSAGE_TYPE__MESSAGE_JOB_STATUS;
 }
 
-struct error *engine_answer(struct engine *engine, struct engine_site *site,
-                            const struct session_event *event)
+static struct error *answer_event(struct engine *engine, struct engine_site *site,
+                                  const struct session_event *event)
 {
     struct error *err = NULL;
     site->number = 0;
@@ -155,5 +155,27 @@ struct error *engine_answer(struct engine *engine, struct engine_site *site,
         }
     }
 done:
+    return err;
+}
+
+/* What a site releases comes inside a Released, with its receipt. */
+struct error *engine_answer(struct engine *engine, struct engine_site *site,
+                            const struct session_event *event)
+{
+    struct error *err = NULL;
+    Fds__Released *released = NULL;
+    struct session_event inner = *event;
+    if (event->type == FDS__MESSAGE_TYPE__MESSAGE_RELEASED) {
+        struct error *wrong = wire_released_decode(event->body, event->body_bytes, &released);
+        if (wrong == NULL) {
+            inner.type = released->type;
+            inner.body = released->body.data;
+            inner.body_bytes = released->body.len;
+        }
+        error_free(wrong); /* then it is a message of another kind than was asked for */
+    }
+    TRY(answer_event(engine, site, &inner));
+done:
+    wire_released_free(released);
     return err;
 }

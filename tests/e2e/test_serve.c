@@ -21,7 +21,7 @@ static void test_serve_approved_by_the_owner_trains(void **state)
     owner_decides(scene, "approve");
     assert_int_equal(client_query(scene), FDS__JOB_STATE__JOB_APPROVED);
     struct session_event update = client_await(scene, client_train(scene, 1));
-    assert_int_equal(update.type, FDS__MESSAGE_TYPE__MESSAGE_UPDATE);
+    assert_int_equal(update.type, FDS__MESSAGE_TYPE__MESSAGE_RELEASED);
     session_event_clear(&update);
     assert_int_equal(client_query(scene), FDS__JOB_STATE__JOB_RUNNING);
     assert_int_equal(daemon_stop(scene, SIGTERM), 0);
@@ -120,7 +120,7 @@ static void test_serve_asked_again_after_a_reconnect_releases_once(void **state)
     session_close(scene->session);
     client_connect(scene);
     struct session_event update = client_await(scene, client_train(scene, 1));
-    assert_int_equal(update.type, FDS__MESSAGE_TYPE__MESSAGE_UPDATE);
+    assert_int_equal(update.type, FDS__MESSAGE_TYPE__MESSAGE_RELEASED);
     session_event_clear(&update);
     assert_int_equal(count_rows(scene, "SELECT count(*) FROM event WHERE kind = 'update-released'"), 1);
     assert_int_equal(log_count(scene, "update-released"), 1);
@@ -200,7 +200,7 @@ static void test_serve_member_of_the_consortium_trains_only_after_approval(void 
     expect_refusal(client_await(scene, client_train(scene, 1)), ERROR_REFUSED, "consortium");
     owner_decides(scene, "approve");
     struct session_event update = client_await(scene, client_train(scene, 1));
-    assert_int_equal(update.type, FDS__MESSAGE_TYPE__MESSAGE_UPDATE);
+    assert_int_equal(update.type, FDS__MESSAGE_TYPE__MESSAGE_RELEASED);
     session_event_clear(&update);
     assert_int_equal(count_rows(scene, "SELECT count(*) FROM peer WHERE added_by = 'approval'"), 1);
 }
@@ -238,7 +238,7 @@ static void test_serve_member_with_a_certificate_of_its_own_is_refused(void **st
     assert_int_equal(client_submit(scene, SHORT_TRAINING), FDS__JOB_STATE__JOB_PENDING);
     owner_decides(scene, "approve");
     struct session_event update = client_await(scene, client_train(scene, 1));
-    assert_int_equal(update.type, FDS__MESSAGE_TYPE__MESSAGE_UPDATE);
+    assert_int_equal(update.type, FDS__MESSAGE_TYPE__MESSAGE_RELEASED);
     session_event_clear(&update);
     session_close(scene->session);
     identity_free(scene->identity);

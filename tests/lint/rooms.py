@@ -39,8 +39,11 @@ BANNED = re.compile(
     r"system|popen|alloca)\s*\("
 )
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
-# What makes an outgoing update or evaluation: nobody but the airlock may build these messages.
-RELEASED = re.compile(r"\bfds__(update|evaluation|metrics)__(init|pack)\b|\bFDS__(UPDATE|EVALUATION|METRICS)__INIT\b")
+# What makes an outgoing update or evaluation, or wraps one: nobody but the airlock may build these messages.
+RELEASED = re.compile(
+    r"\bfds__(update|evaluation|metrics|released)__(init|pack)\b|"
+    r"\bFDS__(UPDATE|EVALUATION|METRICS|RELEASED)__INIT\b"
+)
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 
 
@@ -102,6 +105,7 @@ PLANTED = [
     ("learning/a.c", "void f(char *a) { strcpy(a, a); }\n", "strcpy is banned"),
     ("datasite/executor.c", "Fds__Update u = FDS__UPDATE__INIT;\n", "only datasite/release"),
     ("datasite/requests.c", "fds__evaluation__init(&e);\n", "only datasite/release"),
+    ("datasite/step.c", "Fds__Released r = FDS__RELEASED__INIT;\n", "only datasite/release"),
     ("datasite/a.c", "/* TODO */\n", "unfinished work"),
 ]
 HARMLESS = [

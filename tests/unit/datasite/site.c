@@ -274,11 +274,53 @@ static void site_fail_with(const struct reply *reply)
     fail_msg("a reply of type %u", reply->type);
 }
 
+static Fds__Released *site_released_message(const struct reply *reply)
+{
+    Fds__Released *released = NULL;
+    if (reply->type != FDS__MESSAGE_TYPE__MESSAGE_RELEASED)
+        site_fail_with(reply);
+    must(wire_released_decode(reply->body, reply->body_bytes, &released));
+    return released;
+}
+
 void site_expect_type(struct reply reply, uint32_t type)
 {
-    if (reply.type != type)
+    if (reply.type == FDS__MESSAGE_TYPE__MESSAGE_RELEASED) {
+        Fds__Released *released = site_released_message(&reply);
+        assert_int_equal(released->type, type);
+        wire_released_free(released);
+    } else if (reply.type != type) {
         site_fail_with(&reply);
+    }
     requests_reply_clear(&reply);
+}
+
+struct receipt site_receipt(struct reply reply)
+{
+    struct receipt receipt;
+    Fds__Released *released = site_released_message(&reply);
+    must(receipt_take(released->receipt, &receipt));
+    wire_released_free(released);
+    requests_reply_clear(&reply);
+    return receipt;
+}
+
+struct reply site_opened(const struct site *site, struct reply reply)
+{
+    struct receipt receipt;
+    Fds__Released *released = site_released_message(&reply);
+    struct reply opened = {.type = released->type, .body_bytes = released->body.len};
+    must(receipt_take(released->receipt, &receipt));
+    must(receipt_verify_release(
+        &receipt, identity_id(site->identity), &site->job_id, site->run, receipt.round,
+        released->type == FDS__MESSAGE_TYPE__MESSAGE_UPDATE ? RECEIPT_UPDATE : RECEIPT_EVALUATION,
+        released->body.data, released->body.len));
+    opened.body = malloc(released->body.len);
+    assert_non_null(opened.body);
+    memcpy(opened.body, released->body.data, released->body.len);
+    wire_released_free(released);
+    requests_reply_clear(&reply);
+    return opened;
 }
 
 void site_expect_state(struct reply reply, Fds__JobState state)

@@ -70,7 +70,12 @@ void site_withhold(struct site *site, enum decision_kind kind);
 /* Checks and clears a reply. */
 void site_expect_state(struct reply reply, Fds__JobState state);
 void site_expect_refusal(struct reply reply, enum error_code code, const char *words);
+/* What is inside a Released counts as the reply. */
 void site_expect_type(struct reply reply, uint32_t type);
+/* What is inside a Released, whose receipt must be of this site and these bytes; takes `reply` over. */
+struct reply site_opened(const struct site *site, struct reply reply);
+/* The receipt of a Released; takes `reply` over. */
+struct receipt site_receipt(struct reply reply);
 /* Checks that both have the same bytes, clears both. */
 void site_expect_same(struct reply a, struct reply b);
 

@@ -59,15 +59,19 @@ static int64_t rows(struct site *site)
                             "(SELECT sum(last_round) FROM run)");
 }
 
+static uint64_t stored_bytes(struct site *site)
+{
+    return (uint64_t)site_count(site, "SELECT length(body) FROM answer");
+}
+
 static void update_refused(struct attempt *attempt, enum error_code code, const char *words)
 {
     uint8_t untouched = 0;
-    uint8_t *body = &untouched;
-    size_t bytes = 77;
+    struct release_outcome outcome = {&untouched, 77, false};
     int64_t held = rows(attempt->site);
-    refused(release_update(&attempt->context, &attempt->update, &body, &bytes), code, words);
-    assert_ptr_equal(body, &untouched);
-    assert_int_equal(bytes, 77);
+    refused(release_update(&attempt->context, &attempt->update, &outcome), code, words);
+    assert_ptr_equal(outcome.body, &untouched);
+    assert_int_equal(outcome.bytes, 77);
     assert_int_equal(rows(attempt->site), held);
     approval_clear(&attempt->approval);
 }
@@ -75,12 +79,11 @@ static void update_refused(struct attempt *attempt, enum error_code code, const 
 static void evaluation_refused(struct attempt *attempt, enum error_code code, const char *words)
 {
     uint8_t untouched = 0;
-    uint8_t *body = &untouched;
-    size_t bytes = 77;
+    struct release_outcome outcome = {&untouched, 77, false};
     int64_t held = rows(attempt->site);
-    refused(release_evaluation(&attempt->context, attempt->confusion, &body, &bytes), code, words);
-    assert_ptr_equal(body, &untouched);
-    assert_int_equal(bytes, 77);
+    refused(release_evaluation(&attempt->context, attempt->confusion, &outcome), code, words);
+    assert_ptr_equal(outcome.body, &untouched);
+    assert_int_equal(outcome.bytes, 77);
     assert_int_equal(rows(attempt->site), held);
     approval_clear(&attempt->approval);
 }
@@ -88,22 +91,35 @@ static void evaluation_refused(struct attempt *attempt, enum error_code code, co
 static void test_release_in_order_is_written_before_it_is_handed_out(void **state)
 {
     struct attempt attempt;
-    uint8_t *body = NULL;
-    size_t bytes = 0;
+    struct release_outcome outcome = {.body = NULL};
     struct answer stored;
+    Fds__Released *released = NULL;
+    struct receipt receipt;
     attempt_make(*state, &attempt);
-    must(release_update(&attempt.context, &attempt.update, &body, &bytes));
+    must(release_update(&attempt.context, &attempt.update, &outcome));
     must(store_answer(attempt.site->store, &attempt.site->job_id, attempt.site->run, 1, ANSWER_UPDATE,
                       &stored));
-    assert_int_equal(stored.bytes, bytes);
-    assert_memory_equal(stored.body, body, bytes);
+    must(wire_released_decode(outcome.body, outcome.bytes, &released));
+    assert_int_equal(released->type, FDS__MESSAGE_TYPE__MESSAGE_UPDATE);
+    assert_int_equal(stored.bytes, released->body.len);
+    assert_memory_equal(stored.body, released->body.data, stored.bytes);
+    must(receipt_take(released->receipt, &receipt));
+    must(receipt_verify_release(&receipt, identity_id(attempt.site->identity), &attempt.site->job_id,
+                                attempt.site->run, 1, RECEIPT_UPDATE, stored.body, stored.bytes));
+    assert_int_equal(receipt.at, SITE_NOW);
+    assert_int_equal(receipt.sequence,
+                     site_count(attempt.site, "SELECT id FROM event WHERE kind = 'update-released'"));
+    assert_string_equal(receipt.protections, stored.protections);
+    assert_non_null(strstr(receipt.protections, "min-rows 100"));
+    assert_false(outcome.held);
     assert_false(stored.refused);
     assert_int_equal(site_count(attempt.site,
                                 "SELECT count(*) FROM answer JOIN event ON event.id = event_id WHERE "
                                 "event.kind = 'update-released' AND event.round = 1"),
                      1);
     assert_int_equal(site_count(attempt.site, "SELECT last_round FROM run"), 1);
-    free(body);
+    free(outcome.body);
+    wire_released_free(released);
     answer_clear(&stored);
     approval_clear(&attempt.approval);
 }
@@ -214,27 +230,25 @@ static void test_release_norm_that_overflows_refused(void **state)
 static void test_release_at_the_norm_bound_leaves(void **state)
 {
     struct attempt attempt;
-    uint8_t *body = NULL;
-    size_t bytes = 0;
+    struct release_outcome outcome = {.body = NULL};
     attempt_make(*state, &attempt);
     attempt.site->policy.gate.output.max_update_norm = 5;
     attempt.from[0] = 1;
     attempt.parameters[0] = -2;
     attempt.parameters[14] = 4;
-    must(release_update(&attempt.context, &attempt.update, &body, &bytes));
-    free(body);
+    must(release_update(&attempt.context, &attempt.update, &outcome));
+    free(outcome.body);
     approval_clear(&attempt.approval);
 }
 
 static void test_release_over_the_byte_cap_of_the_job_refused(void **state)
 {
     struct attempt attempt;
-    uint8_t *body = NULL;
-    size_t bytes = 0;
+    struct release_outcome outcome = {.body = NULL};
     attempt_make(*state, &attempt);
-    must(release_update(&attempt.context, &attempt.update, &body, &bytes));
-    free(body);
-    attempt.site->policy.gate.output.max_job_bytes = 2 * bytes - 1;
+    must(release_update(&attempt.context, &attempt.update, &outcome));
+    free(outcome.body);
+    attempt.site->policy.gate.output.max_job_bytes = 2 * stored_bytes(attempt.site) - 1;
     attempt.context.round = 2;
     update_refused(&attempt, ERROR_LIMIT, "bytes together");
 }
@@ -243,13 +257,12 @@ static void test_release_byte_cap_is_of_each_job(void **state)
 {
     struct attempt attempt;
     struct run_record run;
-    uint8_t *body = NULL;
-    size_t bytes = 0;
+    struct release_outcome outcome = {.body = NULL};
     uint8_t other[STORE_RUN_ID_BYTES] = {2};
     attempt_make(*state, &attempt);
-    must(release_update(&attempt.context, &attempt.update, &body, &bytes));
-    free(body);
-    attempt.site->policy.gate.output.max_job_bytes = bytes;
+    must(release_update(&attempt.context, &attempt.update, &outcome));
+    free(outcome.body);
+    attempt.site->policy.gate.output.max_job_bytes = stored_bytes(attempt.site);
     approval_clear(&attempt.approval);
     /* Another job of the same rows has bytes of its own. */
     site_approved(attempt.site, &(struct job_words){.name = "other"}, 0, 1);
@@ -259,8 +272,8 @@ static void test_release_byte_cap_is_of_each_job(void **state)
     attempt.context.job = attempt.approval.job;
     attempt.context.dataset = &attempt.approval.dataset;
     attempt.context.run_id = other;
-    must(release_update(&attempt.context, &attempt.update, &body, &bytes));
-    free(body);
+    must(release_update(&attempt.context, &attempt.update, &outcome));
+    free(outcome.body);
     attempt.context.round = 2;
     update_refused(&attempt, ERROR_LIMIT, "bytes together");
 }
@@ -310,22 +323,20 @@ static void test_release_round_over_the_approval_refused(void **state)
 static void test_release_same_round_twice_refused(void **state)
 {
     struct attempt attempt;
-    uint8_t *body = NULL;
-    size_t bytes = 0;
+    struct release_outcome outcome = {.body = NULL};
     attempt_make(*state, &attempt);
-    must(release_update(&attempt.context, &attempt.update, &body, &bytes));
-    free(body);
+    must(release_update(&attempt.context, &attempt.update, &outcome));
+    free(outcome.body);
     update_refused(&attempt, ERROR_REFUSED, "is over");
 }
 
 static void test_release_evaluation_twice_refused(void **state)
 {
     struct attempt attempt;
-    uint8_t *body = NULL;
-    size_t bytes = 0;
+    struct release_outcome outcome = {.body = NULL};
     attempt_make(*state, &attempt);
-    must(release_evaluation(&attempt.context, attempt.confusion, &body, &bytes));
-    free(body);
+    must(release_evaluation(&attempt.context, attempt.confusion, &outcome));
+    free(outcome.body);
     evaluation_refused(&attempt, ERROR_REFUSED, "answered already");
 }
 
@@ -412,9 +423,8 @@ static void test_release_evaluation_with_metrics_none_refused(void **state)
     must(approval_find(site->store, site->identity, &site->job_id, NULL, SITE_NOW, &attempt.approval));
     attempt.context.job = attempt.approval.job;
     attempt.context.dataset = &attempt.approval.dataset;
-    uint8_t *body = NULL;
-    size_t bytes = 0;
-    refused(release_update(&attempt.context, &attempt.update, &body, &bytes), ERROR_REFUSED, "metrics: none");
+    struct release_outcome outcome = {.body = NULL};
+    refused(release_update(&attempt.context, &attempt.update, &outcome), ERROR_REFUSED, "metrics: none");
     evaluation_refused(&attempt, ERROR_REFUSED, "metrics: none");
 }
 
@@ -455,17 +465,20 @@ static void test_release_killed_before_the_commit_leaves_nothing(void **state)
     assert_true(child >= 0);
     if (child == 0) {
         struct store *store = workspace_store(site->workspace);
+        struct release_event event;
         struct release_record record = {.run_id = site->run,
                                         .job_id = &site->job_id,
                                         .round = 1,
                                         .kind = ANSWER_UPDATE,
                                         .model_digest = &attempt.model,
+                                        .protections = "",
                                         .body = (const uint8_t *)"body",
                                         .body_bytes = 4,
                                         .now = SITE_NOW,
                                         .detail = ""};
         must(store_release_begin(store));
-        must(store_release_add(store, &record));
+        must(store_release_event(store, &record, &event));
+        must(store_release_answer(store, &record, &event, NULL, 0));
         (void)kill(getpid(), SIGKILL);
     }
     assert_int_equal(waitpid(child, &status, 0), child);

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #define UPDATE FDS__MESSAGE_TYPE__MESSAGE_UPDATE
+#define RELEASED FDS__MESSAGE_TYPE__MESSAGE_RELEASED
 #define EVALUATION FDS__MESSAGE_TYPE__MESSAGE_EVALUATION
 /* Trains for a long time: three million steps of one row each. */
 #define LONG_TRAINING "{optimizer: sgd, batch_size: 1, local_epochs: 1000, learning_rate: 0.001}"
@@ -22,7 +23,7 @@ static void test_train_releases_an_update(void **state)
     struct site *site = *state;
     Fds__Update *update = NULL;
     site_approved(site, &(struct job_words){0}, 0, 0);
-    struct reply reply = site_train(site, 1, 0);
+    struct reply reply = site_opened(site, site_train(site, 1, 0));
     assert_int_equal(reply.type, UPDATE);
     must(wire_update_decode(reply.body, reply.body_bytes, &update));
     assert_int_equal(update->round, 1);
@@ -44,7 +45,7 @@ static void test_train_without_metrics_releases_none(void **state)
     struct site *site = *state;
     Fds__Update *update = NULL;
     site_approved(site, &(struct job_words){.metrics = "none"}, 0, 0);
-    struct reply reply = site_train(site, 1, 0);
+    struct reply reply = site_opened(site, site_train(site, 1, 0));
     assert_int_equal(reply.type, UPDATE);
     must(wire_update_decode(reply.body, reply.body_bytes, &update));
     assert_null(update->metrics);
@@ -134,7 +135,7 @@ static void test_train_again_same_model_repeats_the_answer(void **state)
     struct site *site = *state;
     site_approved(site, &(struct job_words){0}, 0, 0);
     struct reply first = site_train(site, 1, 0);
-    assert_int_equal(first.type, UPDATE);
+    assert_int_equal(first.type, RELEASED);
     int64_t before = site_released(site);
     site_expect_same(first, site_train(site, 1, 0));
     assert_int_equal(site_released(site), before);
@@ -323,7 +324,7 @@ static void test_evaluate_releases_counts_once(void **state)
     site_approved(site, &(struct job_words){0}, 0, 0);
     site_expect_type(site_train(site, 1, 0), UPDATE);
     struct reply first = site_evaluate(site, 1, 0.25);
-    assert_int_equal(first.type, EVALUATION);
+    assert_int_equal(first.type, RELEASED);
     int64_t before = site_released(site);
     site_expect_same(first, site_evaluate(site, 1, 0.25));
     REFUSED(site, site_evaluate(site, 1, 0.5), ERROR_REFUSED, "another model");
@@ -377,10 +378,10 @@ static void test_train_same_bits_on_any_number_of_threads(void **state)
 {
     struct site *site = *state;
     site_approved(site, &(struct job_words){.name = "one"}, 0, 0);
-    struct reply two = site_train(site, 1, 0);
+    struct reply two = site_opened(site, site_train(site, 1, 0));
     site_approved(site, &(struct job_words){.name = "two"}, 0, 0);
     site->run[0] = 2;
-    struct reply again = site_train(site, 1, 0);
+    struct reply again = site_opened(site, site_train(site, 1, 0));
     Fds__Update *a = NULL, *b = NULL;
     must(wire_update_decode(two.body, two.body_bytes, &a));
     must(wire_update_decode(again.body, again.body_bytes, &b));
