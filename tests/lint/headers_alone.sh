@@ -9,5 +9,5 @@ while IFS= read -r header; do
     echo "$header does not compile by itself"
     failed=1
   }
-done < <(find schemas console database crypto learning transport datasite orchestrator -name '*.h')
+done < <(find schemas console database crypto audit learning transport datasite orchestrator -name '*.h')
 exit $failed
