@@ -232,7 +232,7 @@ struct error *database_version(struct database *database, uint64_t *ret_version)
 
 struct error *database_begin(struct database *database)
 {
-    if (sqlite3_get_autocommit(database->handle) == 0)
+    if (database_in_transaction(database))
         return error_new(ERROR_INTERNAL, "A transaction of %s was begun inside another.",
                          database->kind->what);
     return database_run(database, "BEGIN IMMEDIATE");
@@ -245,8 +245,13 @@ struct error *database_commit(struct database *database)
 
 void database_rollback(struct database *database)
 {
-    if (sqlite3_get_autocommit(database->handle) == 0)
+    if (database_in_transaction(database))
         (void)sqlite3_exec(database->handle, "ROLLBACK", NULL, NULL, NULL);
+}
+
+bool database_in_transaction(const struct database *database)
+{
+    return sqlite3_get_autocommit(database->handle) == 0;
 }
 
 int64_t database_last_id(struct database *database)

@@ -49,6 +49,7 @@ MUST_USE struct error *database_version(struct database *database, uint64_t *ret
 MUST_USE struct error *database_begin(struct database *database);
 MUST_USE struct error *database_commit(struct database *database);
 void database_rollback(struct database *database);
+bool database_in_transaction(const struct database *database);
 
 /* One literal statement without parameters. */
 MUST_USE struct error *database_run(struct database *database, const char *sql);

@@ -287,7 +287,7 @@ MUST_USE struct error *store_endorsements(struct store *store, const struct dige
                                           struct endorsement ret_endorsements[static POLICY_MAX_OWNERS],
                                           size_t *ret_count);
 
-/* ---- events (store.c, store_event.c) ---- */
+/* ---- events (store_event.c) ---- */
 
 enum event_kind {
 #define EVENT(name, word, level) EVENT_##name,
@@ -296,7 +296,8 @@ enum event_kind {
     EVENT_KINDS
 };
 /* Adds one event in the transaction that is open, or in one of its own. job_id, run_id and digest (of the
- * body that it is about) may be NULL, round 0. */
+ * body that it is about) may be NULL, round 0. Its number is one more than the file ever gave, so that a gap stays
+ * where events were removed. ERROR_UNTRUSTED when the last event there is not signed with the site's key. */
 MUST_USE struct error *store_event_add(struct store *store, enum event_kind kind, const struct digest *job_id,
                                        const uint8_t *run_id, uint32_t round, int64_t at, const char *detail,
                                        const struct digest *digest);
@@ -324,15 +325,17 @@ MUST_USE struct error *store_events(struct store *store, const struct event_filt
                                     struct error *(*visit)(void *context, const struct event_record *record),
                                     void *context);
 
-/* The last event's number, hash and signature. ERROR_NOT_FOUND before the first signed event. */
+/* The last event's number, hash and signature, as stored. ERROR_NOT_FOUND before the first signed event, ERROR_INTERNAL
+ * without the site's key. */
 MUST_USE struct error *store_head(struct store *store, struct chain_head *ret_head,
                                   uint8_t ret_signature[static SIGNATURE_BYTES]);
-/* Whether the event of head->sequence is here and its stored hash is that of `head`. */
+/* Whether the event of head->sequence is here and its stored hash is that of `head`. Whose head it is was checked by
+ * its signature. */
 MUST_USE struct error *store_has_head(struct store *store, const struct chain_head *head, bool *ret_has);
 /* The highest number that the file ever gave to an event, by SQLite's own count. */
 MUST_USE struct error *store_event_count_ever(struct store *store, uint64_t *ret_count);
 
-/* ---- heads that are missing (store_event.c) ---- */
+/* ---- heads that are missing (store_contradiction.c) ---- */
 
 struct contradiction {
     struct site_id requester;
@@ -348,6 +351,7 @@ MUST_USE struct error *store_contradict(struct store *store, const struct site_i
 MUST_USE struct error *store_contradictions(struct store *store, struct contradiction **ret_contradictions,
                                             size_t *ret_count);
 MUST_USE struct error *store_contradiction_open(struct store *store, bool *ret_open);
-/* The owner knows why: all that are open become accepted, with one event. `reason` is the owner's. */
+/* The owner knows why: all that are open become accepted, with one event. `reason` is the owner's. *ret_accepted is how
+ * many heads that were. */
 MUST_USE struct error *store_contradictions_accept(struct store *store, const char *reason, int64_t now,
                                                    uint32_t *ret_accepted);

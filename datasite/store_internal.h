@@ -7,6 +7,8 @@
 struct store {
     struct database *database;
     const struct identity *identity; /* signs events; borrowed, may be NULL */
+    /* The head whose signature this store has verified, or made itself; sequence 0: none. */
+    struct chain_head checked;
 };
 
 /* Largest values that a dataset may have; what a database says beyond them is ERROR_CORRUPT. Their product

@@ -43,8 +43,12 @@ ALTER TABLE event ADD COLUMN signature BLOB CHECK (signature IS NULL OR length(s
 CREATE TRIGGER event_chained BEFORE INSERT ON event WHEN NEW.hash IS NULL OR NEW.signature IS NULL
 BEGIN SELECT RAISE(ABORT, 'events are chained and signed'); END;
 
+-- Whether a contradiction is open is asked at every request.
+CREATE INDEX event_of_chain ON event (kind, id) WHERE kind = 'chain-contradicted' OR kind = 'chain-accepted';
+
 -- Heads that this site's key signed, presented by a requester, and missing in the chain: the file was rolled back, or
--- copied and used twice. While one is open, nothing is computed and nothing leaves. The latest of each requester.
+-- copied and used twice. While one is open (there is an event of it and none since by which the owner accepted),
+-- nothing is computed and nothing leaves. The latest of each requester.
 CREATE TABLE contradiction (
     requester   BLOB PRIMARY KEY CHECK (length(requester) = 32),
     sequence    INTEGER NOT NULL,
