@@ -1,29 +1,15 @@
 #include "datasite/approval.h"
 
 #include "crypto/secret.h"
+#include "datasite/endorsement.h"
+#include "datasite/statement.h"
 
 #include <inttypes.h>
 
 /* Of version 1 and of version 2, each with its NUL. */
 static const char approval_magics[2][14] = {"FDS-APPROVAL1", "FDS-APPROVAL2"};
 
-/* Appends to a statement; the caller has the room. */
-struct statement {
-    uint8_t bytes[APPROVAL_STATEMENT_BYTES];
-    size_t used;
-};
-
-static void statement_put(struct statement *statement, const void *bytes, size_t count)
-{
-    memcpy(statement->bytes + statement->used, bytes, count);
-    statement->used += count;
-}
-
-static void statement_number(struct statement *statement, uint64_t value, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++)
-        statement->bytes[statement->used++] = (uint8_t)(value >> (8 * i));
-}
+_Static_assert(APPROVAL_STATEMENT_BYTES <= STATEMENT_MAX_BYTES, "a statement holds an approval");
 
 static struct error *statement_text(struct statement *statement, const char *text)
 {
@@ -156,15 +142,14 @@ done:
     return err;
 }
 
-struct error *approval_give(struct store *store, const struct identity *identity,
-                            const struct job_record *record, const struct approval_limits *limits,
-                            const char *decided_by, const char *reason, int64_t now)
+struct error *approval_prepare(struct store *store, const struct job_record *record,
+                               const struct approval_limits *limits, int64_t now,
+                               struct decision *ret_decision)
 {
     struct error *err = NULL;
     struct job *job = NULL;
     struct dataset_info dataset;
     struct decision decision = {.kind = DECISION_APPROVE, .job_id = record->id, .decided_at = now};
-    TRY(approval_words(&decision, decided_by, reason));
     TRY(approval_job(record, &job));
     TRY(approval_narrow(job, limits, now, &decision));
     TRY(store_dataset_find(store, job->dataset, &dataset));
@@ -172,10 +157,23 @@ struct error *approval_give(struct store *store, const struct identity *identity
     decision.dataset_rows = dataset.rows;
     decision.hold = limits->hold;
     decision.allow_growth = limits->allow_growth;
+    *ret_decision = decision;
+done:
+    job_free(job);
+    return err;
+}
+
+struct error *approval_give(struct store *store, const struct identity *identity,
+                            const struct job_record *record, const struct approval_limits *limits,
+                            const char *decided_by, const char *reason, int64_t now)
+{
+    struct error *err = NULL;
+    struct decision decision;
+    TRY(approval_prepare(store, record, limits, now, &decision));
+    TRY(approval_words(&decision, decided_by, reason));
     TRY(approval_make(identity, &record->requester, &decision));
     TRY(store_decide(store, &decision));
 done:
-    job_free(job);
     return err;
 }
 
@@ -258,7 +256,27 @@ static struct error *approval_dataset(struct store *store, struct approval *appr
     return err;
 }
 
-struct error *approval_find(struct store *store, const struct identity *identity, const struct digest *job_id,
+/* Where the policy wants four eyes, the site's own signature is not enough. */
+static struct error *approval_owners(struct store *store, const struct identity *identity,
+                                     const struct policy_gate *gate, const struct approval *approval)
+{
+    struct error *err = NULL;
+    size_t owners = 0;
+    if (gate == NULL || !gate->four_eyes)
+        return NULL;
+    TRY(endorsement_count(store, gate, identity_id(identity), &approval->record.requester,
+                          &approval->decision, &owners));
+    if (owners < ENDORSEMENT_NEEDED)
+        FAIL(ERROR_REFUSED,
+             "This site wants every approval from %d of its owners, and %zu gave it for this job: submit it "
+             "again under another name for a new approval.",
+             ENDORSEMENT_NEEDED, owners);
+done:
+    return err;
+}
+
+struct error *approval_find(struct store *store, const struct identity *identity,
+                            const struct policy_gate *gate, const struct digest *job_id,
                             const struct site_id *requester, int64_t now, struct approval *ret_approval)
 {
     struct error *err = NULL;
@@ -273,6 +291,7 @@ struct error *approval_find(struct store *store, const struct identity *identity
     TRY(approval_state(approval.record.state));
     TRY(approval_job(&approval.record, &approval.job));
     TRY(approval_decision(store, identity, &approval, now));
+    TRY(approval_owners(store, identity, gate, &approval));
     TRY(approval_dataset(store, &approval));
     *ret_approval = approval;
     memset(&approval, 0, sizeof(approval));

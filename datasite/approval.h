@@ -55,6 +55,12 @@ MUST_USE struct error *approval_make(const struct identity *identity, const stru
 MUST_USE struct error *approval_verify(const struct identity *identity, const struct site_id *requester,
                                        const struct decision *decision);
 
+/* What an approval with these limits would say, unsigned: kind, job, limits, dataset, time. Errors as of approval_give.
+ */
+MUST_USE struct error *approval_prepare(struct store *store, const struct job_record *record,
+                                        const struct approval_limits *limits, int64_t now,
+                                        struct decision *ret_decision);
+
 /* Signs and stores an approval of a pending job. Limits may narrow what the job asks for, never widen it:
  * ERROR_INVALID. ERROR_EXPIRED when the job's time is over, ERROR_NOT_FOUND without its dataset,
  * ERROR_CONFLICT when it is not pending. The requester becomes listed. */
@@ -68,10 +74,12 @@ MUST_USE struct error *approval_withhold(struct store *store, const struct ident
                                          const char *decided_by, const char *reason, int64_t now);
 
 /* The approval under which `job_id` may be worked on at `now`, read and verified from the store. `requester`
- * is who asks; NULL takes whom the store names (whose name the signature covers). ERROR_NOT_FOUND for a job
+ * is who asks; NULL takes whom the store names (whose name the signature covers). Where `gate` (NULL: nobody)
+ * wants four eyes, two owners must have endorsed the very same (endorsement.h). ERROR_NOT_FOUND for a job
  * that is not here or not theirs; ERROR_REFUSED, ERROR_EXPIRED, ERROR_UNTRUSTED otherwise. Sentences are fit
  * for the requester. */
 MUST_USE struct error *approval_find(struct store *store, const struct identity *identity,
-                                     const struct digest *job_id, const struct site_id *requester,
-                                     int64_t now, struct approval *ret_approval);
+                                     const struct policy_gate *gate, const struct digest *job_id,
+                                     const struct site_id *requester, int64_t now,
+                                     struct approval *ret_approval);
 void approval_clear(struct approval *approval);

@@ -10,8 +10,8 @@
 struct error *release_check_approval(struct release_check *check)
 {
     const struct release_context *context = check->context;
-    struct error *err = approval_find(context->store, context->identity, context->job_id, NULL, context->now,
-                                      &check->approval);
+    struct error *err = approval_find(context->store, context->identity, context->gate, context->job_id, NULL,
+                                      context->now, &check->approval);
     if (err == NULL)
         check->output = policy_gate_output(context->gate, check->approval.dataset.name);
     return err;

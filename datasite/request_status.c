@@ -68,8 +68,8 @@ static struct error *status_say_live(const struct requests *requests, const stru
     struct approval approval = {.job = NULL};
     uint32_t used = 0;
     uint32_t last_round = 0;
-    TRY(approval_find(requests->store, requests->identity, &record->id, &record->requester,
-                      requests->clock() / 1000, &approval));
+    TRY(approval_find(requests->store, requests->identity, &requests->policy->gate, &record->id,
+                      &record->requester, requests->clock() / 1000, &approval));
     TRY(store_runs_used(requests->store, &record->id, &used, &last_round));
     const struct decision *decision = &approval.decision;
     bool running = record->state == JOB_STATE_RUNNING;

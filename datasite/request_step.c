@@ -88,8 +88,8 @@ static struct error *step_request(const struct requests *requests, const struct 
     struct step *step = NULL;
     struct digest job_id;
     memcpy(job_id.bytes, message->job_id->data, DIGEST_BYTES);
-    TRY(approval_find(requests->store, requests->identity, &job_id, &request->peer, requests->clock() / 1000,
-                      &approval));
+    TRY(approval_find(requests->store, requests->identity, &requests->policy->gate, &job_id, &request->peer,
+                      requests->clock() / 1000, &approval));
     TRY(step_check(&approval, message));
     TRY(step_new(request, message, approval.job, &step));
     step->approval = approval;

@@ -191,8 +191,9 @@ void requests_recheck(const struct requests *requests,
     size_t count = executor_items(requests->executor, items);
     for (size_t i = 0; i < count; i++) {
         struct approval approval;
-        struct error *err = approval_find(requests->store, requests->identity, &items[i].job_id,
-                                          &items[i].peer, requests->clock() / 1000, &approval);
+        struct error *err =
+            approval_find(requests->store, requests->identity, &requests->policy->gate, &items[i].job_id,
+                          &items[i].peer, requests->clock() / 1000, &approval);
         if (err == NULL) {
             approval_clear(&approval);
             if (!listed(context, &items[i].peer))

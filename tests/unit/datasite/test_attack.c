@@ -109,7 +109,8 @@ static void test_attack_train_past_its_deadline_three_times_spends_the_round(voi
         step->run_id[0] = 1;
         step->round = 1;
         step->deadline = clock_monotonic_ms() + 300;
-        must(approval_find(site->store, site->identity, &site->job_id, NULL, SITE_NOW, &step->approval));
+        must(approval_find(site->store, site->identity, &site->policy.gate, &site->job_id, NULL, SITE_NOW,
+                           &step->approval));
         must(executor_submit(site->executor, step));
         site_expect_refusal(site_wait(site), attempt < 3 ? ERROR_DEADLINE : ERROR_NUMERIC, RELEASE_FAILED);
     }

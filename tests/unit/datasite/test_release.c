@@ -29,7 +29,8 @@ static void attempt_make(struct site *site, struct attempt *attempt)
     attempt->site = site;
     site_approved(site, &(struct job_words){.rounds = 3}, 0, 1);
     must(store_run_begin(site->store, &site->job_id, site->run, SITE_NOW, &run));
-    must(approval_find(site->store, site->identity, &site->job_id, NULL, SITE_NOW, &attempt->approval));
+    must(approval_find(site->store, site->identity, &site->policy.gate, &site->job_id, NULL, SITE_NOW,
+                       &attempt->approval));
     attempt->confusion[0] = 200;
     attempt->confusion[5] = 100;
     attempt->context = (struct release_context){.store = site->store,
@@ -267,8 +268,8 @@ static void test_release_byte_cap_is_of_each_job(void **state)
     /* Another job of the same rows has bytes of its own. */
     site_approved(attempt.site, &(struct job_words){.name = "other"}, 0, 1);
     must(store_run_begin(attempt.site->store, &attempt.site->job_id, other, SITE_NOW, &run));
-    must(approval_find(attempt.site->store, attempt.site->identity, &attempt.site->job_id, NULL, SITE_NOW,
-                       &attempt.approval));
+    must(approval_find(attempt.site->store, attempt.site->identity, NULL, &attempt.site->job_id, NULL,
+                       SITE_NOW, &attempt.approval));
     attempt.context.job = attempt.approval.job;
     attempt.context.dataset = &attempt.approval.dataset;
     attempt.context.run_id = other;
@@ -420,7 +421,8 @@ static void test_release_evaluation_with_metrics_none_refused(void **state)
     site_approved(site, &(struct job_words){.name = "quiet", .metrics = "none"}, 0, 0);
     site->run[0] = 2;
     must(store_run_begin(site->store, &site->job_id, site->run, SITE_NOW, &run));
-    must(approval_find(site->store, site->identity, &site->job_id, NULL, SITE_NOW, &attempt.approval));
+    must(approval_find(site->store, site->identity, &site->policy.gate, &site->job_id, NULL, SITE_NOW,
+                       &attempt.approval));
     attempt.context.job = attempt.approval.job;
     attempt.context.dataset = &attempt.approval.dataset;
     struct release_outcome outcome = {.body = NULL};

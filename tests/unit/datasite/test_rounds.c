@@ -288,7 +288,8 @@ static void test_train_past_its_deadline_abandons(void **state)
     step->run_id[0] = 1;
     step->round = 1;
     step->deadline = clock_monotonic_ms() + 50;
-    must(approval_find(site->store, site->identity, &site->job_id, NULL, SITE_NOW, &step->approval));
+    must(approval_find(site->store, site->identity, &site->policy.gate, &site->job_id, NULL, SITE_NOW,
+                       &step->approval));
     must(executor_submit(site->executor, step));
     REFUSED(site, site_wait(site), ERROR_DEADLINE, "round_deadline");
 }
