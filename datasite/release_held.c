@@ -37,7 +37,7 @@ static struct error *held_admit(const struct release_held *held, struct approval
     struct error *err = NULL;
     struct approval approval = {.job = NULL};
     struct run_record run;
-    TRY(approval_find(held->store, held->identity, held->job_id, NULL, held->now, &approval));
+    TRY(approval_find(held->store, held->identity, held->gate, held->job_id, NULL, held->now, &approval));
     TRY(store_run_find(held->store, held->run_id, &run));
     if (!digest_equal(&run.job_id, held->job_id))
         FAIL(ERROR_REFUSED, "The run id belongs to another job.");
