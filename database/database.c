@@ -128,7 +128,8 @@ static struct error *database_settings(struct database *database, enum database_
 {
     struct error *err = NULL;
     TRY(database_run(database, "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
-                               "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;"));
+                               "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;"
+                               "PRAGMA temp_store = MEMORY;"));
     if (mode == DATABASE_READ_ONLY)
         return NULL;
     if (sqlite3_db_readonly(database->handle, "main") == 1)
@@ -219,6 +220,12 @@ struct error *database_check(struct database *database)
     if (err == NULL && !is_sound)
         err = database_failure(database, SQLITE_CORRUPT);
     return err;
+}
+
+struct error *database_truncate_log(struct database *database)
+{
+    int code = sqlite3_wal_checkpoint_v2(database->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return code == SQLITE_OK ? NULL : database_failure(database, code);
 }
 
 struct error *database_version(struct database *database, uint64_t *ret_version)

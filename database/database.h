@@ -2,8 +2,8 @@
  * ours gives a sentence that says which, and what would do.
  *
  * Settings: WAL, synchronous=FULL, foreign_keys, secure_delete, busy timeout 5 s, mode 0600, trusted_schema
- * off, mmap for reading. application_id tells whose file it is; user_version counts applied migrations.
- * Migrations are append-only SQL texts, each applied in one transaction.
+ * off, temporary data in memory and never in a file, mmap for reading. application_id tells whose file it is;
+ * user_version counts applied migrations. Migrations are append-only SQL texts, each applied in one transaction.
  *
  * Statements are used through `struct query`: prepared from text that is a literal, bound by position,
  * stepped; the first failure is kept and returned by query_end, so that a function reads as bind, bind, step,
@@ -41,6 +41,10 @@ uint32_t database_applied(const struct database *database); /* migrations: 2 mea
 
 /* Full integrity check (slow); ERROR_CORRUPT says what to restore. */
 MUST_USE struct error *database_check(struct database *database);
+
+/* Moves what was committed into the file itself and empties the write-ahead log, so that nothing that was overwritten
+ * is left in it. ERROR_BUSY while another connection reads or writes. */
+MUST_USE struct error *database_truncate_log(struct database *database);
 
 /* Changes when another connection committed something: for polling. */
 MUST_USE struct error *database_version(struct database *database, uint64_t *ret_version);

@@ -201,6 +201,7 @@ struct error *executor_open(const struct executor_options *options, struct execu
     struct trainer_options trainer = {
         .database_path = options->database_path,
         .identity = options->identity,
+        .vault = options->vault,
         .threads = options->threads,
         .clock = options->clock == NULL ? clock_now_ms : options->clock,
     };

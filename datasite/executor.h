@@ -24,6 +24,7 @@ struct executor_options {
     const char *database_path;
     const struct identity
         *identity;               /* borrowed until executor_close; its key, not its certificate, matters */
+    const struct vault *vault;   /* borrowed until executor_close; NULL when rows are in clear */
     const struct policy *policy; /* output rules; copied */
     uint32_t threads;
     int64_t (*clock)(void); /* Unix milliseconds; NULL: the system's clock */

@@ -17,6 +17,7 @@
 #include "audit/chain.h"
 #include "audit/receipt.h"
 #include "crypto/identity.h"
+#include "crypto/vault.h"
 #include "schemas/error.h"
 #include "schemas/policy.h"
 
@@ -55,6 +56,8 @@ struct dataset_info {
     struct digest digest;
     char source[1024];
     int64_t imported_at;
+    bool sealed;                    /* its chunks are encrypted; set by the writer */
+    uint8_t salt[VAULT_SALT_BYTES]; /* of an encrypted one */
 };
 
 /* One dataset being imported: everything happens in one transaction, so that an interrupted import leaves
@@ -108,6 +111,38 @@ struct chunk_view {
 MUST_USE struct error *
 store_dataset_read(struct store *store, const struct dataset_info *info,
                    struct error *(*visit)(void *context, const struct chunk_view *chunk), void *context);
+
+/* ---- the key of encrypted chunks (store_vault.c, store_rekey.c) ---- */
+
+#define STORE_KEY_PATH_BYTES 4096
+
+/* What opens the vault: a key in a file, a passphrase that a person types, a key on standard input. */
+enum vault_source { VAULT_FROM_FILE, VAULT_FROM_PASSPHRASE, VAULT_FROM_STDIN };
+struct vault_record {
+    uint8_t wrapped[VAULT_WRAPPED_BYTES]; /* crypto/vault.h */
+    enum vault_source source;
+    char key_path[STORE_KEY_PATH_BYTES]; /* absolute; "" unless from a file */
+    int64_t made_at;
+};
+/* *ret_found is false, and *ret_record untouched, for a site whose chunks are stored in clear. */
+MUST_USE struct error *store_vault_find(struct store *store, struct vault_record *ret_record,
+                                        bool *ret_found);
+/* Of a new site. ERROR_CONFLICT if it has one, or holds data already. */
+MUST_USE struct error *store_vault_add(struct store *store, const struct vault_record *record);
+
+/* From now on this store seals and opens chunks with the vault, borrowed until store_close; NULL: none. Where the site
+ * has a vault, nothing is imported and no row is read without it (ERROR_UNTRUSTED), nor with one that is not the
+ * site's any more (ERROR_CONFLICT); where the site has a vault, a dataset in clear is not read (ERROR_UNTRUSTED):
+ * nobody slips rows under an encrypted site. */
+void store_unlock(struct store *store, const struct vault *vault);
+
+/* Seals every chunk anew under `vault`, whose record is `record`, with new salts; a site that was in clear becomes an
+ * encrypted one. All of it in one transaction, with its event, each dataset compared with its digest, which stays what
+ * it was. The store is then unlocked with `vault`. */
+MUST_USE struct error *store_rekey(struct store *store, const struct vault *vault,
+                                   const struct vault_record *record, int64_t now);
+/* Wipes what was overwritten from the write-ahead log too. ERROR_BUSY while another program uses the file. */
+MUST_USE struct error *store_wipe_log(struct store *store);
 
 /* ---- trusted orchestrators (store_peer.c) ---- */
 

@@ -1,10 +1,11 @@
+#include "datasite/store_chunk.h"
 #include "datasite/store_internal.h"
 
 #include "schemas/clock.h"
 
 #define INFO_COLUMNS                                                                                         \
     "SELECT id, name, kind, rows, features, image_rows, image_columns, classes, digest, source, "            \
-    "imported_at "                                                                                           \
+    "imported_at, salt "                                                                                     \
     "FROM dataset "
 
 size_t store_row_bytes(const struct dataset_info *info)
@@ -40,7 +41,10 @@ static bool info_take(struct query *query, struct dataset_info *ret_info)
         .image_columns = (uint32_t)query_int(query, 6),
         .classes = (uint32_t)query_int(query, 7),
         .imported_at = query_int(query, 10),
+        .sealed = !query_is_null(query, 11),
     };
+    if (info.sealed)
+        query_blob_exact(query, 11, info.salt, sizeof(info.salt));
     (void)snprintf(info.name, sizeof(info.name), "%s", query_text(query, 1));
     (void)snprintf(info.source, sizeof(info.source), "%s", query_text(query, 9));
     query_blob_exact(query, 8, info.digest.bytes, sizeof(info.digest.bytes));
@@ -196,24 +200,50 @@ static uint64_t chunk_rows(const struct dataset_info *info, uint64_t position)
     return left < STORE_CHUNK_ROWS ? left : STORE_CHUNK_ROWS;
 }
 
-static bool chunk_take(struct query *query, const struct dataset_info *info, uint64_t position,
-                       struct chunk_view *ret_chunk)
+/* The chunk that the query stands on; `cipher` keeps what ret_chunk points to. */
+static struct error *chunk_take(struct query *query, const struct dataset_info *info, uint64_t position,
+                                struct chunk_cipher *cipher, struct chunk_view *ret_chunk)
 {
-    uint64_t rows = chunk_rows(info, position);
-    size_t data_bytes = 0, labels_bytes = 0, split_bytes = 0;
-    ret_chunk->first_row = position * STORE_CHUNK_ROWS;
-    ret_chunk->rows = (size_t)rows;
-    ret_chunk->data = query_blob(query, 2, &data_bytes);
-    ret_chunk->labels = query_blob(query, 3, &labels_bytes);
-    ret_chunk->split = query_blob(query, 4, &split_bytes);
-    return rows > 0 && query_int(query, 0) == (int64_t)position && query_int(query, 1) == (int64_t)rows &&
-           data_bytes == rows * store_row_bytes(info) && labels_bytes == rows * sizeof(uint16_t) &&
-           split_bytes == rows * sizeof(uint64_t);
+    struct error *err = NULL;
+    struct chunk_blobs stored = {.position = position, .rows = chunk_rows(info, position)}, plain;
+    if (stored.rows == 0 || query_int(query, 0) != (int64_t)position ||
+        query_int(query, 1) != (int64_t)stored.rows)
+        FAIL(ERROR_CORRUPT, "The chunk is another.");
+    for (int blob = 0; blob < 3; blob++)
+        stored.blobs[blob] = query_blob(query, 2 + blob, &stored.bytes[blob]);
+    TRY(chunk_open(cipher, info, &stored, &plain));
+    *ret_chunk = (struct chunk_view){.first_row = position * STORE_CHUNK_ROWS,
+                                     .rows = (size_t)plain.rows,
+                                     .data = plain.blobs[0],
+                                     .labels = plain.blobs[1],
+                                     .split = plain.blobs[2]};
+done:
+    return err;
 }
 
-struct error *store_dataset_read(struct store *store, const struct dataset_info *info,
-                                 struct error *(*visit)(void *context, const struct chunk_view *chunk),
-                                 void *context)
+/* Takes `failure` of chunk_take; in its place a sentence that names the chunk. */
+static struct error *chunk_failure(struct error *failure, struct store *store,
+                                   const struct dataset_info *info, uint64_t position)
+{
+    enum error_code code = failure->code;
+    if (code != ERROR_CORRUPT && code != ERROR_UNTRUSTED)
+        return failure;
+    error_free(failure);
+    if (code == ERROR_CORRUPT)
+        return chunk_corrupt(store, info, position);
+    return error_new(ERROR_CORRUPT,
+                     "Chunk %llu of dataset \"%s\" in %s does not open with this site's key: its bytes were "
+                     "changed, moved "
+                     "or cut off. Restore the file from a backup, or remove the dataset (datasite data "
+                     "remove %s) and import "
+                     "it again.",
+                     (unsigned long long)position, info->name, database_path(store->database), info->name);
+}
+
+static struct error *chunks_visit(struct store *store, const struct dataset_info *info,
+                                  struct chunk_cipher *cipher,
+                                  struct error *(*visit)(void *context, const struct chunk_view *chunk),
+                                  void *context)
 {
     struct error *err = NULL;
     struct query query;
@@ -224,8 +254,8 @@ struct error *store_dataset_read(struct store *store, const struct dataset_info 
     query_bind_int(&query, info->id);
     while (err == NULL && query_step(&query)) {
         struct chunk_view chunk;
-        err = chunk_take(&query, info, position, &chunk) ? visit(context, &chunk)
-                                                         : chunk_corrupt(store, info, position);
+        err = chunk_take(&query, info, position, cipher, &chunk);
+        err = err == NULL ? visit(context, &chunk) : chunk_failure(err, store, info, position);
         position++;
     }
     struct error *ended = query_end(&query);
@@ -235,6 +265,19 @@ struct error *store_dataset_read(struct store *store, const struct dataset_info 
         error_free(ended);
     if (err == NULL && chunk_rows(info, position) > 0)
         err = chunk_corrupt(store, info, position);
+    return err;
+}
+
+struct error *store_dataset_read(struct store *store, const struct dataset_info *info,
+                                 struct error *(*visit)(void *context, const struct chunk_view *chunk),
+                                 void *context)
+{
+    struct error *err = NULL;
+    struct chunk_cipher *cipher = NULL;
+    TRY(chunk_opener(store, info, &cipher));
+    TRY(chunks_visit(store, info, cipher, visit, context));
+done:
+    chunk_cipher_free(cipher);
     return err;
 }
 

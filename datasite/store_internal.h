@@ -9,6 +9,7 @@ struct store {
     const struct identity *identity; /* signs events; borrowed, may be NULL */
     /* The head whose signature this store has verified, or made itself; sequence 0: none. */
     struct chain_head checked;
+    const struct vault *vault; /* opens and seals chunks; borrowed, may be NULL */
 };
 
 /* Largest values that a dataset may have; what a database says beyond them is ERROR_CORRUPT. Their product
@@ -22,3 +23,6 @@ const char *event_kind_word(enum event_kind kind);
 
 /* Bytes of one stored row: features u8 or features float64. */
 size_t store_row_bytes(const struct dataset_info *info);
+
+/* Writes the record of the key, in the transaction that is open. */
+MUST_USE struct error *store_vault_put(struct store *store, const struct vault_record *record);

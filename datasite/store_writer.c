@@ -1,4 +1,5 @@
 /* Numbers are stored as the machine has them; the format says little-endian. */
+#include "datasite/store_chunk.h"
 #include "datasite/store_internal.h"
 
 #include "crypto/digest.h"
@@ -14,7 +15,8 @@ struct dataset_writer {
     struct dataset_info info; /* rows and classes as declared; 0 = not known before */
     const char *const *class_names, *const *column_names; /* borrowed */
     struct keyed_digest *keyed;
-    bool open; /* the transaction is */
+    struct chunk_cipher *cipher; /* NULL: chunks are stored in clear */
+    bool open;                   /* the transaction is */
     size_t row_bytes;
     uint8_t *keyed_row; /* one row and its label */
     uint8_t *data;      /* the chunk that is being filled */
@@ -79,7 +81,7 @@ static struct error *dataset_insert(struct dataset_writer *writer)
     query_start(&query, writer->store->database,
                 "INSERT INTO dataset (name, kind, rows, features, image_rows, image_columns, classes, "
                 "digest, source, "
-                "imported_at) VALUES (?1, ?2, 1, ?3, ?4, ?5, 2, ?6, ?7, ?8)");
+                "imported_at, salt) VALUES (?1, ?2, 1, ?3, ?4, ?5, 2, ?6, ?7, ?8, ?9)");
     query_bind_text(&query, info->name);
     query_bind_text(&query, info->kind == DATASET_BYTES ? "bytes" : "numbers");
     query_bind_int(&query, (int64_t)info->features);
@@ -88,6 +90,10 @@ static struct error *dataset_insert(struct dataset_writer *writer)
     query_bind_blob(&query, none.bytes, sizeof(none.bytes));
     query_bind_text(&query, info->source);
     query_bind_int(&query, info->imported_at);
+    if (info->sealed)
+        query_bind_blob(&query, info->salt, sizeof(info->salt));
+    else
+        query_bind_null(&query);
     TRY(query_finish(&query));
     writer->info.id = database_last_id(writer->store->database);
 done:
@@ -141,6 +147,7 @@ struct error *dataset_writer_start(struct store *store, const struct dataset_inf
     TRY(database_begin(store->database));
     writer->open = true;
     TRY(name_is_free(store, info->name));
+    TRY(chunk_sealer(store, &writer->info, &writer->cipher));
     TRY(dataset_insert(writer));
     TRY(columns_insert(writer));
     *ret_writer = writer;
@@ -154,17 +161,21 @@ static struct error *writer_flush(struct dataset_writer *writer)
 {
     struct error *err = NULL;
     struct query query;
+    struct chunk_blobs stored, plain = {.position = writer->position,
+                                        .rows = writer->filled,
+                                        .blobs = {writer->data, writer->labels, writer->split}};
     if (writer->filled == 0)
         return NULL;
+    chunk_plain_bytes(&writer->info, writer->filled, plain.bytes);
+    TRY(chunk_seal(writer->cipher, &writer->info, &plain, &stored));
     query_start(&query, writer->store->database,
                 "INSERT INTO chunk (dataset_id, position, rows, data, labels, split) VALUES (?1, ?2, ?3, ?4, "
                 "?5, ?6)");
     query_bind_int(&query, writer->info.id);
     query_bind_int(&query, (int64_t)writer->position);
     query_bind_int(&query, (int64_t)writer->filled);
-    query_bind_blob(&query, writer->data, writer->filled * writer->row_bytes);
-    query_bind_blob(&query, writer->labels, writer->filled * sizeof(uint16_t));
-    query_bind_blob(&query, writer->split, writer->filled * sizeof(uint64_t));
+    for (int blob = 0; blob < 3; blob++)
+        query_bind_blob(&query, stored.blobs[blob], stored.bytes[blob]);
     TRY(query_finish(&query));
     writer->position++;
     writer->filled = 0;
@@ -361,6 +372,7 @@ void dataset_writer_free(struct dataset_writer *writer)
     if (writer->open)
         database_rollback(writer->store->database);
     keyed_digest_free(writer->keyed);
+    chunk_cipher_free(writer->cipher);
     free(writer->keyed_row);
     free(writer->data);
     free(writer);

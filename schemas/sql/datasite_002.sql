@@ -60,11 +60,15 @@ CREATE TABLE contradiction (
 -- The key of encrypted chunks, wrapped by a key from a file, a passphrase or standard input (crypto/vault.h). At most
 -- one row; none: chunks are stored in clear.
 CREATE TABLE vault (
-    one     INTEGER PRIMARY KEY CHECK (one = 1),
-    wrapped BLOB NOT NULL,
-    made_at INTEGER NOT NULL
+    one      INTEGER PRIMARY KEY CHECK (one = 1),
+    wrapped  BLOB NOT NULL,
+    source   TEXT NOT NULL CHECK (source IN ('file', 'passphrase', 'stdin')),   -- what opens it
+    key_path TEXT NOT NULL,                   -- of the file, absolute; '' otherwise
+    made_at  INTEGER NOT NULL,
+    CHECK ((source = 'file') = (key_path <> ''))
 ) STRICT;
--- Of an encrypted dataset: what its chunks' key is derived with. NULL: in clear.
+-- Of an encrypted dataset: what its chunks' key is derived with, never used for other chunks. NULL: in clear. Each of
+-- data, labels and split is then sealed by itself, 16 bytes longer (datasite/store_chunk.h).
 ALTER TABLE dataset ADD COLUMN salt BLOB CHECK (salt IS NULL OR length(salt) = 32);
 
 -- Synthetic rows in the form of a dataset, for researchers; no private row is among them.
