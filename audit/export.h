@@ -7,13 +7,17 @@
  *
  * "unsigned" counts events at the beginning that were written before the chain existed (they have no "hash" of their
  * own, and are covered by the hashes that follow). An export may begin later than the first event ("from"): then what
- * came before is covered by "previous", which is known only to whoever has the rest. */
+ * came before is covered by "previous", which is known only to whoever has the rest. "name" is the common name of the
+ * site's certificate. Every line is written in one form only, so that no byte can be changed unnoticed. */
 #pragma once
 
 #include "audit/chain.h"
 #include "audit/receipt.h"
 
 #include <stdio.h>
+
+#define EXPORT_LINE_BYTES (256 * 1024) /* longest line, with its end */
+#define EXPORT_KIND_BYTES 65           /* of an event's kind, with its NUL */
 
 struct export_summary {
     struct site_id site;
@@ -23,9 +27,10 @@ struct export_summary {
     struct digest head;
 };
 
-/* Reads an export from `stream`, line by line (a line is at most 256 KiB), recomputes the chain and verifies the head
- * with the key of the PEM certificate at `certificate_path`. `visit`, if given, gets each event as it is read.
- * ERROR_UNTRUSTED names the first event that does not hold; ERROR_INVALID names a line that is no event; both name
+/* Reads an export from `stream`, line by line (ERROR_LIMIT for one over EXPORT_LINE_BYTES), recomputes the chain and verifies the head
+ * with the key of the PEM certificate at `certificate_path`, whose fingerprint whoever calls compares with what the
+ * site told them. `visit`, if given, gets each event as it is read (hash NULL: an unsigned one): before the head is
+ * verified, which is at the end. ERROR_UNTRUSTED names the first event that does not hold; ERROR_INVALID names a line that is no event; both name
  * `where`. */
 MUST_USE struct error *export_verify(FILE *stream, const char *where, const char *certificate_path,
                                      struct error *(*visit)(void *context, const struct chain_event *event,

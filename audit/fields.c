@@ -4,6 +4,7 @@
 #include "schemas/clock.h"
 #include "schemas/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 #define FIELD_HEX_LONGEST 64 /* bytes of the longest value in hexadecimal */
@@ -243,5 +244,51 @@ struct error *fields_write(const struct field *fields, size_t count, const char 
     object = NULL;
 done:
     json_decref(object);
+    return err;
+}
+
+/* ---- lines ---- */
+
+static struct error *fields_text(const struct field *fields, size_t count, const char *where, char **ret_text)
+{
+    struct error *err = NULL;
+    json_t *object = NULL;
+    TRY(fields_write(fields, count, where, &object));
+    *ret_text = json_dumps(object, JSON_COMPACT);
+    if (*ret_text == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory to write %s.", where);
+done:
+    json_decref(object);
+    return err;
+}
+
+struct error *fields_read_line(const char *line, size_t bytes, const char *where, const struct field *fields,
+                               size_t count)
+{
+    struct error *err = NULL;
+    char *again = NULL;
+    json_error_t problem;
+    json_t *object = json_loadb(line, bytes, JSON_REJECT_DUPLICATES, &problem);
+    if (object == NULL)
+        FAIL(ERROR_INVALID, "%s: this line is not one JSON object.", where);
+    TRY(fields_read(object, where, fields, count));
+    TRY(fields_text(fields, count, where, &again));
+    if (strlen(again) != bytes || memcmp(again, line, bytes) != 0)
+        FAIL(ERROR_INVALID, "%s: this line is not in the form in which it was written.", where);
+done:
+    free(again);
+    json_decref(object);
+    return err;
+}
+
+struct error *fields_write_line(FILE *stream, const char *where, const struct field *fields, size_t count)
+{
+    struct error *err = NULL;
+    char *text = NULL;
+    TRY(fields_text(fields, count, where, &text));
+    if (fputs(text, stream) == EOF || putc('\n', stream) == EOF)
+        TRY(error_errno(ERROR_IO, errno, "%s cannot be written", where));
+done:
+    free(text);
     return err;
 }

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum field_kind {
     FIELD_COUNT,       /* uint64_t: a whole number, least to most (at most 2^63-1) */
@@ -33,3 +34,10 @@ MUST_USE struct error *fields_read(const json_t *object, const char *where, cons
 /* The targets are only read. ERROR_INVALID for a value that fields_read would refuse, a text that is not UTF-8 too. */
 MUST_USE struct error *fields_write(const struct field *fields, size_t count, const char *where,
                                     json_t **ret_object);
+
+/* The same on one line of text, as JSON Lines have them: written without a space and with a line end. What is read must
+ * be, byte for byte, what would be written (`bytes` without the line end). */
+MUST_USE struct error *fields_read_line(const char *line, size_t bytes, const char *where,
+                                        const struct field *fields, size_t count);
+MUST_USE struct error *fields_write_line(FILE *stream, const char *where, const struct field *fields,
+                                         size_t count);

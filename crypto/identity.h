@@ -47,6 +47,13 @@ MUST_USE struct error *identity_create(const char *keys_directory, const char *n
  * expired certificate loads. */
 MUST_USE struct error *identity_load(const char *keys_directory, struct identity **ret_identity);
 
+/* Of whom a certificate file (PEM, leaf first) speaks: the raw key and the common name of its first certificate, whose
+ * signature by itself or by the next one in the file holds. Who vouches for it, and its dates, are not judged: whoever
+ * uses the key compares the fingerprint with what the site told them. ERROR_UNTRUSTED for a key that is not Ed25519,
+ * ERROR_NOT_FOUND, ERROR_CORRUPT. */
+MUST_USE struct error *identity_of_certificate(const char *path, uint8_t ret_key[static PUBLIC_KEY_BYTES],
+                                               char ret_name[static IDENTITY_NAME_BYTES]);
+
 void identity_free(struct identity *identity); /* accepts NULL */
 
 const struct site_id *identity_id(const struct identity *identity);

@@ -95,3 +95,28 @@ done:
     free(certificate_path);
     return err;
 }
+
+struct error *identity_of_certificate(const char *path, uint8_t ret_key[static PUBLIC_KEY_BYTES],
+                                      char ret_name[static IDENTITY_NAME_BYTES])
+{
+    struct error *err = NULL;
+    X509 *certificate = NULL;
+    STACK_OF(X509) *chain = NULL;
+    char name[IDENTITY_NAME_BYTES];
+    uint8_t key[PUBLIC_KEY_BYTES];
+    size_t bytes = sizeof(key);
+    TRY(certificate_chain_load(path, &certificate, &chain));
+    if (X509_get0_pubkey(certificate) == NULL || !certificate_key_is_ed25519(X509_get0_pubkey(certificate)))
+        FAIL(ERROR_UNTRUSTED, "The certificate %s is not for an Ed25519 key, as a site's is.", path);
+    TRY(certificate_chain_links(path, certificate, chain));
+    TRY(certificate_common_name(path, X509_get_subject_name(certificate), name));
+    if (EVP_PKEY_get_raw_public_key(X509_get0_pubkey(certificate), key, &bytes) != 1 || bytes != sizeof(key))
+        TRY(openssl_error("reading a public key"));
+    memcpy(ret_key, key, sizeof(key));
+    memcpy(ret_name, name, sizeof(name));
+done:
+    ERR_clear_error();
+    X509_free(certificate);
+    sk_X509_pop_free(chain, X509_free);
+    return err;
+}

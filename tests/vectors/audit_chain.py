@@ -2,10 +2,15 @@
 """Writes audit_chain.h: hashes, heads and a receipt as audit/chain.h and audit/receipt.h describe them, computed with
 hashlib, struct and the textbook Ed25519 of RFC 8032 (section 6), independently of the code under test.
 
-    audit_chain.py > audit_chain.h
+    audit_chain.py export > ../fuzz/corpus/export/whole
+    audit_chain.py receipt > ../fuzz/corpus/receipt/whole
+    audit_chain.py | clang-format-14 --assume-filename=audit_chain.h > audit_chain.h
 """
 import hashlib
+import json
 import struct
+import sys
+import time
 
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
@@ -99,27 +104,62 @@ def event_hash(previous, number, event):
     )
 
 
-def main():
-    hashes = [sha(b"FDS-CHAIN1\0" + SITE)]
-    for number, event in enumerate(EVENTS, 1):
-        hashes.append(event_hash(hashes[-1], number, event))
-    head = sign(SECRET, b"FDS-HEAD1\0" + SITE + struct.pack("<Q", 3) + hashes[3])
-    receipt = (
-        b"FDS-RECEIPT1\0" + SITE + APPROVAL + JOB + RUN + struct.pack("<II", 3, 1) + DIGEST + struct.pack("<Q", 1234)
-        + sha(PROTECTIONS.encode()) + struct.pack("<Q", 3) + hashes[3] + struct.pack("<q", 1790000121)
-    )
+def moment(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def line(**fields):
+    print(json.dumps({k: v for k, v in fields.items() if v is not None}, separators=(",", ":"), ensure_ascii=False))
+
+
+def maybe_hex(data):
+    return None if data is None else data.hex()
+
+
+def print_export(hashes, head):
+    line(export=1, site="sha256:" + SITE.hex(), name="site", **{"from": 1}, to=3, previous=hashes[0].hex(), unsigned=0)
+    for number, (at, kind, job, run, turn, detail, digest) in enumerate(EVENTS[:3], 1):
+        line(sequence=number, at=moment(at), kind=kind, job_id=maybe_hex(job), run_id=maybe_hex(run), round=turn or None,
+             detail=detail, digest=maybe_hex(digest), hash=hashes[number].hex())
+    line(head=3, hash=hashes[3].hex(), signature=head.hex())
+
+
+def print_receipt(hashes, head, signature):
+    line(receipt=1, site="sha256:" + SITE.hex(), public_key=PUBLIC.hex(), approval=APPROVAL.hex(), job_id=JOB.hex(),
+         run_id=RUN.hex(), round=3, kind="update", digest=DIGEST.hex(), body_bytes=1234, protections=PROTECTIONS,
+         sequence=3, head=hashes[3].hex(), head_signature=head.hex(), at=moment(1790000121), signature=signature.hex())
+
+
+def print_header(hashes, head, signature):
     print("/* Written by audit_chain.py, which says how. */")
     print("#pragma once\n")
     print(f'#define VECTOR_PUBLIC_KEY "{PUBLIC.hex()}"')
     print(f'#define VECTOR_SITE "{SITE.hex()}"')
     print(f'#define VECTOR_PROTECTIONS "{PROTECTIONS}"')
     print(f'#define VECTOR_HEAD_SIGNATURE "{head.hex()}"')
-    print(f'#define VECTOR_RECEIPT_SIGNATURE "{sign(SECRET, receipt).hex()}"')
+    print(f'#define VECTOR_RECEIPT_SIGNATURE "{signature.hex()}"')
     print("/* hash(0), hash(1), … */")
     print("static const char *const vector_hashes[] = {")
     for value in hashes:
         print(f'    "{value.hex()}",')
     print("};")
+
+
+def main():
+    hashes = [sha(b"FDS-CHAIN1\0" + SITE)]
+    for number, event in enumerate(EVENTS, 1):
+        hashes.append(event_hash(hashes[-1], number, event))
+    head = sign(SECRET, b"FDS-HEAD1\0" + SITE + struct.pack("<Q", 3) + hashes[3])
+    receipt = sign(SECRET, (
+        b"FDS-RECEIPT1\0" + SITE + APPROVAL + JOB + RUN + struct.pack("<II", 3, 1) + DIGEST + struct.pack("<Q", 1234)
+        + sha(PROTECTIONS.encode()) + struct.pack("<Q", 3) + hashes[3] + struct.pack("<q", 1790000121)
+    ))
+    if sys.argv[1:] == ["export"]:
+        print_export(hashes, head)
+    elif sys.argv[1:] == ["receipt"]:
+        print_receipt(hashes, head, receipt)
+    else:
+        print_header(hashes, head, receipt)
 
 
 if __name__ == "__main__":

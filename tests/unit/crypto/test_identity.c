@@ -392,6 +392,46 @@ static void test_identity_load_too_many_certificates_is_refused(void **state)
     free(pem);
 }
 
+static void test_identity_of_certificate_gives_key_and_name(void **state)
+{
+    char keys[SCRATCH_PATH_BYTES], path[SCRATCH_PATH_BYTES], name[IDENTITY_NAME_BYTES];
+    uint8_t own[PUBLIC_KEY_BYTES], key[PUBLIC_KEY_BYTES];
+    struct identity *identity = NULL;
+    succeeds(identity_create(scratch_path(*state, "keys", keys), "Hôpital", &identity));
+    identity_public_key(identity, own);
+    succeeds(identity_of_certificate(scratch_path(keys, "identity.crt", path), key, name));
+    assert_memory_equal(key, own, sizeof(own));
+    assert_string_equal(name, "Hôpital");
+    fails(identity_of_certificate(scratch_path(keys, "identity.key", path), key, name), ERROR_CORRUPT);
+    fails(identity_of_certificate(scratch_path(keys, "none", path), key, name), ERROR_NOT_FOUND);
+    identity_free(identity);
+}
+
+static void test_identity_of_certificate_of_another_kind_or_changed_is_refused(void **state)
+{
+    char path[SCRATCH_PATH_BYTES], name[IDENTITY_NAME_BYTES];
+    uint8_t bytes[PUBLIC_KEY_BYTES];
+    EVP_PKEY *key = forge_key("ED25519"), *other = forge_key("ED25519"), *curve = forge_key("P-256");
+    int64_t now = (int64_t)time(NULL);
+    X509 *plain = forge_plain(curve);
+    X509 *forged = forge_certificate(&(struct forge_plan){.kind = FORGE_LEAF,
+                                                          .name = "site",
+                                                          .key = key,
+                                                          .issuer_key = other,
+                                                          .not_before = now - 60,
+                                                          .not_after = now + 60});
+    (void)scratch_path(*state, "identity.crt", path);
+    forge_identity(*state, curve, plain);
+    fails_saying(identity_of_certificate(path, bytes, name), ERROR_UNTRUSTED, "Ed25519");
+    forge_identity(*state, key, forged);
+    fails_saying(identity_of_certificate(path, bytes, name), ERROR_UNTRUSTED, "does not hold");
+    X509_free(plain);
+    X509_free(forged);
+    EVP_PKEY_free(key);
+    EVP_PKEY_free(other);
+    EVP_PKEY_free(curve);
+}
+
 static void test_identity_free_null_is_accepted(void **state)
 {
     (void)state;
@@ -419,6 +459,8 @@ int main(void)
         SCRATCH_TEST(test_identity_load_truncated_certificate_is_refused),
         SCRATCH_TEST(test_identity_load_garbage_is_refused),
         SCRATCH_TEST(test_identity_load_encrypted_key_is_refused_without_asking),
+        SCRATCH_TEST(test_identity_of_certificate_gives_key_and_name),
+        SCRATCH_TEST(test_identity_of_certificate_of_another_kind_or_changed_is_refused),
         SCRATCH_TEST(test_identity_load_expired_certificate_loads_and_says_when),
         SCRATCH_TEST(test_identity_load_changed_signature_is_refused),
         SCRATCH_TEST(test_identity_load_unfit_common_name_is_refused),
