@@ -3,6 +3,7 @@
 #include "console/verbs.h"
 
 extern const struct verb verb_init, verb_import_idx, verb_import_csv, verb_data, verb_data_remove;
+extern const struct verb verb_mock_make, verb_mock_list, verb_mock_show, verb_mock_remove;
 extern const struct verb verb_invite, verb_trust_add, verb_trust_list, verb_trust_remove, verb_trust_request,
     verb_trust_install;
 extern const struct verb verb_serve, verb_status, verb_requests, verb_show, verb_approve, verb_deny,
@@ -18,6 +19,10 @@ int main(int argc, char **argv)
         verb_import_csv,
         verb_data,
         verb_data_remove,
+        verb_mock_make,
+        verb_mock_list,
+        verb_mock_show,
+        verb_mock_remove,
         verb_invite,
         verb_trust_add,
         verb_trust_list,

@@ -13,6 +13,8 @@ MUST_USE request_handler request_query;  /* request_status.c */
 MUST_USE request_handler request_train;  /* request_step.c */
 MUST_USE request_handler request_evaluate;
 MUST_USE request_handler request_end_run;
+MUST_USE request_handler request_catalog; /* request_catalog.c */
+MUST_USE request_handler request_mock;    /* request_mock.c */
 
 /* The message type of a step's answer. */
 uint32_t request_answer_type(bool refused);

@@ -17,6 +17,8 @@ static const struct {
 } request_kinds[] = {
     {FDS__MESSAGE_TYPE__MESSAGE_SUBMIT, true, request_submit},
     {FDS__MESSAGE_TYPE__MESSAGE_QUERY, true, request_query},
+    {FDS__MESSAGE_TYPE__MESSAGE_CATALOG_QUERY, true, request_catalog},
+    {FDS__MESSAGE_TYPE__MESSAGE_MOCK_QUERY, true, request_mock},
     {FDS__MESSAGE_TYPE__MESSAGE_TRAIN, false, request_train},
     {FDS__MESSAGE_TYPE__MESSAGE_EVALUATE, false, request_evaluate},
     {FDS__MESSAGE_TYPE__MESSAGE_END_RUN, false, request_end_run},

@@ -5,6 +5,9 @@
  *     type       who may ask            answered with
  *     Submit     listed peers, lobby    JobStatus; stores the job, then the policy or the owner decides
  *     JobQuery   listed peers, lobby    JobStatus; another's job is as unknown as one that is not here
+ *     CatalogQuery, MockQuery
+ *                listed peers, lobby    Catalog, Mock: of datasets that the policy lets them know of, see
+ *                                       request_catalog.h
  *     Train      listed peers           later: Released (the owner's approval is verified each time)
  *     Evaluate   listed peers           later: Released
  *     EndRun     listed peers           JobStatus; abandons the run's step in hand

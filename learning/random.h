@@ -1,4 +1,4 @@
-/* The seeded generator for initialisation, batch order and partitions; never for noise or keys.
+/* The seeded generator for initialisation, batch order, partitions and mock data; never for noise or keys.
  *
  * Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011): the
  * i-th block of four words is a keyed permutation of a 128-bit counter, so a stream is named by what it is
@@ -13,7 +13,13 @@
 #include <stdint.h>
 
 /* What a stream is for; keeps streams of one seed apart. Values are part of the reproducibility of runs. */
-enum random_purpose { RANDOM_INITIALISATION = 1, RANDOM_BATCH_ORDER = 2, RANDOM_PARTITION = 3 };
+enum random_purpose {
+    RANDOM_INITIALISATION = 1,
+    RANDOM_BATCH_ORDER = 2,
+    RANDOM_PARTITION = 3,
+    RANDOM_MOCK = 4,
+    RANDOM_SPLIT = 5
+};
 
 struct random {
     uint32_t key[2];

@@ -37,9 +37,28 @@ static void wire_release(void *context, void *pointer)
     free(pointer);
 }
 
+static void wire_forget_unknown(ProtobufCMessage *message);
+
+/* The messages inside a field: one or none, or as many as were repeated. */
+static void wire_forget_inside(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+{
+    const char *place = (const char *)message + field->offset;
+    ProtobufCMessage *inner = NULL, **list = NULL;
+    size_t count = 0;
+    if (field->label != PROTOBUF_C_LABEL_REPEATED) {
+        memcpy(&inner, place, sizeof(inner));
+        if (inner != NULL)
+            wire_forget_unknown(inner);
+        return;
+    }
+    memcpy(&list, place, sizeof(list));
+    memcpy(&count, (const char *)message + field->quantifier_offset, sizeof(count));
+    for (size_t i = 0; i < count; i++)
+        wire_forget_unknown(list[i]);
+}
+
 /* Forgets the fields that this version does not know. Kept, they would be encoded again by whoever passes the
- * message on, and the library writes some (of field number 0) that it refuses to read. No message of ours
- * repeats another. */
+ * message on, and the library writes some (of field number 0) that it refuses to read. */
 static void wire_forget_unknown(ProtobufCMessage *message)
 {
     const ProtobufCMessageDescriptor *descriptor = message->descriptor;
@@ -48,14 +67,9 @@ static void wire_forget_unknown(ProtobufCMessage *message)
     free(message->unknown_fields);
     message->unknown_fields = NULL;
     message->n_unknown_fields = 0;
-    for (unsigned i = 0; i < descriptor->n_fields; i++) {
-        ProtobufCMessage *inner = NULL;
-        if (descriptor->fields[i].type != PROTOBUF_C_TYPE_MESSAGE)
-            continue;
-        memcpy(&inner, (const char *)message + descriptor->fields[i].offset, sizeof(inner));
-        if (inner != NULL)
-            wire_forget_unknown(inner);
-    }
+    for (unsigned i = 0; i < descriptor->n_fields; i++)
+        if (descriptor->fields[i].type == PROTOBUF_C_TYPE_MESSAGE)
+            wire_forget_inside(message, &descriptor->fields[i]);
 }
 
 /* Memory comes from malloc, so that wire_*_free may use the library's own allocator. */

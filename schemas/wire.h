@@ -18,6 +18,11 @@
 #define WIRE_RUN_ID_BYTES 16
 #define WIRE_MAX_CLASSES 1024
 #define WIRE_MAX_FEATURES (1u << 20)
+/* Kinds of datasets, in words: pixels of one byte, or float64 columns. */
+#define WIRE_KIND_BYTES "bytes"
+#define WIRE_KIND_NUMBERS "numbers"
+#define WIRE_MOCK_MAX_ROWS 10000
+#define WIRE_MOCK_MAX_BYTES (64u << 20) /* of the rows of one mock dataset, without labels */
 /* A count, or an accuracy, that the site's output gate withholds: not released, and never to be read as a number. */
 #define WIRE_WITHHELD UINT64_MAX
 #define WIRE_WITHHELD_REAL (-1.0)
@@ -61,6 +66,18 @@ MUST_USE struct error *wire_receipt_decode(const uint8_t *bytes, size_t count, F
 void wire_receipt_free(Fds__Receipt *receipt);
 /* The same checks for one that is decoded already. */
 MUST_USE struct error *wire_check_receipt(const Fds__Receipt *receipt);
+
+/* CatalogQuery: a name, or none. Catalog: names in order, shapes in range, at most as many columns as features. */
+MUST_USE struct error *wire_catalog_query_decode(const uint8_t *bytes, size_t count,
+                                                 Fds__CatalogQuery **ret_query);
+void wire_catalog_query_free(Fds__CatalogQuery *query);
+MUST_USE struct error *wire_catalog_decode(const uint8_t *bytes, size_t count, Fds__Catalog **ret_catalog);
+void wire_catalog_free(Fds__Catalog *catalog);
+MUST_USE struct error *wire_mock_query_decode(const uint8_t *bytes, size_t count, Fds__MockQuery **ret_query);
+void wire_mock_query_free(Fds__MockQuery *query);
+/* Mock: at least one row, whole rows only, within the dataset, numbers finite, labels below classes. */
+MUST_USE struct error *wire_mock_decode(const uint8_t *bytes, size_t count, Fds__Mock **ret_mock);
+void wire_mock_free(Fds__Mock *mock);
 
 /* ERROR_INVALID unless `count` bytes are (features + 1) * classes float64 values; the sentence gives both
  * shapes. */

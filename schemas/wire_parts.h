@@ -5,6 +5,7 @@
 #include "schemas/wire.h"
 
 #define WIRE_NAME_BYTES 64
+#define WIRE_DIGEST_BYTES 32
 #define WIRE_MAX_ROUNDS 10000
 #define WIRE_MAX_EXAMPLES (UINT64_C(1) << 53) /* above, a double no longer counts in ones */
 #define WIRE_LAST_TIME INT64_C(253402300799)  /* 9999-12-31T23:59:59Z */

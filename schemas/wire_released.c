@@ -1,7 +1,6 @@
 /* What leaves a site, and the receipt around it. The body is decoded by whoever knows its type. */
 #include "schemas/wire_parts.h"
 
-#define WIRE_DIGEST_BYTES 32
 #define WIRE_SIGNATURE_BYTES 64
 #define WIRE_PROTECTIONS_BYTES 255
 

@@ -71,15 +71,24 @@ CREATE TABLE vault (
 -- data, labels and split is then sealed by itself, 16 bytes longer (datasite/store_chunk.h).
 ALTER TABLE dataset ADD COLUMN salt BLOB CHECK (salt IS NULL OR length(salt) = 32);
 
--- Synthetic rows in the form of a dataset, for researchers; no private row is among them.
+-- Synthetic rows in the form of a dataset, for researchers; no private row is among them. They were compared with the
+-- rows of `source` and stand for no other: when the dataset changes, they are given to nobody until they are made anew.
 CREATE TABLE mock (
     dataset  TEXT PRIMARY KEY,                -- name; of a dataset that may since be gone
+    source   BLOB NOT NULL CHECK (length(source) = 32),          -- digest of that dataset
     kind     TEXT NOT NULL CHECK (kind IN ('bytes', 'numbers')),
     rows     INTEGER NOT NULL CHECK (rows > 0),
     features INTEGER NOT NULL CHECK (features > 0),
     classes  INTEGER NOT NULL CHECK (classes > 1),
-    data     BLOB NOT NULL,                   -- rows * features u8 or float64 (LE)
-    labels   BLOB NOT NULL,                   -- rows * u16 (LE)
     digest   BLOB NOT NULL CHECK (length(digest) = 32),
     made_at  INTEGER NOT NULL
+) STRICT;
+-- As many rows as one message takes.
+CREATE TABLE mock_page (
+    dataset   TEXT NOT NULL REFERENCES mock (dataset) ON DELETE CASCADE,
+    first_row INTEGER NOT NULL CHECK (first_row >= 0),
+    rows      INTEGER NOT NULL CHECK (rows > 0),
+    data      BLOB NOT NULL,                  -- rows * features u8 or float64 (LE)
+    labels    BLOB NOT NULL,                  -- rows * u16 (LE)
+    PRIMARY KEY (dataset, first_row)
 ) STRICT;

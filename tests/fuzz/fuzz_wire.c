@@ -29,16 +29,29 @@ FUZZ_KIND(update, Update)
 FUZZ_KIND(evaluate, Evaluate)
 FUZZ_KIND(evaluation, Evaluation)
 FUZZ_KIND(end_run, EndRun)
+FUZZ_KIND(catalog_query, CatalogQuery)
+FUZZ_KIND(catalog, Catalog)
+FUZZ_KIND(mock_query, MockQuery)
+FUZZ_KIND(mock, Mock)
 
 static const struct {
     fuzz_decoder *decode;
     void (*release)(ProtobufCMessage *message);
 } fuzz_kinds[] = {
-    {fuzz_greeting, fuzz_free_greeting},     {fuzz_refusal, fuzz_free_refusal},
-    {fuzz_submit, fuzz_free_submit},         {fuzz_job_query, fuzz_free_job_query},
-    {fuzz_job_status, fuzz_free_job_status}, {fuzz_train, fuzz_free_train},
-    {fuzz_update, fuzz_free_update},         {fuzz_evaluate, fuzz_free_evaluate},
-    {fuzz_evaluation, fuzz_free_evaluation}, {fuzz_end_run, fuzz_free_end_run},
+    {fuzz_greeting, fuzz_free_greeting},
+    {fuzz_refusal, fuzz_free_refusal},
+    {fuzz_submit, fuzz_free_submit},
+    {fuzz_job_query, fuzz_free_job_query},
+    {fuzz_job_status, fuzz_free_job_status},
+    {fuzz_train, fuzz_free_train},
+    {fuzz_update, fuzz_free_update},
+    {fuzz_evaluate, fuzz_free_evaluate},
+    {fuzz_evaluation, fuzz_free_evaluation},
+    {fuzz_end_run, fuzz_free_end_run},
+    {fuzz_catalog_query, fuzz_free_catalog_query},
+    {fuzz_catalog, fuzz_free_catalog},
+    {fuzz_mock_query, fuzz_free_mock_query},
+    {fuzz_mock, fuzz_free_mock},
 };
 
 static void expect(bool holds)
