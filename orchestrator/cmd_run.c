@@ -10,7 +10,7 @@ extern const struct verb verb_run;
 #define TEXT_BYTES 1024
 
 static struct {
-    const char *out, *approval_timeout, *connect_timeout, *init_model;
+    const char *out, *approval_timeout, *connect_timeout, *wait_held, *init_model;
     bool json, quiet;
 } run_given;
 
@@ -38,6 +38,11 @@ static const struct option *run_options(void)
          .target = &run_given.connect_timeout,
          .value = "TIME",
          .help = "how long to wait for sites to be reachable; else 30s"},
+        {.name = "wait-held",
+         .kind = OPTION_TEXT,
+         .target = &run_given.wait_held,
+         .value = "TIME",
+         .help = "how long owners may look at numbers before they leave; else 24h"},
         {.name = "init-model",
          .kind = OPTION_TEXT,
          .target = &run_given.init_model,
@@ -87,8 +92,9 @@ static void draw_progress(struct screen *screen, const struct orchestrator_event
         progress_start(&screen->progress, "Training");
     screen->open = true;
     double within = event->total == 0 ? 0 : (double)event->done / (double)event->total;
-    (void)snprintf(note, sizeof note, "round %u of %u, %zu of %zu sites have trained", event->round,
-                   event->rounds, event->done, event->total);
+    (void)snprintf(note, sizeof note, "round %u of %u, %zu of %zu sites have trained%s", event->round,
+                   event->rounds, event->done, event->total,
+                   event->kind == ORCHESTRATOR_SITE_HELD ? "; a person looks at the numbers of one" : "");
     progress_set(&screen->progress, ((double)event->round - 1 + within) / event->rounds, note);
 }
 
@@ -127,6 +133,10 @@ static void on_event(void *context, const struct orchestrator_event *event)
     case ORCHESTRATOR_SITE_OUT:
     case ORCHESTRATOR_WARNING:
         tell(screen, event, event->sentence);
+        break;
+    case ORCHESTRATOR_SITE_HELD:
+        tell(screen, event, event->sentence);
+        draw_progress(screen, event);
         break;
     case ORCHESTRATOR_SITE_MISSED: /* the round's own lines say it too */
         if (run_given.quiet || run_given.json)
@@ -193,6 +203,7 @@ static struct error *run_run(const struct invocation *invocation)
                                                .context = &screen};
     TRY(duration(run_given.approval_timeout, "approval-timeout", &options.approval_seconds));
     TRY(duration(run_given.connect_timeout, "connect-timeout", &options.connect_seconds));
+    TRY(duration(run_given.wait_held, "wait-held", &options.held_seconds));
     TRY(interrupt_install());
     options.cancel_fd = interrupt_fd();
     if (orchestrator_open(invocation->home, &orchestrator, &failure) != 0) {
@@ -224,8 +235,10 @@ const struct verb verb_run = {
         "Submits the job's exact bytes to its sites, waits until their owners have decided, then does the "
         "rounds.\n"
         "A round goes on without a site that fails, refuses or is late as long as federation.min_sites have\n"
-        "answered, and stops the run below that. Ctrl-C ends the run in order. Reports of what there is are\n"
-        "always written.\n\n"
+        "answered, and stops the run below that. Where an owner looks at the numbers before they leave, the\n"
+        "run waits for that (--wait-held, at most until the job expires) and keeps what the others "
+        "answered.\n"
+        "Ctrl-C ends the run in order. Reports of what there is are always written.\n\n"
         "Every run is recorded in runs/<run-id>/ of the home. DIR of --out gets copies of its files; it has "
         "to be\n"
         "new or empty, or hold the files of an earlier run, which only a run that made a model replaces.\n\n"

@@ -113,8 +113,6 @@ static void engine_close(struct engine *engine)
         free(engine->sites[i].update);
         free(engine->sites[i].evaluation);
     }
-    for (size_t i = 0; i < REQUEST_KINDS; i++)
-        free(engine->bodies[i].bytes);
     free(engine->sites);
     free(engine->model);
     free(engine->model_bytes);
@@ -135,6 +133,7 @@ static struct error *engine_open(struct engine *engine)
         FAIL(ERROR_MEMORY, "No memory for the sites of the job.");
     for (size_t i = 0; i < engine->job->site_count; i++) {
         engine->sites[i].job_site = &engine->job->sites[i];
+        engine->sites[i].witness = &plan->witnesses[i];
         TRY(site_id_parse(engine->job->sites[i].fingerprint, &engine->sites[i].id));
     }
     TRY(session_open(&options, &engine->session));
@@ -184,12 +183,11 @@ static size_t count_farewells(const struct engine *engine)
 
 /* Tells the sites that took part how the run ended, so that they need not wait for more. Sites that do not
  * hear it lose nothing: their approval covers this run alone. */
-static struct error *farewell(struct engine *engine, enum run_status status)
+static struct error *farewell(struct engine *engine)
 {
     struct error *err = NULL;
     int64_t until = clock_monotonic_ms() + ENGINE_FAREWELL_MS;
     engine->leaving = true;
-    TRY(engine_body_end(engine, status));
     for (size_t i = 0; i < engine->job->site_count; i++) {
         struct engine_site *site = &engine->sites[i];
         engine_forget(engine, site);
@@ -219,7 +217,7 @@ struct error *engine_run(const struct engine_plan *plan)
     engine_set_reason(record->reason, sizeof record->reason, err == NULL ? "" : err->sentence);
     record->ended_at = clock_now_ms();
     if (engine.session != NULL && engine.in_rounds) {
-        struct error *unheard = farewell(&engine, record->status);
+        struct error *unheard = farewell(&engine);
         error_free(unheard);
     }
     engine_close(&engine);

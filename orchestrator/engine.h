@@ -14,7 +14,11 @@
  * down, or its answer does not hold: wrong shape, not finite, of another job). Any of them but `out` is asked
  * again in the next round.
  *
- * Training and the evaluation exchange have the job's round_deadline each. Nothing is averaged that has not
+ * Training and the evaluation exchange have the job's round_deadline each. A site where a person looks at the
+ * answer before it leaves is waited for longer (held_ms), and asked every two seconds; what the others have
+ * answered is kept meanwhile. Every answer comes with a receipt, which is verified against the site's
+ * fingerprint, the job, the run, the round and the very bytes before anything is done with them; every request
+ * carries the latest receipt that we hold of the site. A site whose receipts contradict each other is out. Nothing is averaged that has not
  * passed the checks of schemas/wire.h; the average is taken in the order of the job's sites
  * (strategy_fedavg.h). */
 #pragma once
@@ -36,7 +40,8 @@ enum engine_event_kind {
     ENGINE_SITE_ANSWERED, /* `site` has trained; `done` of `total` */
     ENGINE_SITE_MISSED,   /* `site` did not: `sentence` */
     ENGINE_ROUND_ENDED,   /* the record's last round is complete */
-    ENGINE_WARNING        /* `sentence`, about `site` unless that is NULL */
+    ENGINE_WARNING,       /* `sentence`, about `site` unless that is NULL */
+    ENGINE_SITE_HELD      /* a person there looks at its answer first: `sentence`; `done` of `total` */
 };
 
 /* Borrowed for the call. */
@@ -62,7 +67,11 @@ struct engine_plan {
     const struct evaluate *global_test; /* NULL: none */
     int64_t connect_ms;                 /* sites not reached by then are missing from the first round */
     int64_t approval_ms;                /* how long owners have to decide */
-    int wake_fd;                        /* readable: `stop` is asked at once; -1 for none */
+    int64_t held_ms;                    /* how long they may look at an answer; never beyond the job's end */
+    /* [job->site_count], of each site the latest receipt that is held, sequence 0: none; replaced by later
+     * ones as they come. */
+    struct receipt *witnesses;
+    int wake_fd;                 /* readable: `stop` is asked at once; -1 for none */
     bool (*stop)(void *context); /* asked at least five times a second; true cancels the run. May be NULL */
     void (*on_event)(void *context, const struct engine_event *event); /* may be NULL */
     void *context;

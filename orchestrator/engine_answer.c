@@ -22,6 +22,7 @@ void engine_missed(struct engine *engine, struct engine_site *site, enum site_st
     engine_forget(engine, site);
     site->put_off[0] = '\0';
     site->too_long = false;
+    site->held = false;
     site->turn = TURN_IDLE;
     free(part->confusion);
     part->confusion = NULL;
@@ -81,7 +82,6 @@ void engine_not_granted(struct engine *engine, struct engine_site *site, enum si
         engine_tell(engine, ENGINE_WARNING, site, reason);
         break;
     case REQUEST_END:
-    case REQUEST_KINDS:
         break;
     }
 }
@@ -100,7 +100,10 @@ static void answer_refusal(struct engine *engine, struct engine_site *site, cons
     struct error *said = wire_refusal_decode(event->body, event->body_bytes, &refusal);
     if (said == NULL)
         said = wire_refusal_error(refusal);
-    if (passes(site, said->code) && site->asked != REQUEST_END)
+    bool step = site->asked == REQUEST_TRAIN || site->asked == REQUEST_EVALUATE;
+    if (said->code == ERROR_HELD && step)
+        engine_held(engine, site, said);
+    else if (passes(site, said->code) && site->asked != REQUEST_END)
         engine_put_off(site, said);
     else
         engine_not_granted(engine, site, status_of(said->code), said->sentence);
@@ -112,20 +115,18 @@ static uint32_t expected_type(enum request_kind asked)
 {
     switch (asked) {
     case REQUEST_TRAIN:
-        return FDS__MESSAGE_TYPE__MESSAGE_UPDATE;
     case REQUEST_EVALUATE:
-        return FDS__MESSAGE_TYPE__MESSAGE_EVALUATION;
+        return FDS__MESSAGE_TYPE__MESSAGE_RELEASED;
     case REQUEST_SUBMIT:
     case REQUEST_QUERY:
     case REQUEST_END:
-    case REQUEST_KINDS:
         break;
     }
     return FDS__MESSAGE_TYPE__MESSAGE_JOB_STATUS;
 }
 
-static struct error *answer_event(struct engine *engine, struct engine_site *site,
-                                  const struct session_event *event)
+struct error *engine_answer(struct engine *engine, struct engine_site *site,
+                            const struct session_event *event)
 {
     struct error *err = NULL;
     site->number = 0;
@@ -150,32 +151,9 @@ static struct error *answer_event(struct engine *engine, struct engine_site *sit
             engine_answer_evaluation(engine, site, event);
             break;
         case REQUEST_END:
-        case REQUEST_KINDS:
             break;
         }
     }
 done:
-    return err;
-}
-
-/* What a site releases comes inside a Released, with its receipt. */
-struct error *engine_answer(struct engine *engine, struct engine_site *site,
-                            const struct session_event *event)
-{
-    struct error *err = NULL;
-    Fds__Released *released = NULL;
-    struct session_event inner = *event;
-    if (event->type == FDS__MESSAGE_TYPE__MESSAGE_RELEASED) {
-        struct error *wrong = wire_released_decode(event->body, event->body_bytes, &released);
-        if (wrong == NULL) {
-            inner.type = released->type;
-            inner.body = released->body.data;
-            inner.body_bytes = released->body.len;
-        }
-        error_free(wrong); /* then it is a message of another kind than was asked for */
-    }
-    TRY(answer_event(engine, site, &inner));
-done:
-    wire_released_free(released);
     return err;
 }

@@ -7,6 +7,7 @@
 
 #define ENGINE_POLL_MS 200       /* between two JobQuery while an owner decides */
 #define ENGINE_BUSY_MS 100       /* before a busy site is asked again */
+#define ENGINE_HELD_MS 2000      /* while a person there looks at the answer */
 #define ENGINE_STOP_MS 200       /* between two looks at `stop` */
 #define ENGINE_FAREWELL_MS 2000  /* for the answers to EndRun */
 #define ENGINE_STRANGERS_TOLD 20 /* refused connections of strangers that a run speaks of */
@@ -19,20 +20,8 @@ enum site_phase { PHASE_JOINING, PHASE_PENDING, PHASE_READY, PHASE_OUT };
 /* Part of a site in the round in hand. */
 enum site_turn { TURN_IDLE, TURN_TRAINING, TURN_TRAINED, TURN_EVALUATING, TURN_EVALUATED };
 
-/* Requests that the engine makes. All sites get the same bytes of a kind. */
-enum request_kind {
-    REQUEST_SUBMIT,
-    REQUEST_QUERY,
-    REQUEST_TRAIN,
-    REQUEST_EVALUATE,
-    REQUEST_END,
-    REQUEST_KINDS
-};
-
-struct request_body {
-    uint8_t *bytes;
-    size_t count;
-};
+/* Requests that the engine makes. */
+enum request_kind { REQUEST_SUBMIT, REQUEST_QUERY, REQUEST_TRAIN, REQUEST_EVALUATE, REQUEST_END };
 
 struct engine_site {
     const struct job_site *job_site;
@@ -47,6 +36,9 @@ struct engine_site {
     int64_t ask_at;          /* monotonic ms, 0 for not */
     char put_off[512];       /* what it last said instead of an answer, "" when it answered */
     bool too_long;           /* and that was: the request is longer than it takes now */
+    int64_t answer_by;       /* monotonic ms: so long it is waited for in the round in hand */
+    bool held;               /* because a person there looks at the answer first */
+    struct receipt *witness; /* the latest that we hold; sequence 0: none. In the plan */
     double *update;          /* [count], when TURN_TRAINED */
     uint64_t *evaluation;    /* [classes][classes], when TURN_EVALUATED */
 };
@@ -56,8 +48,7 @@ struct engine {
     struct run_record *record;
     const struct job *job;
     struct session *session;
-    struct engine_site *sites; /* [job->site_count], in the order of the job */
-    struct request_body bodies[REQUEST_KINDS];
+    struct engine_site *sites;            /* [job->site_count], in the order of the job */
     const struct engine_site *shape_site; /* who said features and classes first */
     size_t count;                         /* parameters: (features + 1) * classes */
     double *model;                        /* the global model */
@@ -79,18 +70,21 @@ void engine_tell(const struct engine *engine, enum engine_event_kind kind, const
 /* Copies a sentence, of a site or of ours: cut to fit, and fit to be printed. `reason` may be `sentence`
  * itself. */
 void engine_set_reason(char *reason, size_t bytes, const char *sentence);
+void engine_connection(struct engine *engine, const struct session_event *event);
+struct engine_site *engine_find(struct engine *engine, const struct site_id *peer);
+void engine_site_out(struct engine *engine, struct engine_site *site, const char *reason);
+
+/* engine_request.c */
 MUST_USE struct error *engine_ask(struct engine *engine, struct engine_site *site, enum request_kind kind);
 void engine_ask_later(struct engine_site *site, enum request_kind kind, int64_t delay_ms);
 /* Later, because of a refusal that may pass: it is asked until the deadline of whatever it is asked for. */
 void engine_put_off(struct engine_site *site, const struct error *why);
 void engine_forget(struct engine *engine,
                    struct engine_site *site); /* the unanswered request and the next one */
-void engine_connection(struct engine *engine, const struct session_event *event);
-struct engine_site *engine_find(struct engine *engine, const struct site_id *peer);
-void engine_site_out(struct engine *engine, struct engine_site *site, const char *reason);
-MUST_USE struct error *engine_body_submit(struct engine *engine);
-MUST_USE struct error *engine_body_model(struct engine *engine, enum request_kind kind, uint32_t round);
-MUST_USE struct error *engine_body_end(struct engine *engine, enum run_status status);
+/* How long a site is waited for that is asked now. */
+void engine_await(struct engine_site *site, int64_t until);
+/* A person there looks at what it was asked for: it is waited for so long as that may take, and asked again. */
+void engine_held(struct engine *engine, struct engine_site *site, const struct error *said);
 
 /* engine_answer.c: an answer to the site's request. What is wrong with an answer is the site's failure, not
  * ours. */

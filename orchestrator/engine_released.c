@@ -80,33 +80,145 @@ static void tell_answered(const struct engine *engine, const struct engine_site 
         engine->plan->on_event(engine->plan->context, &event);
 }
 
+static void short_hex(const struct digest *digest, char ret_text[static 13])
+{
+    char hex[DIGEST_HEX_BYTES];
+    digest_hex(digest, hex);
+    (void)snprintf(ret_text, 13, "%.12s", hex);
+}
+
+/* A site's receipts follow one chain: what comes later has a higher sequence, and one event is one release. The
+ * same receipt again is the same answer again. */
+static struct error *check_history(const struct receipt *held, const struct receipt *receipt)
+{
+    char ours[13];
+    char theirs[13];
+    if (held->sequence < receipt->sequence ||
+        memcmp(held->signature, receipt->signature, SIGNATURE_BYTES) == 0)
+        return NULL;
+    short_hex(&held->head, ours);
+    short_hex(&receipt->head, theirs);
+    if (held->sequence == receipt->sequence && digest_equal(&held->head, &receipt->head))
+        return error_new(ERROR_UNTRUSTED,
+                         "It gave two receipts for its event %llu, which say different things; ask its owner "
+                         "what happened.",
+                         (unsigned long long)receipt->sequence);
+    if (held->sequence == receipt->sequence)
+        return error_new(
+            ERROR_UNTRUSTED,
+            "Its records fork: it signed event %llu with the head %s…, and now with %s…; ask its "
+            "owner what happened.",
+            (unsigned long long)receipt->sequence, ours, theirs);
+    return error_new(
+        ERROR_UNTRUSTED,
+        "Its records went back: we hold its receipt of event %llu (head %s…), and the new one is of "
+        "event %llu; ask its owner what happened.",
+        (unsigned long long)held->sequence, ours, (unsigned long long)receipt->sequence);
+}
+
+/* A receipt that holds is evidence, also one that contradicts another, or whose answer is of no use. */
+static struct error *keep_receipt(struct engine *engine, struct engine_site *site,
+                                  const struct receipt *receipt)
+{
+    struct site_round *part = engine_site_round(engine, site);
+    struct site_receipt **place =
+        receipt->kind == RECEIPT_UPDATE ? &part->update_receipt : &part->evaluation_receipt;
+    struct site_receipt *kept = calloc(1, sizeof *kept);
+    if (kept == NULL)
+        return error_new(ERROR_MEMORY, "No memory for a receipt.");
+    kept->receipt = *receipt;
+    kept->received = receipt->digest; /* verified to be that of the body */
+    free(*place);
+    *place = kept;
+    return NULL;
+}
+
+/* Nothing inside a Released is looked at before its receipt holds for this site, job, run, round, kind and these
+ * bytes. *ret_forked: the site's receipts contradict each other. */
+static struct error *open_released(struct engine *engine, struct engine_site *site,
+                                   const struct session_event *event, enum receipt_kind kind,
+                                   Fds__Released **ret_released, bool *ret_forked)
+{
+    struct error *err = NULL;
+    struct receipt receipt;
+    Fds__Released *released = NULL;
+    Fds__MessageType type =
+        kind == RECEIPT_UPDATE ? FDS__MESSAGE_TYPE__MESSAGE_UPDATE : FDS__MESSAGE_TYPE__MESSAGE_EVALUATION;
+    TRY(wire_released_decode(event->body, event->body_bytes, &released));
+    if (released->type != type)
+        FAIL(ERROR_INVALID, "It releases something of another kind than it was asked for.");
+    TRY(receipt_take(released->receipt, &receipt));
+    TRY(error_prefix(receipt_verify_release(&receipt, &site->id, &engine->record->job_id,
+                                            engine->record->run_id, engine->round->round, kind,
+                                            released->body.data, released->body.len),
+                     "Its answer is not used, because its receipt does not hold"));
+    TRY(keep_receipt(engine, site, &receipt));
+    err = check_history(site->witness, &receipt);
+    if (err != NULL) {
+        *ret_forked = true;
+        goto done;
+    }
+    *site->witness = receipt;
+    *ret_released = released;
+    released = NULL;
+done:
+    wire_released_free(released);
+    return err;
+}
+
+/* Also a site that is out keeps the status that the round gave it. */
+static void answer_wrong(struct engine *engine, struct engine_site *site, const struct error *wrong,
+                         bool forked)
+{
+    engine_not_granted(engine, site, SITE_FAILED, wrong->sentence);
+    if (forked)
+        engine_site_out(engine, site, wrong->sentence);
+}
+
 void engine_answer_update(struct engine *engine, struct engine_site *site, const struct session_event *event)
 {
+    Fds__Released *released = NULL;
     Fds__Update *update = NULL;
-    struct error *wrong = wire_update_decode(event->body, event->body_bytes, &update);
+    bool forked = false;
+    struct error *wrong = open_released(engine, site, event, RECEIPT_UPDATE, &released, &forked);
+    if (wrong == NULL)
+        wrong = wire_update_decode(released->body.data, released->body.len, &update);
     if (wrong == NULL)
         wrong = take_update(engine, site, update);
     if (wrong == NULL)
         tell_answered(engine, site);
     else
-        engine_missed(engine, site, SITE_FAILED, wrong->sentence);
+        answer_wrong(engine, site, wrong, forked);
     error_free(wrong);
     wire_update_free(update);
+    wire_released_free(released);
+}
+
+static struct error *take_evaluation(struct engine *engine, struct engine_site *site,
+                                     const Fds__Evaluation *evaluation)
+{
+    struct error *err = NULL;
+    TRY(check_answer(engine, evaluation->job_id, evaluation->run_id, evaluation->round));
+    TRY(take_confusion(engine, evaluation->confusion, evaluation->n_confusion, &site->evaluation));
+    site->turn = TURN_EVALUATED;
+done:
+    return err;
 }
 
 void engine_answer_evaluation(struct engine *engine, struct engine_site *site,
                               const struct session_event *event)
 {
+    Fds__Released *released = NULL;
     Fds__Evaluation *evaluation = NULL;
-    struct error *wrong = wire_evaluation_decode(event->body, event->body_bytes, &evaluation);
+    bool forked = false;
+    struct error *wrong = open_released(engine, site, event, RECEIPT_EVALUATION, &released, &forked);
     if (wrong == NULL)
-        wrong = check_answer(engine, evaluation->job_id, evaluation->run_id, evaluation->round);
+        wrong = wire_evaluation_decode(released->body.data, released->body.len, &evaluation);
     if (wrong == NULL)
-        wrong = take_confusion(engine, evaluation->confusion, evaluation->n_confusion, &site->evaluation);
-    if (wrong == NULL)
-        site->turn = TURN_EVALUATED;
-    else
-        engine_not_granted(engine, site, SITE_FAILED, wrong->sentence);
+        wrong = take_evaluation(engine, site, evaluation);
+    if (wrong != NULL)
+        answer_wrong(engine, site, wrong, forked);
     error_free(wrong);
     wire_evaluation_free(evaluation);
+    wire_released_free(released);
 }

@@ -37,13 +37,14 @@ static struct error *start_training(struct engine *engine)
 {
     struct error *err = NULL;
     size_t asked = 0;
-    TRY(engine_body_model(engine, REQUEST_TRAIN, engine->round->round));
+    wire_parameters_write(engine->model, engine->count, engine->model_bytes);
     for (size_t i = 0; i < engine->job->site_count; i++) {
         struct engine_site *site = &engine->sites[i];
         if (site->phase != PHASE_READY) {
             leave_out(engine, site);
             continue;
         }
+        engine_await(site, engine->round_started + (int64_t)engine->job->round_deadline_s * 1000);
         TRY(engine_ask(engine, site, REQUEST_TRAIN));
         site->turn = TURN_TRAINING;
         asked++;
@@ -60,47 +61,71 @@ static enum site_status unanswered_status(const struct engine_site *site, bool g
     return site->too_long ? SITE_REFUSED : SITE_LATE;
 }
 
+#define REASON_BYTES (sizeof((struct engine_site *)NULL)->put_off + 128)
+
 /* Why a site that was asked has not answered: without a connection it has dropped out, with one it is late,
  * unless the round was given up before its time: then nothing can be said against the site. */
+static void unanswered_reason(const struct engine *engine, const struct engine_site *site, bool given_up,
+                              char ret_reason[static REASON_BYTES])
+{
+    if (!site->up)
+        (void)snprintf(ret_reason, REASON_BYTES, "%s",
+                       site->reason[0] == '\0' ? "It is not connected." : site->reason);
+    else if (given_up)
+        (void)snprintf(
+            ret_reason, REASON_BYTES, "%s when the round was given up, because too few others were left.",
+            site->held ? "A person there was still looking at its numbers" : "It was still training");
+    else if (site->held)
+        (void)snprintf(ret_reason, REASON_BYTES,
+                       "The person there who looks at its numbers has not decided in time.");
+    else if (site->too_long)
+        (void)snprintf(ret_reason, REASON_BYTES, "%s", site->put_off);
+    else
+        (void)snprintf(ret_reason, REASON_BYTES, "It did not answer within the round's %u s%s%s",
+                       engine->job->round_deadline_s,
+                       site->put_off[0] == '\0' ? "." : "; it last said: ", site->put_off);
+}
+
+/* Sites whose time is over, or all of them when the round is given up. */
 static void settle_training(struct engine *engine, bool given_up)
 {
-    char reason[sizeof engine->sites->put_off + 96];
+    char reason[REASON_BYTES];
+    int64_t now = clock_monotonic_ms();
     for (size_t i = 0; i < engine->job->site_count; i++) {
         struct engine_site *site = &engine->sites[i];
-        if (site->turn != TURN_TRAINING)
+        if (site->turn != TURN_TRAINING || (!given_up && site->answer_by > now))
             continue;
-        if (!site->up)
-            (void)snprintf(reason, sizeof reason, "%s",
-                           site->reason[0] == '\0' ? "It is not connected." : site->reason);
-        else if (given_up)
-            (void)snprintf(reason, sizeof reason,
-                           "It was still training when the round was given up, because too few others were "
-                           "left.");
-        else if (site->too_long)
-            (void)snprintf(reason, sizeof reason, "%s", site->put_off);
-        else
-            (void)snprintf(reason, sizeof reason, "It did not answer within the round's %u s%s%s",
-                           engine->job->round_deadline_s,
-                           site->put_off[0] == '\0' ? "." : "; it last said: ", site->put_off);
+        unanswered_reason(engine, site, given_up, reason);
         engine_missed(engine, site, unanswered_status(site, given_up), reason);
     }
+}
+
+/* When the first of the sites at this turn is waited for no longer. */
+static int64_t first_deadline(const struct engine *engine, enum site_turn turn)
+{
+    int64_t first = INT64_MAX;
+    for (size_t i = 0; i < engine->job->site_count; i++) {
+        const struct engine_site *site = &engine->sites[i];
+        if (site->turn == turn && site->answer_by < first)
+            first = site->answer_by;
+    }
+    return first;
 }
 
 /* Ends as soon as nothing more can change the outcome: all have answered, or the quorum is out of reach. */
 static struct error *await_training(struct engine *engine)
 {
     struct error *err = NULL;
-    int64_t until = engine->round_started + (int64_t)engine->job->round_deadline_s * 1000;
     bool given_up = false;
     for (;;) {
+        settle_training(engine, given_up);
         size_t training = engine_count_turns(engine, TURN_TRAINING);
-        size_t trained = engine_count_turns(engine, TURN_TRAINED);
-        given_up = trained + training < engine->job->min_sites;
-        if (training == 0 || given_up || clock_monotonic_ms() >= until)
+        if (training == 0)
             break;
-        TRY(engine_step(engine, until));
+        given_up = engine_count_turns(engine, TURN_TRAINED) + training < engine->job->min_sites;
+        if (!given_up)
+            TRY(engine_step(engine, first_deadline(engine, TURN_TRAINING)));
     }
-    settle_training(engine, given_up);
 done:
     return err;
 }
@@ -148,27 +173,39 @@ done:
     return err;
 }
 
+static void settle_evaluations(struct engine *engine)
+{
+    int64_t now = clock_monotonic_ms();
+    for (size_t i = 0; i < engine->job->site_count; i++) {
+        struct engine_site *site = &engine->sites[i];
+        if (site->turn != TURN_EVALUATING || site->answer_by > now)
+            continue;
+        engine_forget(engine, site);
+        site->turn = TURN_IDLE;
+        engine_tell(engine, ENGINE_WARNING, site,
+                    site->held ? "The person there who looks at the evaluation has not decided in time."
+                               : "It did not evaluate the new global model in time.");
+    }
+}
+
 /* The new model's counts on the test rows of every site that answers in time. */
 static struct error *evaluate_at_sites(struct engine *engine)
 {
     struct error *err = NULL;
     int64_t until = clock_monotonic_ms() + (int64_t)engine->job->round_deadline_s * 1000;
-    TRY(engine_body_model(engine, REQUEST_EVALUATE, engine->round->round));
     for (size_t i = 0; i < engine->job->site_count; i++) {
         struct engine_site *site = &engine->sites[i];
         if (site->turn != TURN_TRAINED)
             continue;
+        engine_await(site, until);
         TRY(engine_ask(engine, site, REQUEST_EVALUATE));
         site->turn = TURN_EVALUATING;
     }
-    while (engine_count_turns(engine, TURN_EVALUATING) > 0 && clock_monotonic_ms() < until)
-        TRY(engine_step(engine, until));
-    for (size_t i = 0; i < engine->job->site_count; i++) {
-        struct engine_site *site = &engine->sites[i];
-        if (site->turn != TURN_EVALUATING)
-            continue;
-        engine_forget(engine, site);
-        engine_tell(engine, ENGINE_WARNING, site, "It did not evaluate the new global model in time.");
+    for (;;) {
+        settle_evaluations(engine);
+        if (engine_count_turns(engine, TURN_EVALUATING) == 0)
+            break;
+        TRY(engine_step(engine, first_deadline(engine, TURN_EVALUATING)));
     }
 done:
     return err;

@@ -69,7 +69,6 @@ static struct error *too_few(const struct engine *engine, bool connecting, bool 
 static struct error *start_sites(struct engine *engine)
 {
     struct error *err = NULL;
-    TRY(engine_body_submit(engine));
     for (size_t i = 0; i < engine->job->site_count; i++) {
         struct engine_site *site = &engine->sites[i];
         if (site->job_site->endpoint[0] != '\0')

@@ -26,6 +26,7 @@ void home_free(struct home *home)
     free(home->runs_path);
     free(home->ca_path);
     free(home->sockets_path);
+    free(home->witness_path);
     node_config_free(home->config);
     free(home);
 }
@@ -43,6 +44,7 @@ static struct error *home_at(const char *path, struct home **ret_home)
     TRY(path_join(path, "runs", &home->runs_path));
     TRY(path_join(path, "ca", &home->ca_path));
     TRY(path_join(path, "sockets", &home->sockets_path));
+    TRY(path_join(path, "witness", &home->witness_path));
     *ret_home = home;
     home = NULL;
 done:

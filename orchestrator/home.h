@@ -5,6 +5,7 @@
  *     keys/              identity.key (0600), identity.crt
  *     runs/              one folder a run                                         orchestrator/run_store.h
  *     ca/                only after `init --ca`: a consortium's authority         crypto/authority.h
+ *     witness/           of each site the latest receipt that it gave                orchestrator/witness.h
  *     sockets/           local sockets of running programs
  */
 #pragma once
@@ -13,7 +14,7 @@
 #include "schemas/site_config.h"
 
 struct home {
-    char *path, *config_path, *sites_path, *keys_path, *runs_path, *ca_path, *sockets_path;
+    char *path, *config_path, *sites_path, *keys_path, *runs_path, *ca_path, *sockets_path, *witness_path;
     struct node_config *config;
 };
 

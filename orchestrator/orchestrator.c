@@ -11,6 +11,7 @@
 
 #define CONNECT_SECONDS 30
 #define APPROVAL_SECONDS 600
+#define HELD_SECONDS 86400
 
 struct orchestrator {
     struct home *home;
@@ -327,6 +328,8 @@ static int event_kind(enum engine_event_kind kind)
         return ORCHESTRATOR_SITE_MISSED;
     case ENGINE_ROUND_ENDED:
         return ORCHESTRATOR_ROUND_ENDED;
+    case ENGINE_SITE_HELD:
+        return ORCHESTRATOR_SITE_HELD;
     case ENGINE_WARNING:
         break;
     }
@@ -362,12 +365,14 @@ static struct error *execute(struct orchestrator *orchestrator,
     struct listener listener = {.options = options, .run = run};
     int64_t connect = options->connect_seconds == 0 ? CONNECT_SECONDS : options->connect_seconds;
     int64_t approval = options->approval_seconds == 0 ? APPROVAL_SECONDS : options->approval_seconds;
+    int64_t held = options->held_seconds == 0 ? HELD_SECONDS : options->held_seconds;
     struct engine_plan plan = {.identity = orchestrator->identity,
                                .name = orchestrator->home->config->name,
                                .socket_directory = orchestrator->home->sockets_path,
                                .listen = listen_endpoint(orchestrator),
                                .connect_ms = connect * 1000,
                                .approval_ms = approval * 1000,
+                               .held_ms = held * 1000,
                                .wake_fd = options->cancel_fd,
                                .stop = options->cancelled == NULL ? NULL : ask_cancelled,
                                .on_event = options->on_event == NULL ? NULL : pass_event,
@@ -379,24 +384,37 @@ done:
     return err;
 }
 
-int orchestrator_run(struct orchestrator *orchestrator, const struct orchestrator_run_options *options,
+/* What a caller does not know of, because it was compiled when there was less, is zero. */
+static struct error *whole_options(const struct orchestrator_run_options *given,
+                                   struct orchestrator_run_options *ret_options)
+{
+    struct orchestrator_run_options options = {.size = sizeof options};
+    if (given->size < offsetof(struct orchestrator_run_options, held_seconds) || given->size > sizeof options)
+        return error_new(ERROR_USAGE, "A run wants the size of its options.");
+    memcpy(&options, given, given->size);
+    if (options.job_path == NULL || options.connect_seconds < 0 || options.approval_seconds < 0 ||
+        options.held_seconds < 0)
+        return error_new(ERROR_USAGE, "A run wants a job file, and no negative times.");
+    *ret_options = options;
+    return NULL;
+}
+
+int orchestrator_run(struct orchestrator *orchestrator, const struct orchestrator_run_options *given,
                      struct orchestrator_run **ret_run, struct orchestrator_failure *failure)
 {
     struct error *err = NULL;
     struct orchestrator_run *run = NULL;
+    struct orchestrator_run_options options;
     *ret_run = NULL;
-    if (options->size != sizeof *options || options->job_path == NULL || options->connect_seconds < 0 ||
-        options->approval_seconds < 0)
-        FAIL(ERROR_USAGE, "A run wants the size of its options, a job file, and no negative times.");
-    struct run_options what = {.job_path = options->job_path,
-                               .out = options->out_directory,
-                               .initial_model = options->initial_model};
+    TRY(whole_options(given, &options));
+    struct run_options what = {
+        .job_path = options.job_path, .out = options.out_directory, .initial_model = options.initial_model};
     run = calloc(1, sizeof *run);
     if (run == NULL)
         FAIL(ERROR_MEMORY, "No memory for the run.");
     TRY(run_prepare(orchestrator->home, orchestrator->sites, &what, &run->run));
     name_run(run);
-    err = execute(orchestrator, options, run);
+    err = execute(orchestrator, &options, run);
     *ret_run = run;
     run = NULL;
 done:

@@ -118,7 +118,8 @@ enum orchestrator_event_kind {
     ORCHESTRATOR_SITE_ANSWERED = 6, /* `done` of `total` sites have trained */
     ORCHESTRATOR_SITE_MISSED = 7,   /* `site` did not: `sentence` */
     ORCHESTRATOR_ROUND_ENDED = 8,   /* the run has a round more */
-    ORCHESTRATOR_WARNING = 9        /* `sentence`, about `site` unless that is NULL */
+    ORCHESTRATOR_WARNING = 9,       /* `sentence`, about `site` unless that is NULL */
+    ORCHESTRATOR_SITE_HELD = 10     /* a person there looks at its answer before it leaves: `sentence` */
 };
 
 /* Valid during the callback. */
@@ -143,6 +144,7 @@ struct orchestrator_run_options {
     int (*cancelled)(void *context); /* asked at least five times a second; nonzero cancels. May be NULL */
     void (*on_event)(void *context, const struct orchestrator_event *event); /* may be NULL */
     void *context;
+    int held_seconds; /* how long an owner may look at an answer before it leaves; 0: 24 hours */
 };
 
 /* Reads the job, submits it, waits for the owners, runs all rounds, and writes run.db and the reports below

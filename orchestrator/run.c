@@ -3,6 +3,7 @@
 #include "crypto/secret.h"
 #include "orchestrator/report.h"
 #include "orchestrator/run_directory.h"
+#include "orchestrator/witness.h"
 #include "schemas/clock.h"
 #include "schemas/files.h"
 
@@ -11,6 +12,7 @@ void run_clear(struct run *run)
     run_store_close(run->store);
     initial_model_free(run->initial);
     evaluate_free(run->global_test);
+    free(run->witnesses);
     run_record_free(run->record);
     run_out_clear(&run->out);
     free(run->reports);
@@ -108,18 +110,23 @@ done:
     return err;
 }
 
+static void warn(const void *context, const char *sentence)
+{
+    const struct engine_plan *plan = context;
+    struct engine_event event = {.kind = ENGINE_WARNING, .sentence = sentence, .command = ""};
+    if (plan->on_event != NULL)
+        plan->on_event(plan->context, &event);
+}
+
 /* The first failure of a run is how it ended; those after it are told. */
 static void then(const struct engine_plan *plan, struct error **err, struct error *next)
 {
-    struct engine_event event = {.kind = ENGINE_WARNING, .command = ""};
     if (*err == NULL) {
         *err = next;
         return;
     }
-    if (next != NULL && plan->on_event != NULL) {
-        event.sentence = next->sentence;
-        plan->on_event(plan->context, &event);
-    }
+    if (next != NULL)
+        warn(plan, next->sentence);
     error_free(next);
 }
 
@@ -173,6 +180,40 @@ static struct error *deliver(struct run *run, const struct home *home)
     return set_reports(run, run->out.directory);
 }
 
+/* A witness that cannot be used does not keep the run from beginning: it only shows less. */
+static struct error *recall(struct run *run, const struct home *home, const struct engine_plan *plan)
+{
+    struct error *err = NULL;
+    const struct job *job = run->record->job;
+    run->witnesses = calloc(job->site_count, sizeof *run->witnesses);
+    if (run->witnesses == NULL)
+        FAIL(ERROR_MEMORY, "No memory for the receipts of the sites.");
+    witness_recover(home, warn, plan);
+    for (size_t i = 0; i < job->site_count; i++) {
+        struct site_id id;
+        TRY(site_id_parse(job->sites[i].fingerprint, &id));
+        struct error *unusable = witness_read(home, &id, &run->witnesses[i]);
+        if (unusable != NULL)
+            warn(plan, unusable->sentence);
+        error_free(unusable);
+    }
+done:
+    return err;
+}
+
+/* Once a run, and not once a round: until then run.db has them. */
+static void remember(const struct run *run, const struct home *home, const struct engine_plan *plan)
+{
+    for (size_t i = 0; run->witnesses != NULL && i < run->record->job->site_count; i++) {
+        if (run->witnesses[i].sequence == 0)
+            continue;
+        struct error *err = witness_keep(home, &run->witnesses[i]);
+        if (err != NULL)
+            warn(plan, err->sentence);
+        error_free(err);
+    }
+}
+
 struct error *run_execute(struct run *run, const struct home *home, const struct engine_plan *plan)
 {
     struct engine_plan whole = *plan;
@@ -180,7 +221,13 @@ struct error *run_execute(struct run *run, const struct home *home, const struct
     whole.store = run->store;
     whole.initial = run->initial;
     whole.global_test = run->global_test;
-    struct error *err = engine_run(&whole);
+    struct error *err = recall(run, home, &whole);
+    whole.witnesses = run->witnesses;
+    if (err == NULL)
+        err = engine_run(&whole);
+    else
+        run->record->status = RUN_FAILED;
+    remember(run, home, &whole);
     then(plan, &err, run_store_end(run->store, run->record));
     then(plan, &err, write_reports(run, home));
     then(plan, &err, deliver(run, home));

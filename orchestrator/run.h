@@ -16,6 +16,7 @@ struct run {
     struct run_store *store;
     struct initial_model *initial;
     struct evaluate *global_test;
+    struct receipt *witnesses; /* [job->site_count], see engine.h */
 };
 
 struct run_options {

@@ -1,5 +1,6 @@
 #include "tests/unit/orchestrator/scripted_site.h"
 
+#include "audit/receipt.h"
 #include "schemas/wire.h"
 #include "tests/unit/cmocka_all.h"
 #include "transport/session.h"
@@ -12,7 +13,9 @@ struct scripted_site {
     struct script script;
     int stopped; /* times in a row that it said so */
     struct scripted_log log;
+    uint64_t sequence; /* of the next receipt */
     struct identity *identity;
+    struct identity *other; /* of nobody who takes part */
     struct session *session;
     char endpoint[64];
     char fingerprint[FINGERPRINT_BYTES];
@@ -38,6 +41,72 @@ static void answer(struct scripted_site *site, const struct session_event *event
         err = session_answer(site->session, &event->peer, event->number, type, body, count);
     error_free(err);
     free(body);
+}
+
+static void sign_receipt(struct scripted_site *site, enum scripted_answer how, struct receipt *receipt)
+{
+    const struct identity *identity = how == SCRIPTED_RECEIPT_OTHER_KEY ? site->other : site->identity;
+    if (how == SCRIPTED_RECEIPT_FORKED || how == SCRIPTED_RECEIPT_SAME_EVENT)
+        site->sequence--;
+    if (how == SCRIPTED_RECEIPT_OLDER)
+        site->sequence -= 2;
+    receipt->sequence = site->sequence++;
+    (void)memset(receipt->head.bytes, (int)(receipt->sequence % 256), DIGEST_BYTES);
+    if (how == SCRIPTED_RECEIPT_FORKED)
+        receipt->head.bytes[0] ^= 0xff;
+    if (how == SCRIPTED_RECEIPT_OTHER_ROUND)
+        receipt->round--;
+    if (how == SCRIPTED_RECEIPT_OTHER_RUN)
+        receipt->run_id[0] ^= 1;
+    struct chain_head head = {*identity_id(identity), receipt->sequence, receipt->head};
+    need(chain_head_sign(identity, &head, receipt->head_signature));
+    need(receipt_sign(identity, receipt));
+    if (how == SCRIPTED_RECEIPT_CHANGED)
+        receipt->approval.bytes[0] ^= 1;
+    site->log.last_sequence = receipt->sequence;
+}
+
+/* What leaves a site: the message, and the receipt of its bytes; spoiled where the script says so. */
+static void release(struct scripted_site *site, const struct session_event *event, uint32_t type,
+                    const ProtobufCMessage *message, const Fds__Train *about, enum scripted_answer how)
+{
+    struct receipt receipt = {.round = about->round,
+                              .kind = type == FDS__MESSAGE_TYPE__MESSAGE_UPDATE ? RECEIPT_UPDATE
+                                                                                : RECEIPT_EVALUATION,
+                              .protections = "min-rows 1",
+                              .at = 1800000000};
+    Fds__Released released = FDS__RELEASED__INIT;
+    Fds__Receipt *said = NULL;
+    uint8_t *body = NULL;
+    uint8_t *encoded = NULL;
+    size_t count = 0;
+    size_t encoded_count = 0;
+    need(wire_encode(message, &body, &count));
+    need(digest_of(body, count, &receipt.digest));
+    receipt.body_bytes = count;
+    memcpy(receipt.job_id.bytes, about->job_id.data, DIGEST_BYTES);
+    memcpy(receipt.run_id, about->run_id.data, RECEIPT_RUN_ID_BYTES);
+    (void)memset(receipt.approval.bytes, 0xa9, DIGEST_BYTES);
+    if (how == SCRIPTED_RECEIPT_OTHER_BYTES)
+        receipt.digest.bytes[31] ^= 1;
+    sign_receipt(site, how, &receipt);
+    need(receipt_encode(&receipt, &encoded, &encoded_count));
+    need(wire_receipt_decode(encoded, encoded_count, &said));
+    released.type = (Fds__MessageType)type;
+    released.body = (ProtobufCBinaryData){.len = count, .data = body};
+    released.receipt = how == SCRIPTED_EMPTY_RECEIPT ? NULL : said;
+    if (how == SCRIPTED_WITHOUT_RECEIPT)
+        answer(site, event, type, message);
+    else
+        answer(site, event, FDS__MESSAGE_TYPE__MESSAGE_RELEASED, &released.base);
+    wire_receipt_free(said);
+    free(encoded);
+    free(body);
+}
+
+static uint64_t witnessed(const Fds__Witness *witness)
+{
+    return witness == NULL ? 0 : witness->sequence;
 }
 
 static void refuse(struct scripted_site *site, const struct session_event *event, enum error_code code)
@@ -89,8 +158,10 @@ static void on_submit(struct scripted_site *site, const struct session_event *ev
     struct error *err = wire_submit_decode(event->body, event->body_bytes, &submit);
     if (err == NULL)
         err = digest_of(submit->job.data, submit->job.len, &id);
-    if (err == NULL)
+    if (err == NULL) {
+        site->log.submit_witness = witnessed(submit->witness);
         job_status(site, event, id.bytes);
+    }
     error_free(err);
     wire_submit_free(submit);
     site->log.submits++;
@@ -145,14 +216,18 @@ static void update(struct scripted_site *site, const struct session_event *event
     metrics.confusion = confusion;
     metrics.n_confusion = how == SCRIPTED_WRONG_CONFUSION ? 9 : SCRIPTED_CLASSES * SCRIPTED_CLASSES;
     message.metrics = &metrics;
-    answer(site, event, FDS__MESSAGE_TYPE__MESSAGE_UPDATE, &message.base);
+    Fds__Train about = *train;
+    release(site, event,
+            how == SCRIPTED_RELEASE_OTHER_KIND ? FDS__MESSAGE_TYPE__MESSAGE_EVALUATION
+                                               : FDS__MESSAGE_TYPE__MESSAGE_UPDATE,
+            &message.base, &about, how);
 }
 
 static void garbage(struct scripted_site *site, const struct session_event *event)
 {
     static const uint8_t bytes[] = {0xff, 0xff, 0xff, 0xff, 0x01};
     struct error *err = session_answer(site->session, &event->peer, event->number,
-                                       FDS__MESSAGE_TYPE__MESSAGE_UPDATE, bytes, sizeof bytes);
+                                       FDS__MESSAGE_TYPE__MESSAGE_RELEASED, bytes, sizeof bytes);
     error_free(err);
 }
 
@@ -164,6 +239,15 @@ static void on_train(struct scripted_site *site, const struct session_event *eve
         refuse(site, event, ERROR_BUSY);
         return;
     }
+    if (site->script.held > 0) {
+        site->script.held--;
+        refuse(site, event, ERROR_HELD);
+        return;
+    }
+    if (site->script.held_refused) {
+        refuse(site, event, ERROR_REFUSED);
+        return;
+    }
     site->log.trains++;
     struct error *err = wire_train_decode(event->body, event->body_bytes, &train);
     if (err != NULL || train->round > SCRIPTED_ROUNDS) {
@@ -172,6 +256,7 @@ static void on_train(struct scripted_site *site, const struct session_event *eve
         return;
     }
     enum scripted_answer how = site->script.rounds[train->round];
+    site->log.train_witness = witnessed(train->witness);
     switch (how) {
     case SCRIPTED_REFUSAL:
         refuse(site, event, ERROR_REFUSED);
@@ -199,6 +284,17 @@ static void on_train(struct scripted_site *site, const struct session_event *eve
     case SCRIPTED_OTHER_RUN:
     case SCRIPTED_OTHER_ROUND:
     case SCRIPTED_WRONG_CONFUSION:
+    case SCRIPTED_WITHOUT_RECEIPT:
+    case SCRIPTED_EMPTY_RECEIPT:
+    case SCRIPTED_RECEIPT_OTHER_ROUND:
+    case SCRIPTED_RECEIPT_OTHER_BYTES:
+    case SCRIPTED_RECEIPT_OTHER_RUN:
+    case SCRIPTED_RECEIPT_OTHER_KEY:
+    case SCRIPTED_RECEIPT_CHANGED:
+    case SCRIPTED_RECEIPT_FORKED:
+    case SCRIPTED_RECEIPT_SAME_EVENT:
+    case SCRIPTED_RECEIPT_OLDER:
+    case SCRIPTED_RELEASE_OTHER_KIND:
         update(site, event, train, how);
         break;
     }
@@ -213,6 +309,11 @@ static void on_evaluate(struct scripted_site *site, const struct session_event *
     site->log.evaluates++;
     if (site->script.silent_evaluate)
         return;
+    if (site->script.held_evaluate > 0) {
+        site->script.held_evaluate--;
+        refuse(site, event, ERROR_HELD);
+        return;
+    }
     struct error *err = wire_evaluate_decode(event->body, event->body_bytes, &evaluate);
     if (err == NULL) {
         message.job_id = evaluate->job_id;
@@ -220,7 +321,13 @@ static void on_evaluate(struct scripted_site *site, const struct session_event *
         message.round = evaluate->round;
         message.confusion = confusion;
         message.n_confusion = 4;
-        answer(site, event, FDS__MESSAGE_TYPE__MESSAGE_EVALUATION, &message.base);
+        site->log.evaluate_witness = witnessed(evaluate->witness);
+        Fds__Train about = FDS__TRAIN__INIT;
+        about.job_id = evaluate->job_id;
+        about.run_id = evaluate->run_id;
+        about.round = evaluate->round;
+        release(site, event, FDS__MESSAGE_TYPE__MESSAGE_EVALUATION, &message.base, &about,
+                site->script.bad_evaluate ? SCRIPTED_RECEIPT_OTHER_BYTES : SCRIPTED_WELL);
     }
     error_free(err);
     wire_evaluate_free(evaluate);
@@ -232,6 +339,7 @@ static void on_end(struct scripted_site *site, const struct session_event *event
     struct error *err = wire_end_run_decode(event->body, event->body_bytes, &end);
     if (err == NULL) {
         site->log.ends++;
+        site->log.end_witness = witnessed(end->witness);
         (void)snprintf(site->log.end_status, sizeof site->log.end_status, "%s", end->status);
         job_status(site, event, end->job_id.data);
     }
@@ -297,7 +405,11 @@ struct scripted_site *scripted_site_start(const char *directory, const char *nam
     site->script = *script;
     (void)snprintf(keys, sizeof keys, "%s/keys of %s", directory, name);
     (void)snprintf(sockets, sizeof sockets, "%s/sockets of %s", directory, name);
+    char others[512];
+    (void)snprintf(others, sizeof others, "%s/other keys of %s", directory, name);
     need(identity_create(keys, name, &site->identity));
+    need(identity_create(others, name, &site->other));
+    site->sequence = script->first_sequence == 0 ? 1 : script->first_sequence;
     struct session_options options = {.identity = site->identity,
                                       .name = name,
                                       .directory = sockets,
@@ -347,5 +459,6 @@ void scripted_site_free(struct scripted_site *site)
         return;
     (void)scripted_site_stop(site);
     identity_free(site->identity);
+    identity_free(site->other);
     free(site);
 }

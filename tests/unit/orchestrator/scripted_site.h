@@ -26,7 +26,18 @@ enum scripted_answer {
     SCRIPTED_OTHER_ROUND,
     SCRIPTED_WRONG_KIND,
     SCRIPTED_WRONG_CONFUSION,
-    SCRIPTED_GARBAGE
+    SCRIPTED_GARBAGE,
+    SCRIPTED_WITHOUT_RECEIPT,     /* the Update itself, as if there were no receipts */
+    SCRIPTED_EMPTY_RECEIPT,       /* a Released without one */
+    SCRIPTED_RECEIPT_OTHER_ROUND, /* well signed, and of the round before */
+    SCRIPTED_RECEIPT_OTHER_BYTES, /* well signed, and of other bytes than those that come with it */
+    SCRIPTED_RECEIPT_OTHER_RUN,
+    SCRIPTED_RECEIPT_OTHER_KEY,  /* all well, and signed by another site */
+    SCRIPTED_RECEIPT_CHANGED,    /* its approval, after it was signed */
+    SCRIPTED_RECEIPT_FORKED,     /* the sequence of the receipt before, and another head */
+    SCRIPTED_RECEIPT_SAME_EVENT, /* the sequence and the head of the receipt before */
+    SCRIPTED_RECEIPT_OLDER,      /* a sequence below that of the receipt before */
+    SCRIPTED_RELEASE_OTHER_KIND  /* an Evaluation, receipt and all */
 };
 
 struct script {
@@ -41,6 +52,11 @@ struct script {
     double step;
     uint64_t examples; /* 0: 100 */
     bool silent_evaluate;
+    bool bad_evaluate;       /* its receipt is of other bytes */
+    int held;                /* refuses this many Train as held by its owner before it answers */
+    int held_evaluate;       /* likewise Evaluate */
+    bool held_refused;       /* and then the owner refuses */
+    uint64_t first_sequence; /* of its receipts; 0: 1 */
     enum scripted_answer rounds[SCRIPTED_ROUNDS + 1]; /* [0] is not used */
 };
 
@@ -48,7 +64,9 @@ struct script {
 struct scripted_log {
     int submits, queries, trains, evaluates, ends;
     char end_status[32];
-    double first_model[SCRIPTED_PARAMETERS]; /* of the first Train */
+    double first_model[SCRIPTED_PARAMETERS];                               /* of the first Train */
+    uint64_t submit_witness, train_witness, evaluate_witness, end_witness; /* sequences, of the last ones */
+    uint64_t last_sequence;                                                /* of its receipts */
 };
 
 struct scripted_site;
