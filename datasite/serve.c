@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define SERVE_WAIT_MS 90      /* so that site.db is looked at every 100 ms */
 #define SERVE_ABANDON_MS 2500 /* for the step in hand; with the session's 2 s it stays below 5 s */
 #define SERVE_FLUSH_MS 50
 
@@ -98,12 +97,19 @@ static void serve_reports(struct serve *serve)
     }
 }
 
+/* Milliseconds until site.db is to be looked at again. */
+static int serve_wait(const struct serve *serve)
+{
+    int64_t left = serve->version_due - clock_monotonic_ms();
+    return left < 1 ? 1 : left > SERVE_LOOK_MS ? SERVE_LOOK_MS : (int)left;
+}
+
 static struct error *serve_loop(struct serve *serve)
 {
     struct error *err = NULL;
     while (interrupt_requested() == 0) {
         struct session_event event;
-        TRY(session_next(serve->session, SERVE_WAIT_MS, &event));
+        TRY(session_next(serve->session, serve_wait(serve), &event));
         serve_event(serve, &event);
         session_event_clear(&event);
         serve_reports(serve);

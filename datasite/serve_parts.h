@@ -8,6 +8,9 @@
 #include "datasite/store_daemon.h"
 #include "transport/session.h"
 
+/* How often site.db is looked at, so that what an owner decides in another process is seen within 200 ms. */
+#define SERVE_LOOK_MS 100
+
 /* Who may do more than submit: trusted peers and whom we dial, whose keys are pinned, and members of a
  * consortium who had a job approved, while its authority vouches for them. Both sorted. */
 struct serve_peers {

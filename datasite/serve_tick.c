@@ -1,7 +1,6 @@
 #include "datasite/serve_parts.h"
 #include "schemas/clock.h"
 
-#define TICK_VERSION_MS 100
 #define TICK_SECOND_MS 1000
 #define TICK_CERTIFICATE_MS (24 * 3600 * 1000)
 #define TICK_QUARTER 0.25
@@ -152,7 +151,7 @@ void serve_tick(struct serve *serve)
         tick_progress(serve, &items[0], now);
     if (now >= serve->version_due) {
         serve_look(serve, false);
-        serve->version_due = now + TICK_VERSION_MS;
+        serve->version_due = now + SERVE_LOOK_MS;
     }
     tick_trust(serve);
     if (now >= serve->second_due) {
