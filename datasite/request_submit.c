@@ -1,3 +1,4 @@
+#include "datasite/admission.h"
 #include "datasite/approval.h"
 #include "datasite/request_parts.h"
 #include "schemas/clock.h"
@@ -62,7 +63,9 @@ static struct error *submission_store(const struct submission *submission, const
     };
     (void)snprintf(record.requester_name, sizeof(record.requester_name), "%s",
                    submission->request->peer_name);
-    return store_job_add(submission->requests->store, &record, REQUESTS_MAX_PENDING, ret_is_new);
+    struct job_quota quota = {.limits = &submission->requests->policy->limits,
+                              .lobby = !submission->request->listed};
+    return store_job_add(submission->requests->store, &record, &quota, ret_is_new);
 }
 
 static struct error *submission_approve(const struct submission *submission, const struct job_record *record,
@@ -73,31 +76,46 @@ static struct error *submission_approve(const struct submission *submission, con
         .rounds = submission->job->rounds,
         .runs = rule->max_runs,
         .expires = end < submission->job->expires ? end : submission->job->expires,
+        .hold = rule->hold,
+        .allow_growth = rule->allow_growth,
     };
     return approval_give(submission->requests->store, submission->requests->identity, record, &limits,
                          decided_by, "", submission->now);
 }
 
-#define SECONDS_A_DAY ((int64_t)86400)
+/* The job that a rule would have approved waits for the owner: why, for the log. */
+static void submission_log_obstacle(const struct submission *submission, const struct admission *admission,
+                                    const char *decided_by)
+{
+    const struct log *log = submission->requests->log;
+    const struct site_id *peer = &submission->request->peer;
+    switch (admission->obstacle) {
+    case ADMISSION_NONE:
+        break;
+    case ADMISSION_EXHAUSTED:
+        LOG(log, EVENT_POLICY_EXHAUSTED, log_job(&submission->id), log_peer(peer), log_by(decided_by),
+            log_count("approved", admission->approved));
+        break;
+    case ADMISSION_REMOVED:
+    case ADMISSION_WITHHELD:
+        LOG(log, EVENT_POLICY_OVERRULED, log_job(&submission->id), log_peer(peer), log_by(decided_by),
+            log_sentence(admission->sentence));
+        break;
+    }
+}
 
-/* A rule approves no peer that the owner removed, and no more jobs of one requester than it says: what two
- * jobs tell together can be more than the owner had in mind for each. */
-static struct error *submission_may_approve(const struct submission *submission,
-                                            const struct policy_rule *rule, const char *decided_by,
-                                            bool *ret_may)
+/* A rule matches; what the owner did about this requester before may stand in its way. */
+static struct error *submission_ask_rule(const struct submission *submission, const struct job_record *record,
+                                         const struct policy_rule *rule, const char *decided_by)
 {
     struct error *err = NULL;
-    const struct requests *requests = submission->requests;
-    const struct site_id *requester = &submission->request->peer;
-    bool removed = true;
-    uint32_t approved = 0;
-    TRY(store_peer_is_removed(requests->store, requester, &removed));
-    TRY(store_approvals_by(requests->store, requester, decided_by,
-                           submission->now - POLICY_JOBS_DAYS * SECONDS_A_DAY, &approved));
-    if (!removed && approved >= rule->max_jobs)
-        LOG(requests->log, EVENT_POLICY_EXHAUSTED, log_job(&submission->id), log_peer(requester),
-            log_by(decided_by), log_count("max_jobs", rule->max_jobs));
-    *ret_may = !removed && approved < rule->max_jobs;
+    struct admission admission = {.obstacle = ADMISSION_NONE};
+    TRY(admission_look(submission->requests->store, rule, submission->job, &submission->request->peer,
+                       submission->now, &admission));
+    if (admission.obstacle == ADMISSION_NONE)
+        TRY(submission_approve(submission, record, rule, decided_by));
+    else
+        submission_log_obstacle(submission, &admission, decided_by);
 done:
     return err;
 }
@@ -107,22 +125,20 @@ static struct error *submission_decide(const struct submission *submission)
 {
     struct error *err = NULL;
     const struct requests *requests = submission->requests;
+    struct policy_facts facts;
     struct policy_decision decision;
     struct job_record record = {0};
-    char decided_by[80];
-    bool may = false;
-    struct policy_facts facts = {.requester = submission->fingerprint, .requests_today = 1};
+    char decided_by[ADMISSION_BY_BYTES];
+    TRY(admission_facts(requests->store, &submission->request->peer, submission->fingerprint, 0,
+                        submission->now, &facts));
     policy_decide(requests->policy, submission->job, &facts, &decision);
-    (void)snprintf(decided_by, sizeof(decided_by), "policy:%s",
-                   decision.rule == NULL ? "default" : decision.rule->name);
+    admission_by(decision.rule, decided_by);
     TRY(store_job_find(requests->store, &submission->id, &record));
     switch (decision.action) {
     case POLICY_ASK:
         break;
     case POLICY_APPROVE:
-        TRY(submission_may_approve(submission, decision.rule, decided_by, &may));
-        if (may)
-            TRY(submission_approve(submission, &record, decision.rule, decided_by));
+        TRY(submission_ask_rule(submission, &record, decision.rule, decided_by));
         break;
     case POLICY_DENY:
         TRY(approval_withhold(requests->store, requests->identity, &record, DECISION_DENY, decided_by, "",

@@ -2,6 +2,7 @@
 
 #include "datasite/approval.h"
 #include "datasite/log_repeats.h"
+#include "datasite/rate.h"
 #include "datasite/release.h"
 #include "datasite/request_parts.h"
 #include "schemas/clock.h"
@@ -106,17 +107,32 @@ static struct error *request_dispatch(const struct requests *requests, const str
                      request->type);
 }
 
+/* Before anything of the message is decoded. */
+static struct error *request_admit(const struct requests *requests, const struct request *request)
+{
+    uint32_t per_minute = requests->policy->limits.requests_per_minute;
+    if (requests->rate == NULL || rate_take(requests->rate, &request->peer, per_minute, clock_monotonic_ms()))
+        return NULL;
+    return error_new(ERROR_LIMIT,
+                     "This site takes %" PRIu32 " messages a minute of one peer: ask less often.",
+                     per_minute);
+}
+
 void requests_answer(const struct requests *requests, const struct request *request, struct reply *ret_reply)
 {
     struct reply reply = {.type = 0};
-    struct error *err = request_dispatch(requests, request, &reply);
+    enum event_kind kind = EVENT_REQUESTS_LIMITED;
+    struct error *err = request_admit(requests, request);
+    if (err == NULL) {
+        err = request_dispatch(requests, request, &reply);
+        kind = err != NULL && refusal_is_internal(err->code) ? EVENT_STORE_FAILED : EVENT_REQUEST_REFUSED;
+    }
     if (err != NULL && err->code == ERROR_HELD) { /* asked for again and again while the owner looks */
         requests_reply_clear(&reply);
         refusal_reply(err, &reply);
         error_free(err);
     } else if (err != NULL) {
         requests_reply_clear(&reply);
-        enum event_kind kind = refusal_is_internal(err->code) ? EVENT_STORE_FAILED : EVENT_REQUEST_REFUSED;
         if (log_repeats_first(requests->repeats, kind, &request->peer, clock_monotonic_ms()))
             LOG(requests->log, kind, log_peer(&request->peer), log_count("type", request->type),
                 log_sentence(err->sentence));

@@ -21,8 +21,6 @@
 #include "datasite/log.h"
 #include "schemas/policy.h"
 
-#define REQUESTS_MAX_PENDING 16 /* jobs of one requester that wait for the owner */
-
 /* All borrowed. */
 struct requests {
     struct store *store;
@@ -32,6 +30,7 @@ struct requests {
     const struct log *log;
     struct log_repeats *repeats; /* keeps refusals from filling the log; NULL: all are written */
     int64_t (*clock)(void);      /* Unix milliseconds */
+    struct rate *rate;           /* keeps peers to limits.requests_per_minute; NULL: no bound */
 };
 
 struct request {

@@ -174,7 +174,7 @@ static struct error *serve_open(struct serve *serve, const char *home)
     TRY(serve_peers_read(serve->store, serve->home->config, &serve->peers));
     TRY(serve_open_executor(serve));
     serve->requests = (struct requests){serve->store, serve->identity, serve->policy, serve->executor,
-                                        &serve->log,  &serve->repeats, clock_now_ms};
+                                        &serve->log,  &serve->repeats, clock_now_ms,  &serve->rate};
     TRY(serve_open_session(serve));
     TRY(serve_peers_dial(serve, NULL));
     TRY(store_event_add(serve->store, EVENT_SERVE_STARTED, NULL, NULL, 0, clock_now_ms() / 1000, "", NULL));

@@ -3,6 +3,7 @@
 
 #include "datasite/home.h"
 #include "datasite/log_repeats.h"
+#include "datasite/rate.h"
 #include "datasite/requests.h"
 #include "datasite/serve.h"
 #include "datasite/store_daemon.h"
@@ -21,6 +22,7 @@ struct serve_peers {
 struct serve {
     struct log log;
     struct log_repeats repeats;
+    struct rate rate;
     int lock_fd;
     struct home *home;
     struct identity *identity;    /* as at the start: signs and verifies */

@@ -207,10 +207,28 @@ struct decision {
     uint8_t signature[SIGNATURE_BYTES];
 };
 
-/* A job that is there already keeps its state (a denial stays a denial). Over `max_pending` pending jobs of
- * one requester: ERROR_LIMIT. */
+/* What one requester may make the site keep. On top of it, all members of a consortium that the owner does not know
+ * (lobby) share STORE_LOBBY_PENDING jobs that wait and STORE_LOBBY_JOBS in all, so that a crowd of them neither fills
+ * the disk nor keeps out a peer whom the owner trusts. */
+struct job_quota {
+    const struct policy_limits *limits;
+    bool lobby; /* the requester is known through a CA only */
+};
+#define STORE_JOB_BYTES                                                                                      \
+    16384 /* of a job, on average of all that one requester, or the lobby, may have here */
+#define STORE_LOBBY_PENDING 64
+#define STORE_LOBBY_JOBS 1000
+/* A job that is there already keeps its state (a denial stays a denial). Over the quota: ERROR_LIMIT. */
 MUST_USE struct error *store_job_add(struct store *store, const struct job_record *record,
-                                     uint32_t max_pending, bool *ret_is_new);
+                                     const struct job_quota *quota, bool *ret_is_new);
+/* How many jobs the requester submitted at or after `since`. */
+MUST_USE struct error *store_jobs_since(struct store *store, const struct site_id *requester, int64_t since,
+                                        uint32_t *ret_count);
+/* Jobs of the requester that the owner, and no rule, denied or revoked at or after `since`, newest first; at most 1000.
+ */
+MUST_USE struct error *store_jobs_withheld(struct store *store, const struct site_id *requester,
+                                           int64_t since, struct job_record **ret_records, size_t *ret_count);
+void job_records_free(struct job_record *records, size_t count); /* accepts NULL */
 MUST_USE struct error *store_job_find(struct store *store, const struct digest *id,
                                       struct job_record *ret_record);
 /* The one job whose hex id starts with `prefix` (at least 4 digits); ERROR_NOT_FOUND, or ERROR_CONFLICT if

@@ -7,8 +7,8 @@
 
 #include <inttypes.h>
 
-#define STORE_JOBS_OF_REQUESTER 1000 /* all states: what one requester may make the site keep */
 #define STORE_PREFIX_DIGITS 4
+#define STORE_SECONDS_A_DAY 86400
 
 #define JOB_COLUMNS "job_id, bytes, requester, requester_name, received_at, expires, state"
 static const char *const job_state_words[] = {
@@ -141,15 +141,21 @@ done:
     return err;
 }
 
-struct error *store_job_list(struct store *store, struct job_record **ret_records, size_t *ret_count)
+void job_records_free(struct job_record *records, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        job_record_clear(&records[i]);
+    free(records);
+}
+
+/* The rows that a query of JOB_COLUMNS gives; ends it. */
+static struct error *job_read_all(struct query *query, struct job_record **ret_records, size_t *ret_count)
 {
     struct error *err = NULL;
     struct job_record *records = NULL;
     size_t count = 0;
     size_t room = 0;
-    struct query query;
-    query_start(&query, store->database, "SELECT " JOB_COLUMNS " FROM job ORDER BY received_at, job_id");
-    while (err == NULL && query_step(&query)) {
+    while (err == NULL && query_step(query)) {
         if (count == room) {
             room = room == 0 ? 16 : 2 * room;
             struct job_record *larger = realloc(records, room * sizeof(*records));
@@ -159,49 +165,153 @@ struct error *store_job_list(struct store *store, struct job_record **ret_record
             }
             records = larger;
         }
-        err = job_read(&query, &records[count]);
+        err = job_read(query, &records[count]);
         if (err == NULL)
             count++;
     }
-    TRY(job_query_end(&query, err));
+    TRY(job_query_end(query, err));
     *ret_records = records;
     *ret_count = count;
     records = NULL;
     count = 0;
 done:
-    for (size_t i = 0; i < count; i++)
-        job_record_clear(&records[i]);
-    free(records);
+    job_records_free(records, count);
     return err;
 }
 
-/* How many jobs the requester has here, and how many of them wait. */
-static struct error *job_count(struct store *store, const struct site_id *requester, int64_t *ret_all,
-                               int64_t *ret_pending)
+struct error *store_job_list(struct store *store, struct job_record **ret_records, size_t *ret_count)
 {
     struct query query;
-    query_start(&query, store->database,
-                "SELECT count(*), coalesce(sum(state = 'pending'), 0) FROM job WHERE requester = ?");
-    query_bind_blob(&query, requester->digest.bytes, DIGEST_BYTES);
-    if (query_step(&query)) {
-        *ret_all = query_int(&query, 0);
-        *ret_pending = query_int(&query, 1);
-    }
-    return query_end(&query);
+    query_start(&query, store->database, "SELECT " JOB_COLUMNS " FROM job ORDER BY received_at, job_id");
+    return job_read_all(&query, ret_records, ret_count);
 }
 
-static struct error *job_insert(struct store *store, const struct job_record *record)
+struct error *store_jobs_withheld(struct store *store, const struct site_id *requester, int64_t since,
+                                  struct job_record **ret_records, size_t *ret_count)
 {
     struct query query;
     query_start(&query, store->database,
-                "INSERT INTO job (job_id, bytes, requester, requester_name, received_at, state, expires) "
-                "VALUES (?, ?, ?, ?, ?, 'pending', ?)");
+                "SELECT " JOB_COLUMNS " FROM job WHERE requester = ? AND job_id IN "
+                "(SELECT job_id FROM decision WHERE kind <> 'approve' AND decided_at >= ? AND "
+                "decided_by NOT LIKE 'policy:%') ORDER BY received_at DESC, job_id LIMIT 1000");
+    query_bind_blob(&query, requester->digest.bytes, DIGEST_BYTES);
+    query_bind_int(&query, since);
+    return job_read_all(&query, ret_records, ret_count);
+}
+
+/* ---- quotas ---- */
+
+/* What a requester, or the lobby, has here. */
+struct job_totals {
+    int64_t all, pending, bytes;
+};
+
+static struct error *job_totals_read(struct query *query, struct job_totals *ret_totals)
+{
+    struct job_totals totals = {0};
+    if (query_step(query))
+        totals = (struct job_totals){query_int(query, 0), query_int(query, 1), query_int(query, 2)};
+    struct error *err = query_end(query);
+    if (err == NULL)
+        *ret_totals = totals;
+    return err;
+}
+
+#define JOB_TOTALS "count(*), coalesce(sum(state = 'pending'), 0), coalesce(sum(length(bytes)), 0)"
+
+static struct error *job_totals_of(struct store *store, const struct site_id *requester,
+                                   struct job_totals *ret_totals)
+{
+    struct query query;
+    query_start(&query, store->database, "SELECT " JOB_TOTALS " FROM job WHERE requester = ?");
+    query_bind_blob(&query, requester->digest.bytes, DIGEST_BYTES);
+    return job_totals_read(&query, ret_totals);
+}
+
+/* Whom the owner has listed since is no stranger any more. */
+static struct error *job_totals_of_lobby(struct store *store, struct job_totals *ret_totals)
+{
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT " JOB_TOTALS
+                " FROM job WHERE lobby = 1 AND requester NOT IN (SELECT site_id FROM peer)");
+    return job_totals_read(&query, ret_totals);
+}
+
+struct error *store_jobs_since(struct store *store, const struct site_id *requester, int64_t since,
+                               uint32_t *ret_count)
+{
+    struct query query;
+    uint32_t count = UINT32_MAX;
+    query_start(&query, store->database, "SELECT count(*) FROM job WHERE requester = ? AND received_at >= ?");
+    query_bind_blob(&query, requester->digest.bytes, DIGEST_BYTES);
+    query_bind_int(&query, since);
+    if (query_step(&query))
+        count = (uint32_t)query_int(&query, 0);
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_count = count;
+    return err;
+}
+
+static struct error *job_check_requester(struct store *store, const struct job_record *record,
+                                         const struct policy_limits *limits)
+{
+    struct error *err = NULL;
+    struct job_totals totals;
+    uint32_t today = 0;
+    TRY(job_totals_of(store, &record->requester, &totals));
+    TRY(store_jobs_since(store, &record->requester, record->received_at - STORE_SECONDS_A_DAY + 1, &today));
+    if (totals.pending >= limits->max_pending)
+        FAIL(ERROR_LIMIT,
+             "%" PRId64
+             " of your jobs wait for this site's owner already, which is the most it takes: wait for "
+             "decisions.",
+             totals.pending);
+    if (totals.all >= limits->max_jobs)
+        FAIL(ERROR_LIMIT, "This site keeps %" PRIu32 " of your jobs already, which is the most it takes.",
+             limits->max_jobs);
+    if (totals.bytes + (int64_t)record->byte_count > (int64_t)limits->max_jobs * STORE_JOB_BYTES)
+        FAIL(ERROR_LIMIT,
+             "This site keeps %" PRId64 " bytes of your jobs already: it takes no more than %" PRId64 ".",
+             totals.bytes, (int64_t)limits->max_jobs * STORE_JOB_BYTES);
+    if (today >= limits->submissions_per_day)
+        FAIL(ERROR_LIMIT,
+             "You submitted %" PRIu32 " jobs to this site within 24 hours, which is the most it takes.",
+             today);
+done:
+    return err;
+}
+
+/* Numbers would tell about others. */
+static struct error *job_check_lobby(struct store *store, const struct job_record *record)
+{
+    struct error *err = NULL;
+    struct job_totals totals;
+    TRY(job_totals_of_lobby(store, &totals));
+    if (totals.pending >= STORE_LOBBY_PENDING || totals.all >= STORE_LOBBY_JOBS ||
+        totals.bytes + (int64_t)record->byte_count > (int64_t)STORE_LOBBY_JOBS * STORE_JOB_BYTES)
+        FAIL(ERROR_LIMIT,
+             "This site takes no more jobs at present from members whom its owner does not know: ask "
+             "the owner to trust you (`orchestrator invite`), or try again later.");
+done:
+    return err;
+}
+
+static struct error *job_insert(struct store *store, const struct job_record *record, bool lobby)
+{
+    struct query query;
+    query_start(
+        &query, store->database,
+        "INSERT INTO job (job_id, bytes, requester, requester_name, received_at, state, expires, lobby) "
+        "VALUES (?, ?, ?, ?, ?, 'pending', ?, ?)");
     query_bind_blob(&query, record->id.bytes, DIGEST_BYTES);
     query_bind_blob(&query, record->bytes, record->byte_count);
     query_bind_blob(&query, record->requester.digest.bytes, DIGEST_BYTES);
     query_bind_text(&query, record->requester_name);
     query_bind_int(&query, record->received_at);
     query_bind_int(&query, record->expires);
+    query_bind_int(&query, lobby ? 1 : 0);
     return query_finish(&query);
 }
 
@@ -220,8 +330,8 @@ struct error *job_state_read(struct store *store, const struct digest *id, enum 
     return err;
 }
 
-struct error *store_job_add(struct store *store, const struct job_record *record, uint32_t max_pending,
-                            bool *ret_is_new)
+struct error *store_job_add(struct store *store, const struct job_record *record,
+                            const struct job_quota *quota, bool *ret_is_new)
 {
     struct error *err = NULL;
     TRY(database_begin(store->database));
@@ -233,19 +343,10 @@ struct error *store_job_add(struct store *store, const struct job_record *record
     if (err != NULL)
         goto done;
     if (is_new) {
-        int64_t all = 0;
-        int64_t pending = 0;
-        TRY(job_count(store, &record->requester, &all, &pending));
-        if (pending >= (int64_t)max_pending)
-            FAIL(ERROR_LIMIT,
-                 "%" PRId64
-                 " of your jobs wait for this site's owner already, which is the most it takes: wait for "
-                 "decisions.",
-                 pending);
-        if (all >= STORE_JOBS_OF_REQUESTER)
-            FAIL(ERROR_LIMIT, "This site keeps %d of your jobs already, which is the most it takes.",
-                 STORE_JOBS_OF_REQUESTER);
-        TRY(job_insert(store, record));
+        TRY(job_check_requester(store, record, quota->limits));
+        if (quota->lobby)
+            TRY(job_check_lobby(store, record));
+        TRY(job_insert(store, record, quota->lobby));
         TRY(store_event_add(store, EVENT_JOB_RECEIVED, &record->id, NULL, 0, record->received_at,
                             record->requester_name, NULL));
     }

@@ -35,6 +35,15 @@ void clock_format(int64_t unix_seconds, char ret_text[static CLOCK_TEXT_BYTES])
     (void)strftime(ret_text, CLOCK_TEXT_BYTES, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
+void clock_local(int64_t unix_seconds, unsigned *ret_weekday, unsigned *ret_minute)
+{
+    time_t seconds = (time_t)unix_seconds;
+    struct tm local = {0};
+    (void)localtime_r(&seconds, &local);
+    *ret_weekday = (unsigned)(local.tm_wday + 6) % 7; /* tm_wday begins on Sunday */
+    *ret_minute = (unsigned)local.tm_hour * 60 + (unsigned)local.tm_min;
+}
+
 /* Whether `text` has the form of `pattern`, in which 0 stands for any digit. */
 static bool clock_matches(const char *text, const char *pattern)
 {

@@ -12,5 +12,7 @@ int64_t clock_monotonic_ms(void); /* for deadlines */
 
 /* "2027-01-31T00:00:00Z" */
 void clock_format(int64_t unix_seconds, char ret_text[static CLOCK_TEXT_BYTES]);
+/* Day of the week (0 Monday to 6 Sunday) and minute of the day (0 to 1439) in this machine's local time. */
+void clock_local(int64_t unix_seconds, unsigned *ret_weekday, unsigned *ret_minute);
 MUST_USE struct error *clock_parse(const char *text, int64_t *ret_unix_seconds);
 MUST_USE struct error *clock_parse_duration(const char *text, int64_t *ret_seconds);

@@ -36,6 +36,10 @@ ALTER TABLE answer ADD COLUMN reason TEXT NOT NULL DEFAULT '';   -- of the owner
 -- ('unmade', with an event).
 ALTER TABLE answer ADD COLUMN made TEXT NOT NULL DEFAULT 'open' CHECK (made IN ('open', 'made', 'unmade'));
 
+-- Of a requester that was known only through a CA when it submitted the job (lobby): all of these together are bounded.
+ALTER TABLE job ADD COLUMN lobby INTEGER NOT NULL DEFAULT 0 CHECK (lobby IN (0, 1));
+CREATE INDEX job_by_requester ON job (requester, received_at);
+
 -- The chain (audit/chain.h): hash over the one before and this row, and the site's signature over the head. Events of
 -- version 1 have neither; the first hash covers them all.
 ALTER TABLE event ADD COLUMN hash BLOB CHECK (hash IS NULL OR length(hash) = 32);

@@ -58,7 +58,7 @@ void site_resume(struct site *site)
     site->store = workspace_store(site->workspace);
     must(executor_open(&options, &site->executor));
     site->requests = (struct requests){site->store, site->identity, &site->policy, site->executor,
-                                       &site->log,  NULL,           site_clock};
+                                       &site->log,  NULL,           site_clock,    NULL};
 }
 
 void site_pause(struct site *site)

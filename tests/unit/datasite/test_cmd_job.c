@@ -45,6 +45,8 @@ static void add_dataset(struct store *store)
 
 static void add_job(struct bench *bench, struct store *store)
 {
+    static const struct policy_limits limits = {16, 16, 16, 16};
+    static const struct job_quota quota = {.limits = &limits};
     struct job_record record = {.received_at = NOW, .expires = 4102444800};
     bool is_new = false;
     (void)snprintf(
@@ -59,7 +61,7 @@ static void add_job(struct bench *bench, struct store *store)
     (void)snprintf(record.requester_name, sizeof(record.requester_name), "%.62s\x1b\n", LONGEST);
     must(digest_of(record.bytes, record.byte_count, &record.id));
     digest_hex(&record.id, bench->job_id);
-    must(store_job_add(store, &record, 16, &is_new));
+    must(store_job_add(store, &record, &quota, &is_new));
     assert_true(is_new);
 }
 

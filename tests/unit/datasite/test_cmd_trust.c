@@ -122,13 +122,14 @@ static void test_trust_remove_lasts_and_names_live_approvals(void **state)
     struct job_record record = {
         .id = {{0xab, 0xcd}}, .bytes = (uint8_t *)out, .expires = 1, .received_at = 1};
     static const char *const name = "researcher";
+    static const struct policy_limits limits = {5, 5, 5, 5};
     make_home(*state);
     must(add(*state, "orchestrator \"researcher\" - " FINGERPRINT));
     must(site_id_parse(FINGERPRINT, &id));
     record.requester = id;
     must(home_open(workspace_file(*state, "home", path), &home));
     must(home_store(home, STORE_WRITE, &identity, &store));
-    must(store_job_add(store, &record, 5, &removed));
+    must(store_job_add(store, &record, &(struct job_quota){.limits = &limits}, &removed));
     must(database_run(store->database, "UPDATE job SET state = 'approved'"));
     must(type(*state, &verb_trust_remove, 1, &name));
     must(store_peer_is_removed(store, &id, &removed));

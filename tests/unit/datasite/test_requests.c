@@ -223,14 +223,14 @@ static void test_submit_too_many_pending_refused(void **state)
 {
     struct site *site = *state;
     char text[SITE_JOB_BYTES], name[16];
-    for (int i = 0; i < REQUESTS_MAX_PENDING; i++) {
+    for (int i = 0; i < POLICY_MAX_PENDING; i++) {
         (void)snprintf(name, sizeof(name), "job-%d", i);
         site_job(site, &(struct job_words){.name = name}, text);
         site_expect_state(site_submit(site, text), FDS__JOB_STATE__JOB_PENDING);
     }
     site_job(site, &(struct job_words){.name = "one-more"}, text);
     site_expect_refusal(site_submit(site, text), ERROR_LIMIT, "wait for");
-    assert_int_equal(site_count(site, "SELECT count(*) FROM job"), REQUESTS_MAX_PENDING);
+    assert_int_equal(site_count(site, "SELECT count(*) FROM job"), POLICY_MAX_PENDING);
 }
 
 static void test_query_anothers_job_is_unknown(void **state)

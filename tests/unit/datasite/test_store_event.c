@@ -341,7 +341,8 @@ static void test_store_event_filter_by_requester_chooses_its_jobs(void **state)
     uint8_t bytes[] = "job";
     struct job_record record = {
         .id = job, .bytes = bytes, .byte_count = 3, .requester = researcher, .received_at = 1, .expires = 2};
-    must(store_job_add(store, &record, 5, &is_new));
+    const struct policy_limits limits = {5, 5, 5, 5};
+    must(store_job_add(store, &record, &(struct job_quota){.limits = &limits}, &is_new));
     EXPECT(store, ONLY(.requester = &researcher), 2, 3, 4, 6, 7);
     expect(store, (struct event_filter){.requester = &nobody}, 0, NULL);
     must(store_events(store, &all, see, &seen));

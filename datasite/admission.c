@@ -1,0 +1,92 @@
+#include "datasite/admission.h"
+
+#include "schemas/clock.h"
+
+#include <inttypes.h>
+
+#define ADMISSION_DAY ((int64_t)86400)
+#define ADMISSION_SINCE(now) ((now)-POLICY_JOBS_DAYS * ADMISSION_DAY)
+
+struct error *admission_facts(struct store *store, const struct site_id *requester, const char *fingerprint,
+                              uint32_t extra, int64_t now, struct policy_facts *ret_facts)
+{
+    struct error *err = NULL;
+    struct policy_facts facts = {.requester = fingerprint};
+    TRY(store_jobs_since(store, requester, now - ADMISSION_DAY + 1, &facts.requests_today));
+    facts.requests_today += extra;
+    clock_local(now, &facts.weekday, &facts.minute);
+    *ret_facts = facts;
+done:
+    return err;
+}
+
+void admission_by(const struct policy_rule *rule, char ret_by[static ADMISSION_BY_BYTES])
+{
+    (void)snprintf(ret_by, ADMISSION_BY_BYTES, "policy:%s", rule == NULL ? "default" : rule->name);
+}
+
+/* Whether a job that was withheld is about this dataset; of bytes that no longer parse that is assumed. */
+static bool admission_same_dataset(const struct job_record *record, const struct job *job)
+{
+    struct job *withheld = NULL;
+    struct error *err =
+        job_parse((const char *)record->bytes, record->byte_count, "the stored job", &withheld);
+    bool same = err != NULL || strcmp(withheld->dataset, job->dataset) == 0;
+    error_free(err);
+    job_free(withheld);
+    return same;
+}
+
+static struct error *admission_look_withheld(struct store *store, const struct job *job,
+                                             const struct site_id *requester, int64_t now,
+                                             struct admission *admission)
+{
+    struct error *err = NULL;
+    struct job_record *records = NULL;
+    char hex[DIGEST_HEX_BYTES];
+    size_t count = 0;
+    TRY(store_jobs_withheld(store, requester, ADMISSION_SINCE(now), &records, &count));
+    for (size_t i = 0; i < count && admission->obstacle == ADMISSION_NONE; i++) {
+        if (!admission_same_dataset(&records[i], job))
+            continue;
+        admission->obstacle = ADMISSION_WITHHELD;
+        admission->withheld_job = records[i].id;
+        digest_hex(&records[i].id, hex);
+        (void)snprintf(
+            admission->sentence, sizeof(admission->sentence),
+            "The owner denied or revoked job %.12s of this requester on the same dataset in the last "
+            "%d days.",
+            hex, POLICY_JOBS_DAYS);
+    }
+done:
+    job_records_free(records, count);
+    return err;
+}
+
+struct error *admission_look(struct store *store, const struct policy_rule *rule, const struct job *job,
+                             const struct site_id *requester, int64_t now, struct admission *admission)
+{
+    struct error *err = NULL;
+    char by[ADMISSION_BY_BYTES];
+    bool removed = true;
+    admission_by(rule, by);
+    admission->obstacle = ADMISSION_NONE;
+    admission->sentence[0] = '\0';
+    TRY(store_approvals_by(store, requester, by, ADMISSION_SINCE(now), &admission->approved));
+    TRY(store_peer_is_removed(store, requester, &removed));
+    if (removed) {
+        admission->obstacle = ADMISSION_REMOVED;
+        (void)snprintf(admission->sentence, sizeof(admission->sentence),
+                       "The owner removed this requester from the list of trusted peers.");
+    } else if (admission->approved >= rule->max_jobs) {
+        admission->obstacle = ADMISSION_EXHAUSTED;
+        (void)snprintf(admission->sentence, sizeof(admission->sentence),
+                       "The rule approved %" PRIu32 " of at most %" PRIu32
+                       " jobs of this requester in the last %d days.",
+                       admission->approved, rule->max_jobs, POLICY_JOBS_DAYS);
+    } else {
+        TRY(admission_look_withheld(store, job, requester, now, admission));
+    }
+done:
+    return err;
+}
