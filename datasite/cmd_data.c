@@ -1,6 +1,6 @@
 #include "console/terminal.h"
 #include "console/verbs.h"
-#include "datasite/home.h"
+#include "datasite/home_vault.h"
 #include "datasite/store.h"
 #include "schemas/clock.h"
 
@@ -90,11 +90,11 @@ static struct error *data_json(struct store *store, const struct dataset_info *i
     (void)snprintf(digest, sizeof(digest), "sha256:%s", hex);
     clock_format(info->imported_at, when);
     terminal_clean(info->source, source, sizeof(source));
-    json = json_pack("{s:s,s:s,s:I,s:I,s:i,s:i,s:O,s:s,s:s,s:s}", "name", info->name, "kind",
+    json = json_pack("{s:s,s:s,s:I,s:I,s:i,s:i,s:O,s:s,s:s,s:s,s:b}", "name", info->name, "kind",
                      data_kind_word(info->kind), "rows", (json_int_t)info->rows, "features",
                      (json_int_t)info->features, "image_rows", (int)info->image_rows, "image_columns",
                      (int)info->image_columns, "classes", classes, "digest", digest, "source", source,
-                     "imported_at", when);
+                     "imported_at", when, "encrypted", info->sealed);
     if (json == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to describe a dataset.");
     *ret_json = json;
@@ -190,7 +190,8 @@ static struct error *data_print_one(struct store *store, const struct dataset_in
         (void)printf("Rows      %llu of %llu numbers\n", (unsigned long long)info->rows,
                      (unsigned long long)info->features);
     (void)printf("Digest    sha256:%s%s\n", hex, data_given.check ? " (checked)" : "");
-    (void)printf("Source    %s\nImported  %s\n\n", source, when);
+    (void)printf("Source    %s\nImported  %s\nStored    %s\n\n", source, when,
+                 info->sealed ? "encrypted, AES-256-GCM" : "in clear");
     return data_print_classes(store, info);
 }
 
@@ -227,12 +228,16 @@ static struct error *data_run(const struct invocation *invocation)
     struct error *err = NULL;
     struct home *home = NULL;
     struct store *store = NULL;
+    struct vault *vault = NULL;
     TRY(home_open(invocation->home, &home));
     TRY(store_open(home->database_path, STORE_READ, &store));
+    if (data_given.check)
+        TRY(home_unlock(store, &vault));
     TRY(invocation->argument_count > 0 ? data_named(store, invocation->arguments[0])
                                        : data_all(invocation, store));
 done:
     store_close(store);
+    vault_free(vault);
     home_free(home);
     return err;
 }

@@ -2,7 +2,7 @@
 #include "console/terminal.h"
 #include "console/verbs.h"
 #include "crypto/secret.h"
-#include "datasite/home.h"
+#include "datasite/home_vault.h"
 #include "datasite/import.h"
 #include "schemas/clock.h"
 #include "schemas/csv.h"
@@ -225,6 +225,7 @@ import_run(const struct invocation *invocation, struct import_request *request,
     struct home *home = NULL;
     struct identity *identity = NULL;
     struct store *store = NULL;
+    struct vault *vault = NULL;
     struct import_watch watch = {{0}};
     struct dataset_info info;
     struct digest digest;
@@ -237,6 +238,7 @@ import_run(const struct invocation *invocation, struct import_request *request,
     TRY(home_open(invocation->home, &home));
     TRY(home_split_key(home, split_key));
     TRY(home_store(home, STORE_WRITE, &identity, &store));
+    TRY(home_unlock(store, &vault));
     request->name = import_given.name;
     request->declared_rows = import_given.size;
     request->split_key = split_key;
@@ -251,6 +253,7 @@ done:
     progress_end(&watch.progress);
     secret_wipe(split_key, sizeof(split_key));
     store_close(store);
+    vault_free(vault);
     identity_free(identity);
     home_free(home);
     return err;

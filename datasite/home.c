@@ -109,7 +109,7 @@ done:
 
 /* Fills the empty directory of `home`. */
 static struct error *home_fill(const struct home *home, const char *name, const char *listen,
-                               const char *advertise)
+                               const char *advertise, const struct vault_record *record)
 {
     struct error *err = NULL;
     char *config = NULL, *policy = NULL;
@@ -123,6 +123,8 @@ static struct error *home_fill(const struct home *home, const char *name, const 
     TRY(home_write_split_key(home));
     TRY(store_open(home->database_path, STORE_CREATE, &store));
     store_sign_with(store, identity);
+    if (record != NULL)
+        TRY(store_vault_add(store, record));
     TRY(store_event_add(store, EVENT_SITE_CREATED, NULL, NULL, 0, clock_now_ms() / 1000, name, NULL));
 done:
     store_close(store);
@@ -246,6 +248,13 @@ done:
 struct error *home_create(const char *path, const char *name, const char *listen, const char *advertise,
                           struct home **ret_home)
 {
+    return home_create_encrypted(path, name, listen, advertise, NULL, ret_home);
+}
+
+struct error *home_create_encrypted(const char *path, const char *name, const char *listen,
+                                    const char *advertise, const struct vault_record *record,
+                                    struct home **ret_home)
+{
     struct error *err = NULL;
     char *place = NULL;
     struct home *temporary = NULL, *home = NULL;
@@ -253,7 +262,7 @@ struct error *home_create(const char *path, const char *name, const char *listen
     TRY(home_place(path, &place));
     TRY(home_check_place(place));
     TRY(home_temporary(place, &temporary));
-    TRY(home_fill(temporary, name, listen, advertise));
+    TRY(home_fill(temporary, name, listen, advertise, record));
     TRY(home_open(temporary->path, &home));
     home_free(home);
     home = NULL;

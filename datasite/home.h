@@ -24,6 +24,11 @@ struct home {
 MUST_USE struct error *home_create(const char *path, const char *name, const char *listen,
                                    const char *advertise, struct home **ret_home);
 
+/* The same for a site whose data is encrypted from the start, under the vault of this record (home_vault.h). */
+MUST_USE struct error *home_create_encrypted(const char *path, const char *name, const char *listen,
+                                             const char *advertise, const struct vault_record *record,
+                                             struct home **ret_home);
+
 /* Opens what home_create made; ERROR_NOT_FOUND says to run `datasite init`. */
 MUST_USE struct error *home_open(const char *path, struct home **ret_home);
 void home_free(struct home *home); /* accepts NULL */

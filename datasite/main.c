@@ -2,7 +2,8 @@
  * table. */
 #include "console/verbs.h"
 
-extern const struct verb verb_init, verb_import_idx, verb_import_csv, verb_data, verb_data_remove;
+extern const struct verb verb_init, verb_import_idx, verb_import_csv, verb_data, verb_data_remove,
+    verb_data_rekey;
 extern const struct verb verb_mock_make, verb_mock_list, verb_mock_show, verb_mock_remove;
 extern const struct verb verb_invite, verb_trust_add, verb_trust_list, verb_trust_remove, verb_trust_request,
     verb_trust_install;
@@ -19,6 +20,7 @@ int main(int argc, char **argv)
         verb_import_csv,
         verb_data,
         verb_data_remove,
+        verb_data_rekey,
         verb_mock_make,
         verb_mock_list,
         verb_mock_show,

@@ -1,6 +1,7 @@
 #include "datasite/serve.h"
 
 #include "console/interrupt.h"
+#include "datasite/home_vault.h"
 #include "datasite/lock.h"
 #include "datasite/serve_parts.h"
 #include "schemas/clock.h"
@@ -142,6 +143,7 @@ static struct error *serve_open_executor(struct serve *serve)
     struct executor_options options = {
         .database_path = serve->home->database_path,
         .identity = serve->identity,
+        .vault = serve->vault,
         .policy = serve->policy,
         .threads = serve->home->config->threads,
     };
@@ -169,6 +171,7 @@ static struct error *serve_open(struct serve *serve, const char *home)
     TRY(policy_load(serve->home->policy_path, &serve->policy));
     TRY(store_open(serve->home->database_path, STORE_WRITE, &serve->store));
     store_sign_with(serve->store, serve->identity);
+    TRY(home_unlock(serve->store, &serve->vault));
     TRY(store_version(serve->store, &serve->store_version));
     TRY(store_event_last(serve->store, &serve->event_seen));
     TRY(serve_peers_read(serve->store, serve->home->config, &serve->peers));
@@ -213,6 +216,7 @@ static void serve_close(struct serve *serve)
     session_close(serve->session);
     executor_close(serve->executor);
     store_close(serve->store);
+    vault_free(serve->vault);
     policy_free(serve->policy);
     identity_free(serve->certificate);
     identity_free(serve->identity);

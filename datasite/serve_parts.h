@@ -28,6 +28,7 @@ struct serve {
     struct identity *identity;    /* as at the start: signs and verifies */
     struct identity *certificate; /* the same key with the certificate last loaded: for the session */
     struct store *store;
+    struct vault *vault; /* the key of encrypted rows; NULL where they are in clear */
     struct policy *policy;
     struct executor *executor;
     struct session *session;
