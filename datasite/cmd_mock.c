@@ -1,7 +1,7 @@
 #include "console/terminal.h"
 #include "console/verbs.h"
 #include "crypto/secret.h"
-#include "datasite/home.h"
+#include "datasite/home_vault.h"
 #include "datasite/mock.h"
 #include "schemas/clock.h"
 
@@ -55,6 +55,7 @@ struct mock_desk {
     struct home *home;
     struct identity *identity;
     struct store *store;
+    struct vault *vault; /* of an encrypted site, for a mock dataset that is made */
     struct policy *policy;
 };
 
@@ -73,6 +74,7 @@ static void mock_close(struct mock_desk *desk)
 {
     policy_free(desk->policy);
     store_close(desk->store);
+    vault_free(desk->vault);
     identity_free(desk->identity);
     home_free(desk->home);
 }
@@ -281,6 +283,7 @@ static struct error *mock_make_run(const struct invocation *invocation)
     uint64_t seed = 0;
     const char *dataset = invocation->arguments[0];
     TRY(mock_open(invocation, STORE_WRITE, &desk));
+    TRY(home_unlock(desk.store, &desk.vault));
     TRY(mock_make_ranges(&desk, dataset, &ranges));
     TRY(secret_random(&seed, sizeof(seed)));
     TRY(mock_make(desk.store, dataset, ranges, mock_given.rows, seed, clock_now_ms() / 1000));

@@ -32,8 +32,7 @@ static struct error *key_file_read(const char *path, struct vault_secret *ret_se
     struct error *err = NULL;
     char *text = NULL;
     size_t bytes = 0;
-    TRY(error_prefix(keyfile_read(path, &text, &bytes),
-                     "The key of this site's data"));
+    TRY(error_prefix(keyfile_read(path, &text, &bytes), "The key of this site's data"));
     TRY(vault_secret_key(path, text, bytes, ret_secret));
 done:
     keyfile_free(text, bytes);
