@@ -18,6 +18,7 @@ struct release_body {
 static struct error *release_admit(struct release_check *check)
 {
     struct error *err = NULL;
+    TRY(release_check_chain(check->context->store));
     TRY(release_check_approval(check));
     TRY(release_check_dataset(check));
     TRY(release_check_run(check));
@@ -171,6 +172,8 @@ static struct error *release_write(const struct release_check *check, struct rel
         TRY(release_wrap(check->kind, record->body, record->body_bytes, receipt, receipt_bytes, &outcome));
     }
     TRY(store_release_answer(context->store, record, &event, receipt, receipt_bytes));
+    if (context->arrived > 0)
+        TRY(store_answers_made(context->store, &check->approval.record.requester, context->arrived));
     TRY(store_release_commit(context->store));
     *ret_outcome = outcome;
     outcome.body = NULL;

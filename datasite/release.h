@@ -70,6 +70,10 @@ MUST_USE struct error *release_update(const struct release_context *context,
     "The step failed at this site, or did not end in time. The site tells no more, since why can depend on " \
     "private rows. A smaller learning_rate, fewer local iterations or a longer round_deadline may do."
 
+/* While a receipt of this site exists whose event the chain lacks, nothing leaves. */
+#define RELEASE_CONTRADICTED                                                                                 \
+    "This site's records lack a release whose receipt exists: its owner has to look first (datasite audit)."
+
 /* A step that failed spends its round as a release does, so that nobody can ask about the rows by making
  * steps fail: the refusal is the round's answer from now on. It is never held and has no receipt. `why` is for the
  * owner, in the event: one sentence without an index or a count. */

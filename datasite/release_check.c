@@ -7,6 +7,17 @@
 
 #define RELEASE_WORD_BYTES 32
 
+struct error *release_check_chain(struct store *store)
+{
+    struct error *err = NULL;
+    bool contradicted = true;
+    TRY(store_contradiction_open(store, &contradicted));
+    if (contradicted)
+        FAIL(ERROR_REFUSED, RELEASE_CONTRADICTED);
+done:
+    return err;
+}
+
 struct error *release_check_approval(struct release_check *check)
 {
     const struct release_context *context = check->context;

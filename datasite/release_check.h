@@ -19,6 +19,8 @@ struct release_check {
     const struct policy_output *output; /* of the dataset; filled by release_check_approval */
 };
 
+/* No receipt is known that contradicts the chain (store_contradiction_open). */
+MUST_USE struct error *release_check_chain(struct store *store);
 /* The approval holds now: state, signature, job bytes, time, dataset (approval_find). */
 MUST_USE struct error *release_check_approval(struct release_check *check);
 /* The rows that were worked on are those of the approved dataset. */

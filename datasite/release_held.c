@@ -37,6 +37,7 @@ static struct error *held_admit(const struct release_held *held, struct approval
     struct error *err = NULL;
     struct approval approval = {.job = NULL};
     struct run_record run;
+    TRY(release_check_chain(held->store));
     TRY(approval_find(held->store, held->identity, held->gate, held->job_id, NULL, held->now, &approval));
     TRY(store_run_find(held->store, held->run_id, &run));
     if (!digest_equal(&run.job_id, held->job_id))

@@ -2,8 +2,10 @@
  * makes the Refusal. Nobody else includes this. */
 #pragma once
 
+#include "datasite/release.h"
 #include "datasite/requests.h"
 #include "schemas/error.h"
+#include "schemas/wire.h"
 
 typedef struct error *request_handler(const struct requests *requests, const struct request *request,
                                       struct reply *ret_reply);
@@ -15,6 +17,14 @@ MUST_USE request_handler request_evaluate;
 MUST_USE request_handler request_end_run;
 MUST_USE request_handler request_catalog; /* request_catalog.c */
 MUST_USE request_handler request_mock;    /* request_mock.c */
+
+/* Takes the receipt that came with a request, or none (NULL). *ret_arrived is its sequence, if the chain has it: what
+ * was released up to there has arrived; else 0. One that this site did not sign is ERROR_UNTRUSTED and never stored;
+ * one that it signed and lacks is noted as a contradiction. */
+MUST_USE struct error *request_witness(const struct requests *requests, const struct request *request,
+                                       const Fds__Witness *witness, uint64_t *ret_arrived);
+/* ERROR_REFUSED while the owner has not looked at a contradiction. */
+MUST_USE struct error *request_uncontradicted(const struct requests *requests);
 
 /* The message type of a step's answer. */
 uint32_t request_answer_type(bool refused);

@@ -167,7 +167,10 @@ struct error *request_query(const struct requests *requests, const struct reques
     struct error *err = NULL;
     Fds__JobQuery *query = NULL;
     struct digest job_id;
+    uint64_t arrived = 0; /* what nothing is written for is not marked */
     TRY(wire_job_query_decode(request->body, request->body_bytes, &query));
+    TRY(request_witness(requests, request, query->witness, &arrived));
+    TRY(request_uncontradicted(requests));
     memcpy(job_id.bytes, query->job_id.data, DIGEST_BYTES);
     TRY(request_status(requests, request, &job_id, ret_reply));
 done:

@@ -12,6 +12,7 @@ struct step_message {
     enum step_kind kind;
     const ProtobufCBinaryData *job_id, *run_id, *parameters;
     uint32_t round;
+    const Fds__Witness *witness; /* or NULL */
 };
 
 /* What is known without the rows is checked here, so that a message that cannot succeed costs nothing. The
@@ -87,12 +88,16 @@ static struct error *step_request(const struct requests *requests, const struct 
     struct approval approval = {.job = NULL};
     struct step *step = NULL;
     struct digest job_id;
+    uint64_t arrived = 0;
     memcpy(job_id.bytes, message->job_id->data, DIGEST_BYTES);
+    TRY(request_witness(requests, request, message->witness, &arrived));
+    TRY(request_uncontradicted(requests));
     TRY(approval_find(requests->store, requests->identity, &requests->policy->gate, &job_id, &request->peer,
                       requests->clock() / 1000, &approval));
     TRY(step_check(&approval, message));
     TRY(step_new(request, message, approval.job, &step));
     step->approval = approval;
+    step->arrived = arrived;
     memset(&approval, 0, sizeof(approval));
     TRY(step_answer_again(requests, step, ret_reply));
     if (ret_reply->body == NULL) {
@@ -112,8 +117,8 @@ struct error *request_train(const struct requests *requests, const struct reques
     struct error *err = NULL;
     Fds__Train *train = NULL;
     TRY(wire_train_decode(request->body, request->body_bytes, &train));
-    struct step_message message = {STEP_TRAIN, &train->job_id, &train->run_id, &train->parameters,
-                                   train->round};
+    struct step_message message = {STEP_TRAIN,         &train->job_id, &train->run_id,
+                                   &train->parameters, train->round,   train->witness};
     TRY(step_request(requests, request, &message, ret_reply));
 done:
     wire_train_free(train);
@@ -126,8 +131,8 @@ struct error *request_evaluate(const struct requests *requests, const struct req
     struct error *err = NULL;
     Fds__Evaluate *evaluate = NULL;
     TRY(wire_evaluate_decode(request->body, request->body_bytes, &evaluate));
-    struct step_message message = {STEP_EVALUATE, &evaluate->job_id, &evaluate->run_id, &evaluate->parameters,
-                                   evaluate->round};
+    struct step_message message = {STEP_EVALUATE,         &evaluate->job_id, &evaluate->run_id,
+                                   &evaluate->parameters, evaluate->round,   evaluate->witness};
     TRY(step_request(requests, request, &message, ret_reply));
 done:
     wire_evaluate_free(evaluate);
@@ -136,9 +141,10 @@ done:
 
 /* A run that never began here has nothing to end, which is no failure. */
 static struct error *end_run(const struct requests *requests, const struct digest *job_id,
-                             const uint8_t *run_id, const char *status)
+                             const uint8_t *run_id, const char *status, uint64_t arrived)
 {
-    struct error *err = store_run_end(requests->store, job_id, run_id, status, requests->clock() / 1000);
+    struct error *err =
+        store_run_end(requests->store, job_id, run_id, status, arrived, requests->clock() / 1000);
     if (err != NULL && err->code == ERROR_NOT_FOUND)
         error_clear(&err);
     else if (err == NULL)
@@ -153,8 +159,10 @@ struct error *request_end_run(const struct requests *requests, const struct requ
     Fds__EndRun *message = NULL;
     struct job_record record = {0};
     struct digest job_id;
+    uint64_t arrived = 0;
     TRY(wire_end_run_decode(request->body, request->body_bytes, &message));
     memcpy(job_id.bytes, message->job_id.data, DIGEST_BYTES);
+    TRY(request_witness(requests, request, message->witness, &arrived));
     err = store_job_find(requests->store, &job_id, &record);
     if (err != NULL && err->code != ERROR_NOT_FOUND)
         goto done;
@@ -163,7 +171,7 @@ struct error *request_end_run(const struct requests *requests, const struct requ
     if (own) {
         executor_cancel(requests->executor, &job_id, message->run_id.data, ERROR_REFUSED,
                         "The orchestrator ended the run.");
-        TRY(end_run(requests, &job_id, message->run_id.data, message->status));
+        TRY(end_run(requests, &job_id, message->run_id.data, message->status, arrived));
     }
     TRY(request_status(requests, request, &job_id, ret_reply));
 done:

@@ -205,7 +205,10 @@ struct error *request_submit(const struct requests *requests, const struct reque
     struct submission submission = {
         .requests = requests, .request = request, .now = requests->clock() / 1000};
     bool known = false;
+    uint64_t arrived = 0;
     TRY(wire_submit_decode(request->body, request->body_bytes, &message));
+    TRY(request_witness(requests, request, message->witness, &arrived));
+    TRY(request_uncontradicted(requests));
     TRY(digest_of(message->job.data, message->job.len, &submission.id));
     site_id_format(&request->peer, submission.fingerprint);
     TRY(submission_known(&submission, &known));

@@ -266,9 +266,11 @@ struct run_record {
 MUST_USE struct error *store_run_begin(struct store *store, const struct digest *job_id,
                                        const uint8_t run_id[static STORE_RUN_ID_BYTES], int64_t now,
                                        struct run_record *ret_run);
+/* `arrived`: sequence of the latest receipt that the requester presented and this site knows, 0: none. What is not
+ * known to have arrived then becomes unmade, with its event. */
 MUST_USE struct error *store_run_end(struct store *store, const struct digest *job_id,
                                      const uint8_t run_id[static STORE_RUN_ID_BYTES], const char *status,
-                                     int64_t now);
+                                     uint64_t arrived, int64_t now);
 MUST_USE struct error *store_runs_used(struct store *store, const struct digest *job_id, uint32_t *ret_used,
                                        uint32_t *ret_last_round);
 

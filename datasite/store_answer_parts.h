@@ -6,3 +6,10 @@
 /* The words of the columns `kind` and `state`. */
 const char *answer_kind_word(enum answer_kind kind);
 const char *answer_state_word(enum answer_state state);
+
+/* In the transaction that ends a run: its answers that nobody presented a receipt of, or that were held, become unmade,
+ * with one event that names their rounds; none without such answers. */
+MUST_USE struct error *answers_unmade(struct store *store, const struct digest *job_id,
+                                      const uint8_t run_id[static STORE_RUN_ID_BYTES], int64_t now);
+/* Of the run of the job that is in progress, if there is one. */
+MUST_USE struct error *answers_unmade_of_job(struct store *store, const struct digest *job_id, int64_t now);

@@ -3,6 +3,7 @@
  * the job is now. */
 #include "datasite/store.h"
 
+#include "datasite/store_answer_parts.h"
 #include "datasite/store_internal.h"
 #include "datasite/store_job_parts.h"
 
@@ -213,13 +214,17 @@ static struct error *job_state_write(struct store *store, const struct digest *i
 static struct error *job_run_stop(struct store *store, const struct digest *id, const char *status,
                                   int64_t at)
 {
+    struct error *err = NULL;
     struct query query;
+    TRY(answers_unmade_of_job(store, id, at));
     query_start(&query, store->database,
                 "UPDATE run SET status = ?, ended_at = ? WHERE job_id = ? AND status = 'running'");
     query_bind_text(&query, status);
     query_bind_int(&query, at);
     query_bind_blob(&query, id->bytes, DIGEST_BYTES);
-    return query_finish(&query);
+    TRY(query_finish(&query));
+done:
+    return err;
 }
 
 /* Of a decision that the owner took, and no rule of the policy in the owner's place. */

@@ -2,7 +2,7 @@
  * release.c holds open. */
 #include "datasite/store_release.h"
 
-#include "datasite/store_internal.h"
+#include "datasite/store_answer_parts.h"
 
 #include <inttypes.h>
 
@@ -89,6 +89,18 @@ done:
     return err;
 }
 
+static struct error *run_requester(struct store *store, const struct digest *job_id,
+                                   struct site_id *ret_requester)
+{
+    struct error *err = NULL;
+    struct job_record record = {0};
+    TRY(store_job_find(store, job_id, &record));
+    *ret_requester = record.requester;
+    job_record_clear(&record);
+done:
+    return err;
+}
+
 static struct error *run_insert(struct store *store, const struct digest *job_id, const uint8_t *run_id,
                                 int64_t now)
 {
@@ -130,6 +142,7 @@ static struct error *run_close(struct store *store, const struct run_record *run
     query_bind_blob(&query, run->job_id.bytes, DIGEST_BYTES);
     TRY(query_finish(&query));
     bool changed = database_changes(store->database) > 0;
+    TRY(answers_unmade(store, &run->job_id, run->id, now));
     TRY(store_event_add(store, EVENT_RUN_ENDED, &run->job_id, run->id, run->last_round, now, status, NULL));
     if (over && changed)
         TRY(store_event_add(store, EVENT_JOB_FINISHED, &run->job_id, run->id, run->last_round, now,
@@ -211,14 +224,19 @@ done:
 }
 
 struct error *store_run_end(struct store *store, const struct digest *job_id,
-                            const uint8_t run_id[static STORE_RUN_ID_BYTES], const char *status, int64_t now)
+                            const uint8_t run_id[static STORE_RUN_ID_BYTES], const char *status,
+                            uint64_t arrived, int64_t now)
 {
     struct error *err = NULL;
     struct run_record run;
+    struct site_id requester;
     TRY(database_begin(store->database));
     TRY(store_run_find(store, run_id, &run));
     if (!digest_equal(&run.job_id, job_id))
         FAIL(ERROR_REFUSED, "The run id belongs to another job.");
+    TRY(run_requester(store, job_id, &requester));
+    if (arrived > 0)
+        TRY(store_answers_made(store, &requester, arrived));
     if (run_is_running(&run))
         TRY(run_close(store, &run, status, now));
     TRY(database_commit(store->database));

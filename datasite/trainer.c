@@ -438,6 +438,8 @@ static struct error *work_repeat(struct work *work, struct trainer_answer *ret_a
     struct approval approval = {.job = NULL};
     TRY(step_repeat(trainer->store, trainer->identity, step, &answer));
     if (answer.body != NULL)
+        TRY(release_check_chain(trainer->store));
+    if (answer.body != NULL)
         TRY(approval_find(trainer->store, trainer->identity, &work->gate, &step->job_id, &step->peer,
                           trainer->clock() / 1000, &approval));
     *ret_answer = (struct trainer_answer){answer.body, answer.bytes, answer.refused, answer.body != NULL};

@@ -142,6 +142,13 @@ struct reply site_wait(struct site *site)
     }
 }
 
+/* What goes into a request; NULL when nothing is presented. */
+static Fds__Witness *site_witness(struct site *site, Fds__Witness *witness)
+{
+    receipt_witness(&site->receipt, witness);
+    return site->presents ? witness : NULL;
+}
+
 static struct reply site_say(struct site *site, const struct site_id *peer, bool listed, uint32_t type,
                              const ProtobufCMessage *message)
 {
@@ -172,8 +179,10 @@ struct reply site_submit(struct site *site, const char *text)
 {
     char copy[SITE_JOB_BYTES];
     Fds__Submit message = FDS__SUBMIT__INIT;
+    Fds__Witness witness;
     (void)snprintf(copy, sizeof(copy), "%s", text);
     must(digest_of(copy, strlen(copy), &site->job_id));
+    message.witness = site_witness(site, &witness);
     message.job = (ProtobufCBinaryData){strlen(copy), (uint8_t *)copy};
     return site_ask(site, &site->researcher, true, FDS__MESSAGE_TYPE__MESSAGE_SUBMIT, &message.base);
 }
@@ -181,6 +190,8 @@ struct reply site_submit(struct site *site, const char *text)
 struct reply site_query(struct site *site, const struct site_id *peer)
 {
     Fds__JobQuery message = FDS__JOB_QUERY__INIT;
+    Fds__Witness witness;
+    message.witness = site_witness(site, &witness);
     message.job_id = (ProtobufCBinaryData){DIGEST_BYTES, site->job_id.bytes};
     return site_ask(site, peer, true, FDS__MESSAGE_TYPE__MESSAGE_QUERY, &message.base);
 }
@@ -188,9 +199,11 @@ struct reply site_query(struct site *site, const struct site_id *peer)
 struct reply site_train_start(struct site *site, uint32_t round, const double *parameters, size_t count)
 {
     Fds__Train message = FDS__TRAIN__INIT;
+    Fds__Witness witness;
     uint8_t *bytes = malloc(count * sizeof(double) + 1);
     assert_non_null(bytes);
     wire_parameters_write(parameters, count, bytes);
+    message.witness = site_witness(site, &witness);
     message.job_id = (ProtobufCBinaryData){DIGEST_BYTES, site->job_id.bytes};
     message.run_id = (ProtobufCBinaryData){STORE_RUN_ID_BYTES, site->run};
     message.round = round;
@@ -218,10 +231,12 @@ struct reply site_train(struct site *site, uint32_t round, double value)
 struct reply site_evaluate(struct site *site, uint32_t round, double value)
 {
     Fds__Evaluate message = FDS__EVALUATE__INIT;
+    Fds__Witness witness;
     double parameters[SITE_PARAMETERS];
     uint8_t bytes[SITE_PARAMETERS * sizeof(double)];
     site_model(value, parameters);
     wire_parameters_write(parameters, SITE_PARAMETERS, bytes);
+    message.witness = site_witness(site, &witness);
     message.job_id = (ProtobufCBinaryData){DIGEST_BYTES, site->job_id.bytes};
     message.run_id = (ProtobufCBinaryData){STORE_RUN_ID_BYTES, site->run};
     message.round = round;
@@ -232,8 +247,10 @@ struct reply site_evaluate(struct site *site, uint32_t round, double value)
 struct reply site_end_run(struct site *site, const char *status)
 {
     Fds__EndRun message = FDS__END_RUN__INIT;
+    Fds__Witness witness;
     char word[32];
     (void)snprintf(word, sizeof(word), "%s", status);
+    message.witness = site_witness(site, &witness);
     message.job_id = (ProtobufCBinaryData){DIGEST_BYTES, site->job_id.bytes};
     message.run_id = (ProtobufCBinaryData){STORE_RUN_ID_BYTES, site->run};
     message.status = word;

@@ -28,6 +28,8 @@ struct site {
     struct digest job_id;            /* of the job submitted last */
     uint8_t run[STORE_RUN_ID_BYTES]; /* of Train, Evaluate, EndRun */
     uint64_t number;
+    bool presents; /* the researcher's requests carry the witness of `receipt` */
+    struct receipt receipt;
 };
 
 /* What a test wants in its job; zero fields take the defaults of site_job. */

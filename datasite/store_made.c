@@ -1,0 +1,86 @@
+/* Whether what was released arrived. A requester who presents the receipt of an event has every answer up to there;
+ * what nobody presented a receipt of when its run ends may have arrived or not, and an event says so. */
+#include "datasite/store_answer_parts.h"
+
+#include <inttypes.h>
+
+#define MADE_DETAIL_BYTES 512
+
+/* Of failed steps nothing but a refusal can arrive, which is no release. */
+struct error *store_answers_made(struct store *store, const struct site_id *requester, uint64_t sequence)
+{
+    struct query query;
+    query_start(
+        &query, store->database,
+        "UPDATE answer SET made = 'made' WHERE made = 'open' AND state = 'released' AND refused = 0 AND "
+        "event_id <= ? AND run_id IN (SELECT run.run_id FROM run JOIN job ON job.job_id = run.job_id WHERE "
+        "job.requester = ? AND run.status = 'running')");
+    query_bind_int(&query, (int64_t)sequence);
+    query_bind_blob(&query, requester->digest.bytes, DIGEST_BYTES);
+    return query_finish(&query);
+}
+
+/* "update of round 3 (held); evaluation of round 2": as many as fit. */
+static void made_describe(char text[static MADE_DETAIL_BYTES], const char *kind, int64_t round, bool held)
+{
+    size_t used = strlen(text);
+    if (MADE_DETAIL_BYTES - used < 64) {
+        if (text[used - 1] != '.')
+            (void)snprintf(text + used, MADE_DETAIL_BYTES - used, "; ...");
+        return;
+    }
+    (void)snprintf(text + used, MADE_DETAIL_BYTES - used, "%s%s of round %" PRId64 "%s",
+                   used == 0 ? "" : "; ", kind, round, held ? " (held)" : "");
+}
+
+static struct error *made_open(struct store *store, const uint8_t *run_id,
+                               char ret_text[static MADE_DETAIL_BYTES])
+{
+    struct query query;
+    ret_text[0] = '\0';
+    query_start(&query, store->database,
+                "SELECT kind, round, state = 'held' FROM answer WHERE run_id = ? AND made = 'open' AND "
+                "refused = 0 AND "
+                "state <> 'refused' ORDER BY round, kind DESC");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    while (query_step(&query))
+        made_describe(ret_text, query_text(&query, 0), query_int(&query, 1), query_int(&query, 2) != 0);
+    return query_end(&query);
+}
+
+struct error *answers_unmade(struct store *store, const struct digest *job_id,
+                             const uint8_t run_id[static STORE_RUN_ID_BYTES], int64_t now)
+{
+    struct error *err = NULL;
+    struct query query;
+    char text[MADE_DETAIL_BYTES];
+    TRY(made_open(store, run_id, text));
+    if (text[0] == '\0')
+        goto done;
+    TRY(store_event_add(store, EVENT_RELEASE_UNMADE, job_id, run_id, 0, now, text, NULL));
+    query_start(&query, store->database,
+                "UPDATE answer SET made = 'unmade' WHERE run_id = ? AND made = 'open' AND refused = 0 AND "
+                "state <> 'refused'");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    TRY(query_finish(&query));
+done:
+    return err;
+}
+
+struct error *answers_unmade_of_job(struct store *store, const struct digest *job_id, int64_t now)
+{
+    struct error *err = NULL;
+    struct query query;
+    uint8_t run_id[STORE_RUN_ID_BYTES];
+    query_start(&query, store->database,
+                "SELECT run_id FROM run WHERE job_id = ? AND status = 'running' LIMIT 1");
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    bool found = query_step(&query);
+    if (found)
+        query_blob_exact(&query, 0, run_id, STORE_RUN_ID_BYTES);
+    TRY(query_end(&query));
+    if (found)
+        TRY(answers_unmade(store, job_id, run_id, now));
+done:
+    return err;
+}
