@@ -1,5 +1,6 @@
 #include "console/terminal.h"
 #include "console/verbs.h"
+#include "datasite/contradiction.h"
 #include "datasite/desk.h"
 #include "schemas/clock.h"
 
@@ -99,11 +100,14 @@ static struct error *requests_json_row(json_t *array, const struct job_record *r
     return NULL;
 }
 
-static struct error *requests_print_json(const struct job_record *records, size_t count)
+static struct error *requests_print_json(struct store *store, const struct job_record *records, size_t count)
 {
     struct error *err = NULL;
     json_t *array = json_array();
-    json_t *document = json_pack("{s:i, s:O}", "version", 1, "requests", array);
+    bool contradicted = false;
+    json_t *document = NULL;
+    TRY(store_contradiction_open(store, &contradicted));
+    document = json_pack("{s:i, s:b, s:O}", "version", 1, "contradicted", contradicted, "requests", array);
     if (document == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory for the list of jobs.");
     for (size_t i = 0; i < count; i++) {
@@ -128,7 +132,9 @@ static struct error *requests_run(const struct invocation *invocation)
     TRY(home_open(invocation->home, &home));
     TRY(store_open(home->database_path, STORE_READ, &store));
     TRY(store_job_list(store, &records, &count));
-    TRY(requests_given.json ? requests_print_json(records, count)
+    if (!requests_given.json)
+        TRY(contradiction_banner(store, invocation->program, NULL));
+    TRY(requests_given.json ? requests_print_json(store, records, count)
                             : requests_print(invocation, records, count));
 done:
     for (size_t i = 0; i < count; i++)

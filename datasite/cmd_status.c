@@ -1,5 +1,6 @@
 #include "console/terminal.h"
 #include "console/verbs.h"
+#include "datasite/contradiction.h"
 #include "datasite/desk.h"
 #include "datasite/lock.h"
 #include "datasite/store_daemon.h"
@@ -36,6 +37,7 @@ struct status {
     struct daemon_record daemon;
     size_t jobs[STATUS_STATES];
     size_t datasets, peers;
+    bool contradicted;                   /* a receipt that this site signed is not in its chain */
     char warning[STATUS_SENTENCE_BYTES]; /* about the certificate, or "" */
 };
 
@@ -79,6 +81,7 @@ static struct error *status_load(const char *home, struct status *status)
     error_clear(&err);
     TRY(status_count_jobs(status));
     TRY(status_count_rest(status));
+    TRY(store_contradiction_open(status->store, &status->contradicted));
     if (!home_certificate_warning(status->identity, clock_now_ms() / 1000, status->warning,
                                   sizeof(status->warning)))
         status->warning[0] = '\0';
@@ -162,12 +165,13 @@ static struct error *status_print_json(const struct status *status)
     char fingerprint[FINGERPRINT_BYTES], until[CLOCK_TEXT_BYTES];
     site_id_format(identity_id(status->identity), fingerprint);
     clock_format(identity_not_after(status->identity), until);
-    json_t *document = json_pack(
-        "{s:i, s:s, s:s, s:s, s:s?, s:b, s:o, s:I, s:I, s:o}", "version", 1, "name",
-        status->home->config->name, "fingerprint", fingerprint, "certificate_until", until,
-        "certificate_warning", status->warning[0] == '\0' ? NULL : status->warning, "running",
-        status->pid != 0, "daemon", status_json_daemon(status), "datasets", (json_int_t)status->datasets,
-        "trusted_peers", (json_int_t)status->peers, "jobs", status_json_jobs(status));
+    json_t *document =
+        json_pack("{s:i, s:s, s:s, s:s, s:s?, s:b, s:b, s:o, s:I, s:I, s:o}", "version", 1, "name",
+                  status->home->config->name, "fingerprint", fingerprint, "certificate_until", until,
+                  "certificate_warning", status->warning[0] == '\0' ? NULL : status->warning, "contradicted",
+                  status->contradicted, "running", status->pid != 0, "daemon", status_json_daemon(status),
+                  "datasets", (json_int_t)status->datasets, "trusted_peers", (json_int_t)status->peers,
+                  "jobs", status_json_jobs(status));
     if (document == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to describe the site.");
     if (json_dumpf(document, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF)
@@ -182,10 +186,12 @@ static struct error *status_run(const struct invocation *invocation)
     struct error *err = NULL;
     struct status status = {.home = NULL};
     TRY(status_load(invocation->home, &status));
-    if (status_given.json)
+    if (status_given.json) {
         TRY(status_print_json(&status));
-    else
+    } else {
+        TRY(contradiction_banner(status.store, invocation->program, NULL));
         status_print(&status, invocation->program);
+    }
 done:
     store_close(status.store);
     identity_free(status.identity);

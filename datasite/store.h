@@ -301,6 +301,12 @@ MUST_USE struct error *store_answer(struct store *store, const struct digest *jo
                                     enum answer_kind kind, struct answer *ret_answer);
 void answer_clear(struct answer *answer);
 
+/* Every stored answer, as store_answer gives it, in the order of the events. ERROR_UNTRUSTED names job and round of the
+ * first that its event does not vouch for. */
+MUST_USE struct error *store_answers(struct store *store,
+                                     struct error *(*visit)(void *context, const struct answer *answer),
+                                     void *context);
+
 /* Answers of runs in progress that wait for the owner, oldest first, without their bodies (NULL): store_answer has
  * those. `job_id` NULL: of all jobs. Freed with answers_free. */
 MUST_USE struct error *store_held(struct store *store, const struct digest *job_id,

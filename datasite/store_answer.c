@@ -226,6 +226,49 @@ done:
     return err;
 }
 
+/* ---- all of them, for the auditor ---- */
+
+static struct error *answers_visit(struct query *query,
+                                   struct error *(*visit)(void *context, const struct answer *answer),
+                                   void *context)
+{
+    struct error *err = NULL;
+    struct answer answer = {.body = NULL};
+    struct digest vouched = {{0}};
+    char job[DIGEST_HEX_BYTES];
+    TRY(answer_read(query, &answer));
+    TRY(answer_read_body(query, &answer, &vouched));
+    digest_hex(&answer.job_id, job);
+    err = error_prefix(answer_check(&answer, &vouched), "Job %.12s, round %u, %s", job, answer.round,
+                       answer_kind_word(answer.kind));
+    if (err == NULL)
+        TRY(visit(context, &answer));
+done:
+    answer_clear(&answer);
+    return err;
+}
+
+struct error *store_answers(struct store *store,
+                            struct error *(*visit)(void *context, const struct answer *answer), void *context)
+{
+    struct error *err = NULL;
+    struct query query;
+    bool astray = false;
+    query_start(&query, store->database,
+                "SELECT 1 FROM answer WHERE NOT EXISTS (SELECT 1 FROM run WHERE run.run_id = answer.run_id)");
+    astray = query_step(&query);
+    TRY(query_end(&query));
+    if (astray)
+        FAIL(ERROR_UNTRUSTED, "An answer in the site's database belongs to no run.");
+    query_start(&query, store->database,
+                "SELECT " ANSWER_COLUMNS ", answer.body FROM " ANSWER_TABLES " ORDER BY answer.event_id");
+    while (err == NULL && query_step(&query))
+        err = answers_visit(&query, visit, context);
+    TRY(job_query_end(&query, err));
+done:
+    return err;
+}
+
 /* ---- what waits for the owner ---- */
 
 struct answer_list {
