@@ -39,6 +39,7 @@ void html_matrix(FILE *stream, const struct run_record *record);  /* heat map */
 void html_classes(FILE *stream, const struct run_record *record); /* recall, precision, frequent mistakes */
 void html_rounds(FILE *stream, const struct run_record *record);  /* table of all rounds */
 void html_protection(FILE *stream, const struct run_record *record); /* what left the sites */
+void html_receipts(FILE *stream, const struct run_record *record); /* whether the receipts hold; part of it */
 void html_sites(FILE *stream, const struct run_record *record);
 void html_settings(FILE *stream, const struct run_record *record);
 void html_job(FILE *stream, const struct run_record *record);

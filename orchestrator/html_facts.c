@@ -256,6 +256,7 @@ void html_protection(FILE *stream, const struct run_record *record)
                 "them. The "
                 "privacy loss of such a release is not bounded, which is why no epsilon is given.</p>\n",
                 stream);
+    html_receipts(stream, record);
 }
 
 void html_job(FILE *stream, const struct run_record *record)

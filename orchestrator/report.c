@@ -1,5 +1,6 @@
 #include "orchestrator/report.h"
 
+#include "orchestrator/run_receipts.h"
 #include "orchestrator/safetensors.h"
 #include "schemas/files.h"
 
@@ -57,6 +58,7 @@ struct error *report_write(const struct run_record *record, const char *director
     TRY(report_json_write(record, json));
     TRY(report_csv_write(record, rounds, confusion));
     TRY(report_html_write(record, html));
+    TRY(run_receipts_write(record, directory));
     TRY(report_write_model_if_any(record, directory));
 done:
     free(json);

@@ -11,6 +11,8 @@
  *
  *     model.safetensors  coef [classes][features] and intercept [classes], F64, with metadata
  *
+ *     receipts/          what the sites signed about each release (run_receipts.h)
+ *
  * model_sha256, in all of them, is the SHA-256 of the model's parameters as little-endian float64, coef row
  * by row, then intercept: of the bytes after the header of model.safetensors. */
 #pragma once

@@ -60,16 +60,27 @@ static json_t *json_of_confusion(const uint64_t *counts, uint32_t classes)
     return rows;
 }
 
+/* Of the update; it was verified when it came. The whole of it is in receipts/. */
+static json_t *json_of_receipt(const struct site_receipt *kept)
+{
+    if (kept == NULL)
+        return json_null();
+    return json_pack("{s:I, s:o, s:o, s:s}", "sequence", (json_int_t)kept->receipt.sequence, "approval",
+                     json_of_digest(&kept->receipt.approval), "digest", json_of_digest(&kept->receipt.digest),
+                     "protections", kept->receipt.protections);
+}
+
 static json_t *json_of_site(const struct run_record *record, size_t position, const struct site_round *site)
 {
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:n, s:o, s:o}", "name",
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:n, s:o, s:o, s:o}", "name",
                      json_of_text(record->job->sites[position].name), "status",
                      site_status_word(site->status), "reason", json_of_text(site->reason), "examples",
                      site->has_examples ? json_integer((json_int_t)site->examples) : json_null(),
                      "train_accuracy", json_of_real(site->train_accuracy), "test_accuracy",
                      json_of_real(report_site_test(record, site)), "confusion",
                      json_of_confusion(site->confusion, record->classes), "epsilon_spent", "train_seconds",
-                     json_of_seconds(site->train_seconds), "seconds", json_of_seconds(site->seconds));
+                     json_of_seconds(site->train_seconds), "seconds", json_of_seconds(site->seconds),
+                     "receipt", json_of_receipt(site->update_receipt));
 }
 
 static json_t *json_of_global(const struct run_record *record, const struct round_record *round)

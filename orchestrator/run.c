@@ -43,6 +43,7 @@ static struct error *new_record(const char *path, struct run_record **ret_record
     TRY(digest_of(record->job_bytes, record->job_byte_count, &record->job_id));
     TRY(secret_random(record->run_id, sizeof record->run_id));
     record->status = RUN_RUNNING;
+    record->has_receipts = true;
     record->started_at = clock_now_ms();
     *ret_record = record;
     record = NULL;
