@@ -92,6 +92,7 @@ decide() {
   for id in "$c" "$e"; do [ "$(state_of "$id")" = revoked ] || fail "$name: $id is $(state_of "$id")"; done
   [ "$(state_of "$d")" = denied ] || fail "$name: job D is $(state_of "$d")"
   "$DATASITE_BIN/chain_walk" "$work/site-1" >"$work/walk.log" 2>&1 || fail "the chain after $name: $(cat "$work/walk.log")"
+  expect_status 0 "$datasite" "${site[@]}" audit verify
 }
 
 serve 1

@@ -111,11 +111,16 @@ void log_await(const struct scene *scene, const char *words, size_t count)
 
 void daemon_start(struct scene *scene)
 {
-    uint8_t *text = NULL;
-    size_t bytes = 0;
     (void)unlink(scene->log);
     scene->daemon = program_start(scene, scene->log, "serve", NULL, NULL);
     log_await(scene, "serve-started", 1);
+    daemon_port(scene);
+}
+
+void daemon_port(struct scene *scene)
+{
+    uint8_t *text = NULL;
+    size_t bytes = 0;
     must(file_read(scene->log, 1 << 20, &text, &bytes));
     const char *port = strstr((const char *)text, "port=");
     assert_non_null(port);
@@ -210,18 +215,23 @@ void expect_refusal(struct session_event answer, enum error_code code, const cha
     session_event_clear(&answer);
 }
 
-Fds__JobState client_submit(struct scene *scene, const char *training)
+void client_job(struct scene *scene, const char *training, char ret_text[static JOB_ROOM])
 {
-    char text[2048];
-    Fds__Submit submit = FDS__SUBMIT__INIT;
     (void)snprintf(
-        text, sizeof(text),
+        ret_text, JOB_ROOM,
         "job: try\ndataset: made\nmodel: {kind: softmax-regression}\ntraining: %s\n"
         "evaluation: {test_fraction: 0.5}\n"
         "federation: {rounds: 3, min_sites: 1, round_deadline: 5m}\nexpires: 2199-01-31T00:00:00Z\n"
         "sites:\n  - {name: site, fingerprint: \"%s\"}\n",
         training, scene->site_fingerprint);
-    must(digest_of(text, strlen(text), &scene->job_id));
+    must(digest_of(ret_text, strlen(ret_text), &scene->job_id));
+}
+
+Fds__JobState client_submit(struct scene *scene, const char *training)
+{
+    char text[JOB_ROOM];
+    Fds__Submit submit = FDS__SUBMIT__INIT;
+    client_job(scene, training, text);
     submit.job = (ProtobufCBinaryData){strlen(text), (uint8_t *)text};
     return state_of(client_ask(scene, FDS__MESSAGE_TYPE__MESSAGE_SUBMIT, &submit.base));
 }

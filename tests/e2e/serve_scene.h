@@ -15,6 +15,7 @@
 #define CLASSES 3
 #define PARAMETERS ((FEATURES + 1) * CLASSES)
 #define PATH_ROOM 512
+#define JOB_ROOM 2048
 
 /* Takes far longer than any of these tests waits for. */
 #define LONG_TRAINING "{optimizer: sgd, batch_size: 1, local_epochs: 1000, learning_rate: 0.001}"
@@ -42,12 +43,15 @@ void owner_types(const struct scene *scene, const char *verb, const char *a, con
 size_t log_count(const struct scene *scene, const char *words);
 void log_await(const struct scene *scene, const char *words, size_t count);
 void daemon_start(struct scene *scene);
+void daemon_port(struct scene *scene); /* of a daemon whose log says that it serves */
 int daemon_stop(struct scene *scene, int signal);
 int64_t count_rows(const struct scene *scene, const char *sql);
 /* The client's requests; client_await gives the answer to one, which the caller clears. */
 void client_connect(struct scene *scene);
 struct session_event client_await(struct scene *scene, uint64_t number);
 void expect_refusal(struct session_event answer, enum error_code code, const char *words);
+/* The text of a job, whose id becomes the scene's. */
+void client_job(struct scene *scene, const char *training, char ret_text[static JOB_ROOM]);
 Fds__JobState client_submit(struct scene *scene, const char *training);
 Fds__JobState client_query(struct scene *scene);
 uint64_t client_train(struct scene *scene, uint32_t round);
