@@ -112,7 +112,7 @@ static struct error *check_history(const struct receipt *held, const struct rece
     return error_new(
         ERROR_UNTRUSTED,
         "Its records went back: we hold its receipt of event %llu (head %s…), and the new one is of "
-        "event %llu; ask its owner what happened.",
+        "event %llu; ask its owner what happened, and then go on with: orchestrator receipts accept",
         (unsigned long long)held->sequence, ours, (unsigned long long)receipt->sequence);
 }
 

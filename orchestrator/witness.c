@@ -2,6 +2,7 @@
 
 #include "audit/receipt_folder.h"
 #include "orchestrator/run_store.h"
+#include "schemas/clock.h"
 #include "schemas/files.h"
 
 #include <dirent.h>
@@ -89,6 +90,32 @@ struct error *witness_keep(const struct home *home, const struct receipt *receip
 done:
     if (lock >= 0)
         (void)close(lock);
+    free(path);
+    return err;
+}
+
+struct error *witness_set_aside(const struct home *home, const struct site_id *site, char **ret_path)
+{
+    struct error *err = NULL;
+    char *path = NULL;
+    char *aside = NULL;
+    int lock = -1;
+    TRY(witness_path(home, site, &path));
+    TRY(witness_lock(home, &lock));
+    if (asprintf(&aside, "%s.%lld", path, (long long)clock_now_ms()) < 0) {
+        aside = NULL;
+        FAIL(ERROR_MEMORY, "No memory for the name of a file.");
+    }
+    if (rename(path, aside) != 0 && errno == ENOENT)
+        FAIL(ERROR_NOT_FOUND, "No receipt of the site is held in %s.", home->witness_path);
+    if (access(aside, F_OK) != 0)
+        FAIL(ERROR_IO, "%s cannot be renamed.", path);
+    *ret_path = aside;
+    aside = NULL;
+done:
+    if (lock >= 0)
+        (void)close(lock);
+    free(aside);
     free(path);
     return err;
 }
