@@ -90,8 +90,8 @@ expect_status 0 "$datasite" --home "$work/site-1" data --check
 with_words "$datasite" --home "$work/site-2" data rekey >/dev/null
 start_sites
 expect_status 0 "$orchestrator" --home "$work/orchestrator" run "$work/job.yaml" --out "$work/again"
-[ -n "$(model_of "$work/run")" ] && [ "$(model_of "$work/run")" = "$(model_of "$work/again")" ] ||
-  fail "the same job on the same rows gave another model"
+[ -n "$(model_of "$work/run")" ] || fail "report.json names no model"
+[ "$(model_of "$work/run")" = "$(model_of "$work/again")" ] || fail "the same job on the same rows gave another model"
 stop_sites
 
 # A site in clear becomes an encrypted one; from a key on standard input to a passphrase, both lines, the old one first.

@@ -44,3 +44,12 @@ expect_text "$work/err.log" "not made by a launch"
 expect_status 2 launch --sites 0
 expect_status 2 launch --partition sideways
 expect_status 2 launch --bogus
+
+# Encrypted: keys beside the homes, and the daemons open their rows with them.
+"$scripts/launch_datasites" --dataset subset --sites 1 --port $((port + 2)) --dir "$work/sealed" --encrypt \
+  --ready-file "$work/sealed-ready" >"$work/sealed.log" 2>&1 &
+started+=("$!")
+await 30 test -s "$work/sealed-ready"
+expect_status 0 "$datasite" --home "$work/sealed/site-1" data --json
+expect_text "$work/out.log" '"encrypted": true'
+[ "$(stat -c %a "$work/sealed/keys/site-1.key")" = 600 ] || fail "others can read the key of an encrypted site"
