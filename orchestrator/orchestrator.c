@@ -3,6 +3,7 @@
 #include "orchestrator/run_list.h"
 #include "orchestrator/run_store.h"
 #include "orchestrator/site_probe.h"
+#include "orchestrator/witness.h"
 #include "schemas/clock.h"
 #include "schemas/files.h"
 #include "schemas/invitation.h"
@@ -273,6 +274,22 @@ static void give_statuses(const struct site_probe *probes, size_t count,
     }
 }
 
+/* A witness that cannot be used is told of by the next run. */
+static struct error *name_sites(const struct orchestrator *orchestrator, struct site_probe *probes,
+                                size_t count)
+{
+    struct error *err = NULL;
+    struct site_id id;
+    for (size_t i = 0; i < count; i++) {
+        probes[i].site = site_list_at(orchestrator->sites, i, NULL);
+        TRY(site_id_parse(probes[i].site->fingerprint, &id));
+        struct error *unusable = witness_read(orchestrator->home, &id, &probes[i].witness);
+        error_free(unusable);
+    }
+done:
+    return err;
+}
+
 int orchestrator_status(struct orchestrator *orchestrator, const char *job_id, int deadline_ms,
                         struct orchestrator_site_status *statuses, struct orchestrator_failure *failure)
 {
@@ -287,8 +304,7 @@ int orchestrator_status(struct orchestrator *orchestrator, const char *job_id, i
         FAIL(ERROR_MEMORY, "No memory for the sites.");
     if (job_id != NULL && !digest_parse(job_id, &job))
         FAIL(ERROR_INVALID, "A job id is 64 lower-case hexadecimal digits.");
-    for (size_t i = 0; i < count; i++)
-        probes[i].site = site_list_at(orchestrator->sites, i, NULL);
+    TRY(name_sites(orchestrator, probes, count));
     TRY(mark_in_run(orchestrator, probes, count));
     TRY(whom_to_trust(orchestrator, NULL, &ids, &trust));
     TRY(open_for_probe(orchestrator, &trust, &session));

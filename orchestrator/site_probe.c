@@ -51,9 +51,14 @@ static struct error *ask(struct session *session, const struct digest *job_id, s
     uint8_t *body = NULL;
     size_t bytes = 0;
     Fds__JobQuery query = FDS__JOB_QUERY__INIT;
+    Fds__Witness witness;
     if (job_id != NULL)
         id = *job_id;
     query.job_id = (ProtobufCBinaryData){.len = DIGEST_BYTES, .data = id.bytes};
+    if (probe->witness.sequence != 0) {
+        receipt_witness(&probe->witness, &witness);
+        query.witness = &witness;
+    }
     TRY(wire_encode(&query.base, &body, &bytes));
     probe->asked_at = now_ms();
     TRY(session_request(session, &probe->id, FDS__MESSAGE_TYPE__MESSAGE_QUERY, body, bytes, &probe->number));

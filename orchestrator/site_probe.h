@@ -2,6 +2,7 @@
  * as it is connected, and takes the time until its answer. Bounded by one deadline for all. */
 #pragma once
 
+#include "audit/receipt.h"
 #include "crypto/identity.h"
 #include "schemas/job.h"
 #include "transport/session.h"
@@ -10,6 +11,7 @@
 
 struct site_probe {
     const struct job_site *site;           /* in: borrowed */
+    struct receipt witness;                /* in: the latest receipt that we hold of it; sequence 0: none */
     bool in_run;                           /* in: not to be asked, because a connection of ours is in use */
     bool up;                               /* it answered */
     double round_trip_ms;                  /* NAN when it did not */

@@ -23,6 +23,8 @@ expect_text "$work/demo.log" "$work/run/report.html"
 for file in report.json report.html rounds.csv confusion.csv model.safetensors job.yaml run.db; do
   [ -s "$work/run/$file" ] || fail "$file is missing"
 done
+expect_status 0 "$orchestrator" receipts verify "$work/run"
+expect_text "$work/out.log" "All 8 receipts hold"
 /usr/bin/python3 - "$work/run/report.json" "$work/run/model.safetensors" <<'PY'
 import hashlib, json, sys
 report = json.load(open(sys.argv[1]))

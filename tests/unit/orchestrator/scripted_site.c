@@ -171,8 +171,10 @@ static void on_query(struct scripted_site *site, const struct session_event *eve
 {
     Fds__JobQuery *query = NULL;
     struct error *err = wire_job_query_decode(event->body, event->body_bytes, &query);
-    if (err == NULL)
+    if (err == NULL) {
+        site->log.query_witness = witnessed(query->witness);
         job_status(site, event, query->job_id.data);
+    }
     error_free(err);
     wire_job_query_free(query);
     site->log.queries++;

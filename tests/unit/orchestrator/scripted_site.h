@@ -64,9 +64,10 @@ struct script {
 struct scripted_log {
     int submits, queries, trains, evaluates, ends;
     char end_status[32];
-    double first_model[SCRIPTED_PARAMETERS];                               /* of the first Train */
-    uint64_t submit_witness, train_witness, evaluate_witness, end_witness; /* sequences, of the last ones */
-    uint64_t last_sequence;                                                /* of its receipts */
+    double first_model[SCRIPTED_PARAMETERS]; /* of the first Train */
+    uint64_t submit_witness, query_witness, train_witness, evaluate_witness,
+        end_witness;        /* sequences, of the last ones */
+    uint64_t last_sequence; /* of its receipts */
 };
 
 struct scripted_site;

@@ -182,6 +182,63 @@ static void test_engine_witness_presented_by_a_later_program(void **state)
     assert_int_equal(scripted_site_stop(scene->sites[0])->submit_witness, 2);
 }
 
+static void test_status_presents_the_witness_too(void **state)
+{
+    struct run_scene *scene = *state;
+    struct orchestrator_site_status status;
+    char line[256];
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1});
+    expect_finished(scene);
+    (void)snprintf(line, sizeof line, "datasite \"Site A\" %s %s", scripted_site_endpoint(scene->sites[0]),
+                   scripted_site_fingerprint(scene->sites[0]));
+    assert_int_equal(orchestrator_site_add(scene->orchestrator, line, NULL, NULL), 0);
+    assert_int_equal(orchestrator_status(scene->orchestrator, NULL, 20000, &status, NULL), 0);
+    assert_int_equal(status.up, 1);
+    assert_int_equal(scripted_site_stop(scene->sites[0])->query_witness, 2);
+}
+
+static void test_witness_set_aside_is_kept_and_not_presented(void **state)
+{
+    struct run_scene *scene = *state;
+    struct home *home = NULL;
+    struct site_id id;
+    char *aside = NULL;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1});
+    expect_finished(scene);
+    assert_null(home_open(scene->home, &home));
+    assert_null(site_id_parse(scripted_site_fingerprint(scene->sites[0]), &id));
+    assert_null(witness_set_aside(home, &id, &aside));
+    assert_int_equal(access(aside, F_OK), 0);
+    assert_int_equal(witness_of(scene, 0).sequence, 0);
+    free(aside);
+    struct error *err = witness_set_aside(home, &id, &aside);
+    assert_non_null(err);
+    assert_int_equal(err->code, ERROR_NOT_FOUND);
+    error_free(err);
+    home_free(home);
+}
+
+/* A program that was compiled before there was a bound for held answers. */
+static void test_orchestrator_run_options_of_an_older_caller_taken(void **state)
+{
+    struct run_scene *scene = *state;
+    struct orchestrator_run *run = NULL;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_job(scene, &(struct scene_job){.rounds = 1});
+    struct orchestrator_run_options options = {.size =
+                                                   offsetof(struct orchestrator_run_options, held_seconds),
+                                               .job_path = scene->job_path,
+                                               .cancel_fd = -1,
+                                               .held_seconds = -1};
+    assert_int_equal(orchestrator_run(scene->orchestrator, &options, &run, &scene->failure), 0);
+    orchestrator_run_free(run);
+    options.size = sizeof options;
+    assert_int_equal(orchestrator_run(scene->orchestrator, &options, &run, &scene->failure), -1);
+    assert_string_equal(scene->failure.word, "usage");
+}
+
 static void test_engine_failed_run_leaves_its_witness(void **state)
 {
     struct run_scene *scene = *state;
@@ -372,6 +429,9 @@ int main(void)
         SCENE_TEST(test_engine_lower_sequence_than_before_is_named),
         SCENE_TEST(test_engine_latest_receipt_presented_with_every_request),
         SCENE_TEST(test_engine_witness_presented_by_a_later_program),
+        SCENE_TEST(test_status_presents_the_witness_too),
+        SCENE_TEST(test_witness_set_aside_is_kept_and_not_presented),
+        SCENE_TEST(test_orchestrator_run_options_of_an_older_caller_taken),
         SCENE_TEST(test_engine_failed_run_leaves_its_witness),
         SCENE_TEST(test_engine_unreadable_witness_is_told_and_left_alone),
         SCENE_TEST(test_witness_keeps_the_later_and_names_a_fork),
