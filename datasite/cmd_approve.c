@@ -9,7 +9,8 @@ extern const struct verb verb_approve;
 
 static struct {
     uint64_t rounds, runs;
-    const char *expires;
+    const char *expires, *hold;
+    bool allow_growth;
 } approve_given;
 
 static const struct option *approve_options(void)
@@ -34,6 +35,15 @@ static const struct option *approve_options(void)
          .target = &approve_given.expires,
          .value = "24h",
          .help = "the approval ends after this time; else with the job"},
+        {.name = "hold",
+         .kind = OPTION_TEXT,
+         .target = &approve_given.hold,
+         .value = "WHICH",
+         .help = "never, first, every or final: which answers of a run wait until you release them"},
+        {.name = "allow-growth",
+         .kind = OPTION_FLAG,
+         .target = &approve_given.allow_growth,
+         .help = "rows may be added to the dataset behind those of now"},
         {0},
     };
     return options;
@@ -44,7 +54,10 @@ static struct error *approve_limits(int64_t now, struct approval_limits *ret_lim
     struct error *err = NULL;
     int64_t seconds = 0;
     struct approval_limits limits = {.rounds = (uint32_t)approve_given.rounds,
-                                     .runs = (uint32_t)approve_given.runs};
+                                     .runs = (uint32_t)approve_given.runs,
+                                     .allow_growth = approve_given.allow_growth};
+    if (approve_given.hold != NULL && !hold_parse(approve_given.hold, &limits.hold))
+        FAIL(ERROR_USAGE, "--hold is never, first, every or final.");
     if (approve_given.expires != NULL) {
         TRY(error_prefix(clock_parse_duration(approve_given.expires, &seconds), "--expires"));
         limits.expires = now + seconds;
@@ -52,6 +65,24 @@ static struct error *approve_limits(int64_t now, struct approval_limits *ret_lim
     *ret_limits = limits;
 done:
     return err;
+}
+
+/* What the owner has to do later, if anything. */
+static void approve_tell_hold(const struct invocation *invocation, const struct desk *desk,
+                              const struct decision *decision)
+{
+    static const char *const which[] = {
+        [HOLD_NEVER] = NULL,
+        [HOLD_FIRST] = "The first answer of each kind in a run waits",
+        [HOLD_EVERY] = "Every answer waits",
+        [HOLD_FINAL] = "The answers of the last round wait",
+    };
+    if (which[decision->hold] != NULL)
+        (void)printf("%s until you have looked: %s held %s\n", which[decision->hold], invocation->program,
+                     desk->id);
+    if (decision->allow_growth)
+        (void)printf(
+            "It holds on when rows are added behind those of now, and not when one of them changes.\n");
 }
 
 static struct error *approve_run(const struct invocation *invocation)
@@ -73,6 +104,7 @@ static struct error *approve_run(const struct invocation *invocation)
                  "To take it back: %s revoke %s\n",
                  desk.id, decision.runs, decision.runs == 1 ? "" : "s", decision.rounds,
                  decision.rounds == 1 ? "" : "s", until, invocation->program, desk.id);
+    approve_tell_hold(invocation, &desk, &decision);
     if (removed)
         (void)printf("Its requester, whom you had removed with `trust remove`, may take part again.\n");
 done:

@@ -9,6 +9,7 @@ extern const struct verb verb_invite, verb_trust_add, verb_trust_list, verb_trus
     verb_trust_install;
 extern const struct verb verb_serve, verb_status, verb_requests, verb_show, verb_approve, verb_deny,
     verb_revoke, verb_policy, verb_policy_test;
+extern const struct verb verb_held, verb_release;
 extern const struct verb verb_audit, verb_audit_verify, verb_audit_export, verb_audit_accept;
 extern const struct verb verb_version;
 
@@ -39,6 +40,8 @@ int main(int argc, char **argv)
         verb_approve,
         verb_deny,
         verb_revoke,
+        verb_held,
+        verb_release,
         verb_policy,
         verb_policy_test,
         verb_audit,
