@@ -23,12 +23,15 @@ bool prompt_is_person(void)
     return isatty(STDIN_FILENO) == 1;
 }
 
+/* What can end or stop the program from outside. */
+static const int prompt_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+
 static struct error *prompt_begin(struct prompt *prompt)
 {
     sigset_t held;
     (void)sigemptyset(&held);
-    for (size_t i = 0; i < 6; i++)
-        (void)sigaddset(&held, (const int[]){SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGALRM}[i]);
+    for (size_t i = 0; i < sizeof(prompt_signals) / sizeof(prompt_signals[0]); i++)
+        (void)sigaddset(&held, prompt_signals[i]);
     prompt->signals = signalfd(-1, &held, SFD_CLOEXEC | SFD_NONBLOCK);
     if (prompt->signals < 0 || sigprocmask(SIG_BLOCK, &held, &prompt->mask_before) != 0) {
         int saved = errno;
@@ -108,8 +111,9 @@ struct error *prompt_secret(const char *question, const char *what, char *ret_li
     struct error *err = NULL;
     struct prompt prompt = {.signals = -1};
     TRY(prompt_begin(&prompt));
-    if (prompt.is_terminal)
-        (void)dprintf(STDIN_FILENO, "%s ", question);
+    /* To the terminal itself, since stderr may be a log; a terminal that is only read leaves stderr. */
+    if (prompt.is_terminal && dprintf(STDIN_FILENO, "%s ", question) < 0)
+        (void)dprintf(STDERR_FILENO, "%s ", question);
     err = prompt_line(&prompt, what, ret_line, line_bytes);
     prompt_end(&prompt);
 done:
