@@ -5,7 +5,7 @@
 #include "datasite/pool.h"
 #include "datasite/release.h"
 #include "datasite/release_check.h"
-#include "learning/lbfgs_solver.h"
+#include "learning/local_training.h"
 #include "learning/metrics.h"
 #include "learning/sgd.h"
 #include "learning/softmax.h"
@@ -191,41 +191,23 @@ static struct error *work_watch(struct work *work, double fraction)
     return err;
 }
 
-static struct error *work_sgd(struct work *work, const struct softmax_problem *problem,
-                              double *ret_parameters, struct training_result *ret_result)
+static struct error *work_optimise(struct work *work, const struct softmax_problem *problem,
+                                   double *ret_parameters, struct training_result *ret_result)
 {
     const struct job *job = work->step->approval.job;
     struct training_progress progress = {work_keep_going, work};
-    struct sgd_options options = {
+    struct local_training training = {
+        .optimizer = job->optimizer == JOB_SGD ? LOCAL_SGD : LOCAL_LBFGS,
+        .local_iterations = job->local_iterations,
         .learning_rate = job->learning_rate,
         .momentum = job->momentum,
-        .batch_size = job->batch_size > SGD_MAX_BATCH ? SGD_MAX_BATCH : job->batch_size,
+        .batch_size = job->batch_size,
         .local_epochs = job->local_epochs,
         .seed = job->seed,
         .round = work->step->round,
     };
-    return sgd_train(problem, &options, &progress, work->step->parameters, ret_parameters, ret_result);
-}
-
-static struct error *work_lbfgs(struct work *work, const struct softmax_problem *problem,
-                                double *ret_parameters, struct training_result *ret_result)
-{
-    struct training_progress progress = {work_keep_going, work};
-    struct lbfgs_solver_options options = {.local_iterations = work->step->approval.job->local_iterations};
-    return lbfgs_solver_train(problem, &options, &progress, work->step->parameters, ret_parameters,
+    return local_training_run(problem, &training, &progress, work->step->parameters, ret_parameters,
                               ret_result);
-}
-
-static struct error *work_optimise(struct work *work, const struct softmax_problem *problem,
-                                   double *ret_parameters, struct training_result *ret_result)
-{
-    switch (work->step->approval.job->optimizer) {
-    case JOB_LBFGS:
-        return work_lbfgs(work, problem, ret_parameters, ret_result);
-    case JOB_SGD:
-        return work_sgd(work, problem, ret_parameters, ret_result);
-    }
-    return error_new(ERROR_INTERNAL, "The job has an unknown optimizer.");
 }
 
 /* ---- the airlock ---- */

@@ -11,7 +11,7 @@ extern const struct verb verb_run;
 
 static struct {
     const char *out, *approval_timeout, *connect_timeout, *wait_held, *init_model;
-    bool json, quiet;
+    bool json, quiet, mock;
 } run_given;
 
 /* What the callbacks draw on. */
@@ -48,6 +48,10 @@ static const struct option *run_options(void)
          .target = &run_given.init_model,
          .value = "FILE",
          .help = "the model that model.init of the job names by its SHA-256"},
+        {.name = "mock",
+         .kind = OPTION_FLAG,
+         .target = &run_given.mock,
+         .help = "a trial on the sites' mock data: no approval, no site does anything"},
         {.name = "json", .kind = OPTION_FLAG, .target = &run_given.json, .help = "only the result, as JSON"},
         {.name = "quiet",
          .letter = 'q',
@@ -165,11 +169,12 @@ static int cancelled(void *context)
 
 static struct error *print_json(const struct orchestrator_run *run)
 {
-    json_t *result = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:s, s:s?}", "version", 1, "run_id",
-                               orchestrator_run_id(run), "job_id", orchestrator_run_job_id(run), "status",
-                               orchestrator_run_status(run), "reason", orchestrator_run_reason(run), "rounds",
-                               (json_int_t)orchestrator_run_rounds(run), "directory",
-                               orchestrator_run_directory(run), "reports", orchestrator_run_reports(run));
+    json_t *result =
+        json_pack("{s:i, s:b, s:s, s:s, s:s, s:s, s:I, s:s, s:s?}", "version", 1, "mock",
+                  orchestrator_run_is_mock(run), "run_id", orchestrator_run_id(run), "job_id",
+                  orchestrator_run_job_id(run), "status", orchestrator_run_status(run), "reason",
+                  orchestrator_run_reason(run), "rounds", (json_int_t)orchestrator_run_rounds(run),
+                  "directory", orchestrator_run_directory(run), "reports", orchestrator_run_reports(run));
     if (result == NULL)
         return error_new(ERROR_MEMORY, "There is not enough memory for the result.");
     (void)json_dumpf(result, stdout, JSON_INDENT(2));
@@ -197,6 +202,7 @@ static struct error *run_run(const struct invocation *invocation)
     struct orchestrator_run_options options = {.size = sizeof options,
                                                .job_path = invocation->arguments[0],
                                                .out_directory = run_given.out,
+                                               .mock = run_given.mock,
                                                .initial_model = run_given.init_model,
                                                .cancelled = cancelled,
                                                .on_event = on_event,
@@ -242,9 +248,15 @@ const struct verb verb_run = {
         "Every run is recorded in runs/<run-id>/ of the home. DIR of --out gets copies of its files; it has "
         "to be\n"
         "new or empty, or hold the files of an earlier run, which only a run that made a model replaces.\n\n"
+        "With --mock the job is tried on the synthetic rows that the sites have made for its dataset "
+        "(datasite\n"
+        "mock make): they are fetched, and all rounds are done here. Nothing is submitted and nobody has to "
+        "approve;\n"
+        "everything that comes out is marked MOCK, and says nothing of the private rows.\n\n"
         "Exit status: 0 all rounds are done, 1 refused, stopped or failed, 2 wrong usage, 130 "
         "interrupted.\n\n"
         "Example:\n"
+        "  orchestrator run job.yaml --mock\n"
         "  orchestrator run job.yaml --out results",
     .minimum_arguments = 1,
     .maximum_arguments = 1,

@@ -38,15 +38,15 @@ static json_t *json_of_run(struct run_summary *run)
     char started[CLOCK_TEXT_BYTES];
     bool known = run->damage == NULL;
     clock_format(run->started_at / 1000, started);
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "run_id", run->run_id, "directory",
-                     run->directory, "damage", json_of_text(run->damage), "started_at",
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "run_id", run->run_id,
+                     "directory", run->directory, "damage", json_of_text(run->damage), "started_at",
                      known ? json_string(started) : json_null(), "job_name",
                      known ? json_of_text(run->job_name) : json_null(), "status",
                      known ? json_string(run_status_word(run->status)) : json_null(), "reason",
                      known ? json_of_text(run->reason) : json_null(), "rounds",
                      known ? json_integer(run->rounds_done) : json_null(), "rounds_planned",
                      known ? json_integer(run->rounds_planned) : json_null(), "accuracy",
-                     isnan(run->accuracy) ? json_null() : json_real(run->accuracy));
+                     isnan(run->accuracy) ? json_null() : json_real(run->accuracy), "mock", run->mock);
 }
 
 static struct error *print_json(const struct run_list *list)
@@ -80,8 +80,9 @@ static struct error *add_row(struct table *table, const struct run_summary *run)
         (void)snprintf(accuracy, sizeof accuracy, "not released");
     else
         (void)snprintf(accuracy, sizeof accuracy, "%.4f", run->accuracy);
-    const char *cells[] = {run->run_id, started, run->job_name, run_status_word(run->status),
-                           rounds,      accuracy};
+    char job[sizeof run->job_name + 8];
+    (void)snprintf(job, sizeof job, "%s%s", run->mock ? "MOCK: " : "", run->job_name);
+    const char *cells[] = {run->run_id, started, job, run_status_word(run->status), rounds, accuracy};
     return table_row(table, cells);
 }
 

@@ -31,7 +31,7 @@ static const struct option *status_options(void)
     return options;
 }
 
-/* The latest run whose record can be read. */
+/* The latest run whose record can be read; of runs on mock data the sites know nothing. */
 static struct error *find_latest(const char *home, struct overview *overview)
 {
     struct error *err = NULL;
@@ -39,7 +39,7 @@ static struct error *find_latest(const char *home, struct overview *overview)
     double accuracy = 0;
     TRY(run_list_read(home, &list));
     for (size_t i = list.count; i > 0 && overview->latest == NULL; i--)
-        if (list.runs[i - 1].damage == NULL)
+        if (list.runs[i - 1].damage == NULL && !list.runs[i - 1].mock)
             TRY(run_store_load_outline(list.runs[i - 1].directory, &overview->latest, &overview->rounds,
                                        &accuracy));
     if (overview->latest != NULL)

@@ -1,5 +1,6 @@
 #include "orchestrator/engine_parts.h"
 
+#include "orchestrator/local_site.h"
 #include "schemas/clock.h"
 
 #include <limits.h>
@@ -112,6 +113,7 @@ static void engine_close(struct engine *engine)
     for (size_t i = 0; engine->sites != NULL && i < engine->job->site_count; i++) {
         free(engine->sites[i].update);
         free(engine->sites[i].evaluation);
+        local_site_free(engine->sites[i].local);
     }
     free(engine->sites);
     free(engine->model);
@@ -136,7 +138,8 @@ static struct error *engine_open(struct engine *engine)
         engine->sites[i].witness = &plan->witnesses[i];
         TRY(site_id_parse(engine->job->sites[i].fingerprint, &engine->sites[i].id));
     }
-    TRY(session_open(&options, &engine->session));
+    if (!engine->record->mock)
+        TRY(session_open(&options, &engine->session));
 done:
     return err;
 }
@@ -153,7 +156,7 @@ static struct error *shape_known(struct engine *engine)
     engine->model_bytes = calloc(engine->count, 8);
     if (engine->model_bytes == NULL)
         FAIL(ERROR_MEMORY, "No memory for the global model.");
-    record->approved_at = clock_now_ms();
+    record->approved_at = record->mock ? 0 : clock_now_ms();
     TRY(run_store_approved(engine->plan->store, record));
 done:
     return err;
@@ -163,7 +166,7 @@ static struct error *all_rounds(struct engine *engine)
 {
     struct error *err = NULL;
     TRY(engine_open(engine));
-    TRY(engine_gather(engine));
+    TRY(engine->record->mock ? engine_mock_gather(engine) : engine_gather(engine));
     TRY(shape_known(engine));
     engine->in_rounds = true;
     for (uint32_t round = 1; round <= engine->job->rounds; round++)

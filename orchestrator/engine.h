@@ -65,9 +65,12 @@ struct engine_plan {
     struct run_store *store;
     const struct initial_model *initial;
     const struct evaluate *global_test; /* NULL: none */
-    int64_t connect_ms;                 /* sites not reached by then are missing from the first round */
-    int64_t approval_ms;                /* how long owners have to decide */
-    int64_t held_ms;                    /* how long they may look at an answer; never beyond the job's end */
+    const bool
+        *in_run; /* [job->site_count], of a run on mock data: sites that another run of this home is with,
+                           which are not asked; NULL: none */
+    int64_t connect_ms;  /* sites not reached by then are missing from the first round */
+    int64_t approval_ms; /* how long owners have to decide */
+    int64_t held_ms;     /* how long they may look at an answer; never beyond the job's end */
     /* [job->site_count], of each site the latest receipt that is held, sequence 0: none; replaced by later
      * ones as they come. */
     struct receipt *witnesses;
@@ -77,7 +80,10 @@ struct engine_plan {
     void *context;
 };
 
-/* Sets the record's status and reason, whatever happens, and tells the sites how the run ended. NULL when all
+/* A record that is marked `mock` makes a run on mock data (engine_mock.c): the sites' synthetic rows are fetched, and
+ * every site's part of a round is done here; no site is sent a job or asked for a step, and no approval is needed.
+ *
+ * Sets the record's status and reason, whatever happens, and tells the sites how the run ended. NULL when all
  * rounds are done (RUN_FINISHED). ERROR_INTERRUPTED: stopped by `stop` (RUN_CANCELLED). ERROR_REFUSED,
  * ERROR_UNAVAILABLE, ERROR_DEADLINE: fewer sites than min_sites take part or answered (RUN_STOPPED). Others:
  * RUN_FAILED. */

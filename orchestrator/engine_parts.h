@@ -23,8 +23,11 @@ enum site_turn { TURN_IDLE, TURN_TRAINING, TURN_TRAINED, TURN_EVALUATING, TURN_E
 /* Requests that the engine makes. */
 enum request_kind { REQUEST_SUBMIT, REQUEST_QUERY, REQUEST_TRAIN, REQUEST_EVALUATE, REQUEST_END };
 
+struct local_site;
+
 struct engine_site {
     const struct job_site *job_site;
+    struct local_site *local; /* of a run on mock data: its rows are here */
     struct site_id id;
     enum site_phase phase;
     enum site_turn turn;
@@ -65,6 +68,16 @@ struct engine {
 MUST_USE struct error *engine_step(struct engine *engine, int64_t until);
 void engine_tell(const struct engine *engine, enum engine_event_kind kind, const struct engine_site *site,
                  const char *sentence);
+
+void engine_tell_answered(const struct engine *engine,
+                          const struct engine_site *site); /* engine_released.c */
+void engine_tell_round(const struct engine *engine, enum engine_event_kind kind,
+                       size_t total); /* engine_round.c */
+
+/* engine_mock.c: a run on mock data. Fetches every site's rows, then does the sites' parts of a round. */
+MUST_USE struct error *engine_mock_gather(struct engine *engine);
+MUST_USE struct error *engine_mock_train(struct engine *engine);
+MUST_USE struct error *engine_mock_evaluate(struct engine *engine);
 
 /* engine_site.c */
 /* Copies a sentence, of a site or of ours: cut to fit, and fit to be printed. `reason` may be `sentence`

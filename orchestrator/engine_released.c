@@ -67,7 +67,7 @@ done:
     return err;
 }
 
-static void tell_answered(const struct engine *engine, const struct engine_site *site)
+void engine_tell_answered(const struct engine *engine, const struct engine_site *site)
 {
     struct engine_event event = {.kind = ENGINE_SITE_ANSWERED,
                                  .site = site->job_site->name,
@@ -186,7 +186,7 @@ void engine_answer_update(struct engine *engine, struct engine_site *site, const
     if (wrong == NULL)
         wrong = take_update(engine, site, update);
     if (wrong == NULL)
-        tell_answered(engine, site);
+        engine_tell_answered(engine, site);
     else
         answer_wrong(engine, site, wrong, forked);
     error_free(wrong);

@@ -25,7 +25,7 @@ static void leave_out(struct engine *engine, struct engine_site *site)
     engine_set_reason(part->reason, sizeof part->reason, reason);
 }
 
-static void tell_round(const struct engine *engine, enum engine_event_kind kind, size_t total)
+void engine_tell_round(const struct engine *engine, enum engine_event_kind kind, size_t total)
 {
     struct engine_event event = {
         .kind = kind, .sentence = "", .command = "", .round = engine->round->round, .total = total};
@@ -49,7 +49,7 @@ static struct error *start_training(struct engine *engine)
         site->turn = TURN_TRAINING;
         asked++;
     }
-    tell_round(engine, ENGINE_ROUND_STARTED, asked);
+    engine_tell_round(engine, ENGINE_ROUND_STARTED, asked);
 done:
     return err;
 }
@@ -309,11 +309,19 @@ done:
     return err;
 }
 
-static struct error *run_round(struct engine *engine)
+static struct error *train_at_sites(struct engine *engine)
 {
     struct error *err = NULL;
     TRY(start_training(engine));
     TRY(await_training(engine));
+done:
+    return err;
+}
+
+static struct error *run_round(struct engine *engine)
+{
+    struct error *err = NULL;
+    TRY(engine->record->mock ? engine_mock_train(engine) : train_at_sites(engine));
     size_t trained = engine_count_turns(engine, TURN_TRAINED);
     if (trained < engine->job->min_sites) {
         engine->verdict = RUN_STOPPED;
@@ -322,7 +330,7 @@ static struct error *run_round(struct engine *engine)
     }
     TRY(aggregate(engine));
     if (engine->job->metrics == JOB_METRICS_PER_SITE) {
-        TRY(evaluate_at_sites(engine));
+        TRY(engine->record->mock ? engine_mock_evaluate(engine) : evaluate_at_sites(engine));
         TRY(pool(engine));
     }
     TRY(evaluate_here(engine));
@@ -350,7 +358,7 @@ struct error *engine_do_round(struct engine *engine, uint32_t number)
     }
     if (err == NULL) {
         engine->round = &engine->record->rounds[engine->record->round_count - 1];
-        tell_round(engine, ENGINE_ROUND_ENDED, 0);
+        engine_tell_round(engine, ENGINE_ROUND_ENDED, 0);
         engine->round = NULL;
     }
 done:

@@ -17,6 +17,8 @@ static void put_time(FILE *stream, int64_t unix_ms)
 
 void html_title(FILE *stream, const struct run_record *record)
 {
+    if (record->mock)
+        (void)fputs("MOCK: ", stream);
     html_escape(stream, record->job->name);
     (void)fputs(" – Datasite run report", stream);
 }
@@ -86,9 +88,19 @@ static void put_ids(FILE *stream, const struct run_record *record)
     (void)fputs("</dl>\n", stream);
 }
 
+static void put_mock_banner(FILE *stream)
+{
+    (void)fputs("<p class=\"mock\" role=\"note\">MOCK: every row of this run is synthetic. No site was asked "
+                "to train, and no "
+                "figure on this page says anything of private data.</p>\n",
+                stream);
+}
+
 void html_facts(FILE *stream, const struct run_record *record)
 {
     const struct job *job = record->job;
+    if (record->mock)
+        put_mock_banner(stream);
     (void)fputs("<p class=\"eyebrow\">Federated learning · run report</p>\n<h1>", stream);
     html_escape(stream, job->name);
     (void)fprintf(stream,
@@ -96,7 +108,9 @@ void html_facts(FILE *stream, const struct run_record *record)
                   job->site_count, job->site_count == 1 ? "" : "s",
                   run_record_last_model(record) == NULL ? "were asked to train" : "trained");
     html_escape(stream, job->dataset);
-    (void)fputs("</b>; the rows stayed where they are. ", stream);
+    (void)fputs(record->mock ? "</b>: in a trial on MOCK rows, here. "
+                             : "</b>; the rows stayed where they are. ",
+                stream);
     put_status(stream, record);
     (void)fputs("</p>\n", stream);
     put_ids(stream, record);
@@ -234,6 +248,13 @@ void html_settings(FILE *stream, const struct run_record *record)
 void html_protection(FILE *stream, const struct run_record *record)
 {
     uint64_t parameters = (record->features + 1) * record->classes;
+    if (record->mock) {
+        (void)fputs("<p>Nothing but MOCK rows, which their owners made for trials: the sites were sent no "
+                    "job and computed "
+                    "nothing.</p>\n",
+                    stream);
+        return;
+    }
     (void)fputs(
         "<p>In each round in which a site answered, it sent to the researcher’s orchestrator:</p>\n<ul "
         "class=\"plain\">\n<li>its own model after local training",

@@ -3,8 +3,8 @@
 #include "console/verbs.h"
 
 extern const struct verb verb_init, verb_invite;
-extern const struct verb verb_sites, verb_sites_list, verb_sites_add, verb_sites_remove, verb_sites_issue,
-    verb_sites_revoke;
+extern const struct verb verb_sites, verb_sites_list, verb_sites_data, verb_sites_add, verb_sites_remove,
+    verb_sites_issue, verb_sites_revoke;
 extern const struct verb verb_run, verb_status, verb_runs, verb_report, verb_version;
 extern const struct verb verb_receipts, verb_receipts_list, verb_receipts_verify, verb_receipts_accept,
     verb_receipts_audit;
@@ -16,6 +16,7 @@ int main(int argc, char **argv)
         verb_invite,
         verb_sites,
         verb_sites_list,
+        verb_sites_data,
         verb_sites_add,
         verb_sites_remove,
         verb_sites_issue,

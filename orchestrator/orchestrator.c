@@ -14,15 +14,6 @@
 #define APPROVAL_SECONDS 600
 #define HELD_SECONDS 86400
 
-struct orchestrator {
-    struct home *home;
-    struct identity *identity;
-    struct site_list *sites;
-    char fingerprint[FINGERPRINT_BYTES];
-    char *invitation;
-    char *warning; /* or NULL */
-};
-
 /* What the engine's callbacks get as their context. */
 struct listener {
     const struct orchestrator_run_options *options;
@@ -39,8 +30,7 @@ const char *orchestrator_version(void)
     return DATASITE_VERSION;
 }
 
-/* Consumes the error. */
-static int report_failure(struct error *err, struct orchestrator_failure *failure)
+int orchestrator_report(struct error *err, struct orchestrator_failure *failure)
 {
     if (failure != NULL)
         *failure = (struct orchestrator_failure){0};
@@ -62,7 +52,7 @@ int orchestrator_create(const char *home, const char *name, const char *listen, 
     struct home *made = NULL;
     struct error *err = home_create(home, name, listen, with_ca != 0, &made);
     home_free(made);
-    return report_failure(err, failure);
+    return orchestrator_report(err, failure);
 }
 
 void orchestrator_close(struct orchestrator *orchestrator)
@@ -106,7 +96,7 @@ int orchestrator_open(const char *home, struct orchestrator **ret_orchestrator,
     orchestrator = NULL;
 done:
     orchestrator_close(orchestrator);
-    return report_failure(err, failure);
+    return orchestrator_report(err, failure);
 }
 
 const char *orchestrator_home(const struct orchestrator *orchestrator)
@@ -171,19 +161,17 @@ int orchestrator_site_add(struct orchestrator *orchestrator, const char *invitat
     struct error *err = site_list_add(orchestrator->sites, invitation, &site, &change);
     if (err == NULL && ret_change != NULL)
         *ret_change = change_word(change);
-    return report_failure(err, failure);
+    return orchestrator_report(err, failure);
 }
 
 int orchestrator_site_remove(struct orchestrator *orchestrator, const char *name,
                              struct orchestrator_failure *failure)
 {
-    return report_failure(site_list_remove(orchestrator->sites, name), failure);
+    return orchestrator_report(site_list_remove(orchestrator->sites, name), failure);
 }
 
-/* Whom a session of this orchestrator admits: sites that are listed or in the job, and what the authority
- * vouches for. `ids` is to be freed by the caller. */
-static struct error *whom_to_trust(const struct orchestrator *orchestrator, const struct job *job,
-                                   struct site_id **ret_ids, struct session_trust *ret_trust)
+struct error *orchestrator_whom_to_trust(const struct orchestrator *orchestrator, const struct job *job,
+                                         struct site_id **ret_ids, struct session_trust *ret_trust)
 {
     struct error *err = NULL;
     const struct node_config *config = orchestrator->home->config;
@@ -203,9 +191,8 @@ static const char *listen_endpoint(const struct orchestrator *orchestrator)
     return listen[0] == '\0' ? NULL : listen;
 }
 
-/* While a run has the port, sites that dial in are with it, and the others can be asked all the same. */
-static struct error *open_for_probe(const struct orchestrator *orchestrator,
-                                    const struct session_trust *trust, struct session **ret_session)
+struct error *orchestrator_open_for_probe(const struct orchestrator *orchestrator,
+                                          const struct session_trust *trust, struct session **ret_session)
 {
     struct session_options options = {.identity = orchestrator->identity,
                                       .name = orchestrator->home->config->name,
@@ -213,13 +200,7 @@ static struct error *open_for_probe(const struct orchestrator *orchestrator,
                                       .listen = listen_endpoint(orchestrator),
                                       .trust = *trust,
                                       .wake_fd = -1};
-    struct error *err = session_open(&options, ret_session);
-    if (err != NULL && err->code == ERROR_UNAVAILABLE && options.listen != NULL) {
-        error_clear(&err);
-        options.listen = NULL;
-        err = session_open(&options, ret_session);
-    }
-    return err;
+    return site_probe_open(&options, ret_session);
 }
 
 static void mark_sites(const struct run_record *record, struct site_probe *probes, size_t count)
@@ -235,9 +216,8 @@ static void mark_sites(const struct run_record *record, struct site_probe *probe
     }
 }
 
-/* A second connection of our key would throw a run that goes on off its sites. */
-static struct error *mark_in_run(const struct orchestrator *orchestrator, struct site_probe *probes,
-                                 size_t count)
+struct error *orchestrator_mark_in_run(const struct orchestrator *orchestrator, struct site_probe *probes,
+                                       size_t count)
 {
     struct error *err = NULL;
     struct run_list list = {0};
@@ -249,7 +229,7 @@ static struct error *mark_in_run(const struct orchestrator *orchestrator, struct
         if (list.runs[i].damage != NULL || list.runs[i].status != RUN_RUNNING)
             continue;
         TRY(run_store_load_outline(list.runs[i].directory, &record, &rounds, &accuracy));
-        if (record->status == RUN_RUNNING)
+        if (record->status == RUN_RUNNING && !record->mock)
             mark_sites(record, probes, count);
         run_record_free(record);
     }
@@ -305,16 +285,16 @@ int orchestrator_status(struct orchestrator *orchestrator, const char *job_id, i
     if (job_id != NULL && !digest_parse(job_id, &job))
         FAIL(ERROR_INVALID, "A job id is 64 lower-case hexadecimal digits.");
     TRY(name_sites(orchestrator, probes, count));
-    TRY(mark_in_run(orchestrator, probes, count));
-    TRY(whom_to_trust(orchestrator, NULL, &ids, &trust));
-    TRY(open_for_probe(orchestrator, &trust, &session));
+    TRY(orchestrator_mark_in_run(orchestrator, probes, count));
+    TRY(orchestrator_whom_to_trust(orchestrator, NULL, &ids, &trust));
+    TRY(orchestrator_open_for_probe(orchestrator, &trust, &session));
     TRY(site_probe_all(session, job_id == NULL ? NULL : &job, deadline_ms, probes, count));
     give_statuses(probes, count, statuses);
 done:
     session_close(session);
     free(ids);
     free(probes);
-    return report_failure(err, failure);
+    return orchestrator_report(err, failure);
 }
 
 static bool ask_cancelled(void *context)
@@ -373,11 +353,36 @@ static void name_run(struct orchestrator_run *run)
     digest_hex(&run->run.record->job_id, run->job_id);
 }
 
+/* Of a run on mock data, which comes by while others go on. */
+static struct error *find_in_run(const struct orchestrator *orchestrator, const struct run_record *record,
+                                 bool **ret_in_run)
+{
+    struct error *err = NULL;
+    size_t count = record->mock ? record->job->site_count : 0;
+    struct site_probe *probes = calloc(count + 1, sizeof *probes);
+    bool *in_run = calloc(count + 1, sizeof *in_run);
+    if (probes == NULL || in_run == NULL)
+        FAIL(ERROR_MEMORY, "No memory for the sites.");
+    for (size_t i = 0; i < count; i++)
+        probes[i].site = &record->job->sites[i];
+    if (record->mock)
+        TRY(orchestrator_mark_in_run(orchestrator, probes, count));
+    for (size_t i = 0; i < count; i++)
+        in_run[i] = probes[i].in_run;
+    *ret_in_run = in_run;
+    in_run = NULL;
+done:
+    free(probes);
+    free(in_run);
+    return err;
+}
+
 static struct error *execute(struct orchestrator *orchestrator,
                              const struct orchestrator_run_options *options, struct orchestrator_run *run)
 {
     struct error *err = NULL;
     struct site_id *ids = NULL;
+    bool *in_run = NULL;
     struct listener listener = {.options = options, .run = run};
     int64_t connect = options->connect_seconds == 0 ? CONNECT_SECONDS : options->connect_seconds;
     int64_t approval = options->approval_seconds == 0 ? APPROVAL_SECONDS : options->approval_seconds;
@@ -393,9 +398,12 @@ static struct error *execute(struct orchestrator *orchestrator,
                                .stop = options->cancelled == NULL ? NULL : ask_cancelled,
                                .on_event = options->on_event == NULL ? NULL : pass_event,
                                .context = &listener};
-    TRY(whom_to_trust(orchestrator, run->run.record->job, &ids, &plan.trust));
+    TRY(orchestrator_whom_to_trust(orchestrator, run->run.record->job, &ids, &plan.trust));
+    TRY(find_in_run(orchestrator, run->run.record, &in_run));
+    plan.in_run = in_run;
     TRY(run_execute(&run->run, orchestrator->home, &plan));
 done:
+    free(in_run);
     free(ids);
     return err;
 }
@@ -423,8 +431,10 @@ int orchestrator_run(struct orchestrator *orchestrator, const struct orchestrato
     struct orchestrator_run_options options;
     *ret_run = NULL;
     TRY(whole_options(given, &options));
-    struct run_options what = {
-        .job_path = options.job_path, .out = options.out_directory, .initial_model = options.initial_model};
+    struct run_options what = {.job_path = options.job_path,
+                               .out = options.out_directory,
+                               .initial_model = options.initial_model,
+                               .mock = options.mock != 0};
     run = calloc(1, sizeof *run);
     if (run == NULL)
         FAIL(ERROR_MEMORY, "No memory for the run.");
@@ -435,7 +445,7 @@ int orchestrator_run(struct orchestrator *orchestrator, const struct orchestrato
     run = NULL;
 done:
     orchestrator_run_free(run);
-    return report_failure(err, failure);
+    return orchestrator_report(err, failure);
 }
 
 /* A run that was read back has reports if they were written beside it. */
@@ -465,7 +475,7 @@ int orchestrator_run_load(const char *directory, struct orchestrator_run **ret_r
     run = NULL;
 done:
     orchestrator_run_free(run);
-    return report_failure(err, failure);
+    return orchestrator_report(err, failure);
 }
 
 void orchestrator_run_free(struct orchestrator_run *run)

@@ -102,6 +102,56 @@ ORCHESTRATOR_API int orchestrator_status(struct orchestrator *orchestrator, cons
                                          int deadline_ms, struct orchestrator_site_status *statuses,
                                          struct orchestrator_failure *failure);
 
+/* ---- The data that sites tell of
+ * ------------------------------------------------------------------------------- */
+
+/* What the sites said. */
+struct orchestrator_data;
+
+struct orchestrator_data_options {
+    size_t size;                     /* sizeof(struct orchestrator_data_options) */
+    const char *site;                /* only the site of this name, or NULL: all */
+    const char *fetch_directory;     /* mock rows go into DIR/<site>/<dataset>/, or NULL: none are fetched */
+    int connect_seconds;             /* 0: 10 */
+    int (*cancelled)(void *context); /* as in a run; may be NULL */
+    void *context;
+};
+
+#define ORCHESTRATOR_WITHHELD UINT64_MAX
+
+/* A dataset, as its site tells us of it; what exists beside these is not known here. */
+struct orchestrator_dataset {
+    const char *site;
+    const char *name;
+    const char *kind; /* "bytes" or "numbers" */
+    uint64_t features;
+    uint32_t image_rows, image_columns; /* 0 for numbers */
+    uint32_t classes;
+    uint64_t rows;              /* ORCHESTRATOR_WITHHELD: not released */
+    uint64_t mock_rows;         /* 0: there is no mock dataset */
+    const char *const *columns; /* as many as the site sent, at most `features` */
+    size_t column_count;
+    const char *const *class_names; /* likewise, at most `classes` */
+    size_t class_name_count;
+    const char *saved;  /* directory of its mock rows, NULL: not fetched */
+    const char *reason; /* why not, "" when it is or was not asked for */
+};
+
+/* Asks the sites (all but those of runs of this home that go on) for the datasets that their owners let us know of. Needs
+ * no job and no approval. A site that does not answer is a result. */
+ORCHESTRATOR_API int orchestrator_data(struct orchestrator *orchestrator,
+                                       const struct orchestrator_data_options *options,
+                                       struct orchestrator_data **ret_data,
+                                       struct orchestrator_failure *failure);
+ORCHESTRATOR_API size_t orchestrator_data_count(const struct orchestrator_data *data);
+/* -1 when there is no dataset of that number, and likewise below. */
+ORCHESTRATOR_API int orchestrator_data_at(const struct orchestrator_data *data, size_t number,
+                                          struct orchestrator_dataset *ret_dataset);
+/* Sites that did not answer, and why. */
+ORCHESTRATOR_API int orchestrator_data_silent_at(const struct orchestrator_data *data, size_t number,
+                                                 const char **ret_site, const char **ret_reason);
+ORCHESTRATOR_API void orchestrator_data_free(struct orchestrator_data *data); /* accepts NULL */
+
 /* ---- Runs
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -145,6 +195,9 @@ struct orchestrator_run_options {
     void (*on_event)(void *context, const struct orchestrator_event *event); /* may be NULL */
     void *context;
     int held_seconds; /* how long an owner may look at an answer before it leaves; 0: 24 hours */
+    /* Nonzero: the run is made here, on the mock data that the sites have made for the job's dataset. No approval is
+     * needed, no site is sent the job, and everything that comes out is marked MOCK. */
+    int mock;
 };
 
 /* Reads the job, submits it, waits for the owners, runs all rounds, and writes run.db and the reports below
@@ -164,6 +217,8 @@ ORCHESTRATOR_API void orchestrator_run_free(struct orchestrator_run *run); /* ac
 ORCHESTRATOR_API const char *orchestrator_run_id(const struct orchestrator_run *run);     /* 32 hex digits */
 ORCHESTRATOR_API const char *orchestrator_run_job_id(const struct orchestrator_run *run); /* 64 hex digits */
 ORCHESTRATOR_API const char *orchestrator_run_job_name(const struct orchestrator_run *run);
+ORCHESTRATOR_API int
+orchestrator_run_is_mock(const struct orchestrator_run *run); /* nonzero: on synthetic rows */
 ORCHESTRATOR_API const char *orchestrator_run_status(const struct orchestrator_run *run); /* "finished", … */
 ORCHESTRATOR_API const char *
 orchestrator_run_reason(const struct orchestrator_run *run); /* "" when finished */

@@ -19,6 +19,11 @@ const char *orchestrator_run_job_name(const struct orchestrator_run *run)
     return run->run.record->job->name;
 }
 
+int orchestrator_run_is_mock(const struct orchestrator_run *run)
+{
+    return run->run.record->mock;
+}
+
 const char *orchestrator_run_status(const struct orchestrator_run *run)
 {
     return run_status_word(run->run.record->status);

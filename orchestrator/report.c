@@ -25,9 +25,10 @@ struct error *report_model_write(const struct run_record *record, const char *pa
         {"round", number},
         {"dataset", record->job->dataset},
         {"model_sha256", model_sha256},
+        {"mock", "true"}, /* last: left out otherwise */
     };
-    return safetensors_write(path, round->model, record->features, record->classes, notes,
-                             sizeof notes / sizeof notes[0]);
+    size_t note_count = sizeof notes / sizeof notes[0] - (record->mock ? 0 : 1);
+    return safetensors_write(path, round->model, record->features, record->classes, notes, note_count);
 }
 
 static struct error *report_write_model_if_any(const struct run_record *record, const char *directory)

@@ -43,6 +43,12 @@ static void csv_put_seconds(FILE *stream, double seconds)
         (void)fprintf(stream, ",%.3f", seconds);
 }
 
+/* The last cell of every line. */
+static const char *csv_mock(const struct run_record *record)
+{
+    return record->mock ? "MOCK" : "";
+}
+
 /* An empty cell is a value that was not released. */
 static void csv_put_site(FILE *stream, const struct run_record *record, const struct round_record *round,
                          size_t position)
@@ -66,14 +72,14 @@ static void csv_put_site(FILE *stream, const struct run_record *record, const st
     csv_put_seconds(stream, round->seconds);
     csv_put_real(stream, confusion_accuracy(round->pooled_confusion, record->classes));
     csv_put_real(stream, confusion_accuracy(round->global_confusion, record->classes));
-    (void)fprintf(stream, ",%s\n", sha256);
+    (void)fprintf(stream, ",%s,%s\n", sha256, csv_mock(record));
 }
 
 static void csv_put_rounds(FILE *stream, const struct run_record *record)
 {
     (void)fputs(
         "round,site,status,reason,examples,train_accuracy,test_accuracy,train_seconds,seconds,round_seconds,"
-        "pooled_test_accuracy,global_accuracy,model_sha256\n",
+        "pooled_test_accuracy,global_accuracy,model_sha256,mock\n",
         stream);
     for (size_t i = 0; i < record->round_count; i++) {
         for (size_t s = 0; s < record->job->site_count; s++)
@@ -81,16 +87,17 @@ static void csv_put_rounds(FILE *stream, const struct run_record *record)
     }
 }
 
-static void csv_put_matrix(FILE *stream, uint32_t round, const char *scope, const char *site,
-                           const uint64_t *counts, uint32_t classes)
+static void csv_put_matrix(FILE *stream, const struct run_record *record, uint32_t round, const char *scope,
+                           const char *site, const uint64_t *counts)
 {
+    uint32_t classes = record->classes;
     for (size_t i = 0; counts != NULL && i < classes; i++) {
         (void)fprintf(stream, "%u,%s,", (unsigned)round, scope);
         csv_put_text(stream, site);
         (void)fprintf(stream, ",%zu", i);
         for (size_t j = 0; j < classes; j++)
             (void)fprintf(stream, ",%llu", (unsigned long long)counts[i * classes + j]);
-        (void)fputc('\n', stream);
+        (void)fprintf(stream, ",%s\n", csv_mock(record));
     }
 }
 
@@ -99,14 +106,14 @@ static void csv_put_confusions(FILE *stream, const struct run_record *record)
     (void)fputs("round,scope,site,true_class", stream);
     for (size_t j = 0; j < record->classes; j++)
         (void)fprintf(stream, ",predicted_%zu", j);
-    (void)fputc('\n', stream);
+    (void)fputs(",mock\n", stream);
     for (size_t i = 0; i < record->round_count; i++) {
         const struct round_record *round = &record->rounds[i];
         for (size_t s = 0; s < record->job->site_count; s++)
-            csv_put_matrix(stream, round->round, "site", record->job->sites[s].name,
-                           round->sites[s].confusion, record->classes);
-        csv_put_matrix(stream, round->round, "pooled", "", round->pooled_confusion, record->classes);
-        csv_put_matrix(stream, round->round, "global", "", round->global_confusion, record->classes);
+            csv_put_matrix(stream, record, round->round, "site", record->job->sites[s].name,
+                           round->sites[s].confusion);
+        csv_put_matrix(stream, record, round->round, "pooled", "", round->pooled_confusion);
+        csv_put_matrix(stream, record, round->round, "global", "", round->global_confusion);
     }
 }
 

@@ -150,14 +150,15 @@ static json_t *json_of_head(const struct run_record *record)
     char run_id[RUN_ID_HEX_BYTES];
     const struct job *job = record->job;
     run_id_format(record->run_id, run_id);
-    return json_pack(
-        "{s:i, s:s, s:o, s:s, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o}", "version", 1, "run_id", run_id,
-        "job_id", json_of_digest(&record->job_id), "status", run_status_word(record->status), "reason",
-        json_of_text(record->reason), "job_name", json_of_text(job->name), "dataset",
-        json_of_text(job->dataset), "rounds_planned", (int)job->rounds, "min_sites", (int)job->min_sites,
-        "features", record->features == 0 ? json_null() : json_integer((json_int_t)record->features),
-        "classes", record->classes == 0 ? json_null() : json_integer((json_int_t)record->classes), "sites",
-        json_of_job_sites(job));
+    return json_pack("{s:i, s:b, s:s, s:o, s:s, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o}", "version", 1,
+                     "mock", record->mock, "run_id", run_id, "job_id", json_of_digest(&record->job_id),
+                     "status", run_status_word(record->status), "reason", json_of_text(record->reason),
+                     "job_name", json_of_text(job->name), "dataset", json_of_text(job->dataset),
+                     "rounds_planned", (int)job->rounds, "min_sites", (int)job->min_sites, "features",
+                     record->features == 0 ? json_null() : json_integer((json_int_t)record->features),
+                     "classes",
+                     record->classes == 0 ? json_null() : json_integer((json_int_t)record->classes), "sites",
+                     json_of_job_sites(job));
 }
 
 /* Takes `value`; NULL, which only lack of memory makes, fails. */

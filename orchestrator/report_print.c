@@ -74,8 +74,9 @@ static void print_matrix(FILE *stream, const struct run_record *record, const ui
 void report_print_round(FILE *stream, const struct run_record *record, const struct round_record *round)
 {
     char title[128];
-    (void)fprintf(stream, "%s=== FL epoch %u/%u ===%s\n", terminal_style(stream, STYLE_BOLD),
-                  (unsigned)round->round, (unsigned)record->job->rounds, terminal_style(stream, STYLE_PLAIN));
+    (void)fprintf(stream, "%s=== FL epoch %u/%u%s ===%s\n", terminal_style(stream, STYLE_BOLD),
+                  (unsigned)round->round, (unsigned)record->job->rounds, record->mock ? " on MOCK data" : "",
+                  terminal_style(stream, STYLE_PLAIN));
     for (size_t i = 0; i < record->job->site_count; i++)
         print_site(stream, record, i, &round->sites[i]);
     print_model(stream, record, round);
@@ -83,7 +84,8 @@ void report_print_round(FILE *stream, const struct run_record *record, const str
         (void)fprintf(stream, "  Global test: accuracy=%.4f on %llu rows of the orchestrator\n",
                       confusion_accuracy(round->global_confusion, record->classes),
                       (unsigned long long)confusion_rows(round->global_confusion, record->classes));
-    (void)snprintf(title, sizeof title, "Pooled confusion matrix after epoch %u", (unsigned)round->round);
+    (void)snprintf(title, sizeof title, "%sPooled confusion matrix after epoch %u",
+                   record->mock ? "MOCK: " : "", (unsigned)round->round);
     if (round->model != NULL)
         print_matrix(stream, record, round->pooled_confusion, title);
     (void)fflush(stream);
@@ -219,8 +221,8 @@ static struct error *print_epochs(FILE *stream, const struct run_record *record)
     struct error *err = NULL;
     size_t columns = 0;
     enum heading heading = HEADING_FULL;
-    (void)fprintf(stream, "\n%sAll epochs%s\n", terminal_style(stream, STYLE_BOLD),
-                  terminal_style(stream, STYLE_PLAIN));
+    (void)fprintf(stream, "\n%sAll epochs%s%s\n", terminal_style(stream, STYLE_BOLD),
+                  record->mock ? " on MOCK data" : "", terminal_style(stream, STYLE_PLAIN));
     TRY(table_columns(record, heading, &columns));
     if (columns > SUMMARY_COLUMNS) {
         heading = HEADING_NAME;
@@ -255,6 +257,10 @@ void report_print_summary(FILE *stream, const struct run_record *record, const c
     }
     (void)fprintf(stream, "\nRun %s: %s, %zu of %u rounds%s%s\n", run_id, run_status_word(record->status),
                   rounds_done(record), (unsigned)record->job->rounds, reason[0] == '\0' ? "" : ": ", reason);
+    if (record->mock)
+        (void)fprintf(
+            stream,
+            "MOCK: every row was synthetic; no site trained, and no figure says anything of private data.\n");
     if (directory != NULL) {
         (void)fprintf(stream, "Reports: %s/report.html\n", directory);
         (void)fprintf(stream, "         report.json, rounds.csv, confusion.csv%s beside it\n",

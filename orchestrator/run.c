@@ -97,6 +97,7 @@ struct error *run_prepare(const struct home *home, const struct site_list *list,
     struct error *err = NULL;
     struct run run = {0};
     TRY(new_record(options->job_path, &run.record));
+    run.record->mock = options->mock;
     TRY(site_list_agree(list, run.record->job, (const char *)run.record->job_bytes, options->job_path));
     TRY(initial_model_open(run.record->job, options->initial_model, &run.initial));
     TRY(open_global_test(run.record->job, options->job_path, &run.global_test));

@@ -23,6 +23,7 @@ struct run_options {
     const char *job_path;
     const char *out;           /* directory for copies of the files, or NULL */
     const char *initial_model; /* file, or NULL */
+    bool mock;                 /* on the sites' mock data */
 };
 
 /* Everything that can be refused before a site is asked: the job file (syntax, expiry, fingerprints against

@@ -82,6 +82,7 @@ static void summary_read(struct run_summary *run)
     }
     (void)snprintf(run->job_name, sizeof run->job_name, "%s", record->job->name);
     (void)snprintf(run->reason, sizeof run->reason, "%s", record->reason);
+    run->mock = record->mock;
     run->status = record->status;
     run->started_at = record->started_at;
     run->rounds_planned = record->job->rounds;

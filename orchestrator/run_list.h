@@ -11,6 +11,7 @@ struct run_summary {
     char *directory;
     char *damage; /* NULL: it could be read */
     char job_name[JOB_NAME_BYTES];
+    bool mock; /* on synthetic rows */
     enum run_status status;
     char reason[512];
     int64_t started_at;

@@ -128,6 +128,17 @@ done:
     return err;
 }
 
+struct error *site_probe_open(const struct session_options *options, struct session **ret_session)
+{
+    struct session_options without = *options;
+    struct error *err = session_open(options, ret_session);
+    if (err == NULL || err->code != ERROR_UNAVAILABLE || options->listen == NULL)
+        return err;
+    error_free(err);
+    without.listen = NULL;
+    return session_open(&without, ret_session);
+}
+
 static bool all_settled(const struct site_probe *probes, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -25,6 +25,10 @@ struct site_probe {
     bool settled;
 };
 
+/* session_open for a short visit: when another process of this home has the port, sites that dial in are with that one,
+ * and the others can be asked all the same. */
+MUST_USE struct error *site_probe_open(const struct session_options *options, struct session **ret_session);
+
 /* Fills probes[count], whose `site` is set, through an open session, and drops them again.
  * `job_id` NULL: no job. A site that cannot be reached is a result; an error means that nothing could be
  * asked at all. */

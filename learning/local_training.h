@@ -1,0 +1,25 @@
+/* A site's part of a round: trains the model that came in with the optimiser that the job names. What a site does on
+ * private rows, and what a trial on mock data does, is this one function. */
+#pragma once
+
+#include "learning/softmax.h"
+#include "learning/training.h"
+
+enum local_optimizer { LOCAL_LBFGS, LOCAL_SGD };
+
+/* As the job says; keys of the other optimiser are not read. */
+struct local_training {
+    enum local_optimizer optimizer;
+    uint32_t local_iterations;      /* lbfgs */
+    double learning_rate, momentum; /* sgd, as the rest */
+    uint32_t batch_size;            /* more than SGD_MAX_BATCH counts as that */
+    uint32_t local_epochs;
+    uint64_t seed;
+    uint32_t round;
+};
+
+/* As sgd_train and lbfgs_solver_train. */
+MUST_USE struct error *local_training_run(const struct softmax_problem *problem,
+                                          const struct local_training *training,
+                                          const struct training_progress *progress, const double *initial,
+                                          double *ret_parameters, struct training_result *ret_result);

@@ -1,0 +1,271 @@
+/* A run on mock data: each site's synthetic rows are fetched, and its part of every round is done here, as the site
+ * would do it. No job is submitted and no step is asked for; the rest of a round is that of any run. */
+#include "orchestrator/engine_parts.h"
+
+#include "orchestrator/local_site.h"
+#include "orchestrator/site_catalog.h"
+#include "orchestrator/site_probe.h"
+#include "schemas/clock.h"
+
+/* ---- fetching ---- */
+
+static struct error *take_mock(void *context, struct site_catalog *catalog,
+                               const struct site_dataset *dataset, struct mock_data *mock)
+{
+    struct engine *engine = context;
+    size_t position = 0;
+    (void)dataset;
+    while (strcmp(engine->job->sites[position].fingerprint, catalog->site->fingerprint) != 0)
+        position++;
+    return local_site_open(mock, engine->job, (uint32_t)position, &engine->sites[position].local);
+}
+
+static bool stopped(void *context)
+{
+    const struct engine *engine = context;
+    return engine->plan->stop != NULL && engine->plan->stop(engine->plan->context);
+}
+
+/* Why the site has no mock rows for us. */
+static void say_why(const struct engine *engine, const struct site_catalog *catalog,
+                    char ret_reason[static 512])
+{
+    const char *name = engine->job->dataset;
+    const struct site_dataset *dataset = site_catalog_find(catalog, name);
+    if (catalog->in_run)
+        (void)snprintf(ret_reason, 512,
+                       "It was not asked, because another run of this home goes on with it.");
+    else if (!catalog->answered)
+        (void)snprintf(ret_reason, 512, "%s", catalog->reason);
+    else if (dataset == NULL)
+        (void)snprintf(
+            ret_reason, 512,
+            "It tells us of no dataset \"%s\"; if it has one, its owner could type: datasite mock make %s",
+            name, name);
+    else if (dataset->schema->mock_rows == 0)
+        (void)snprintf(ret_reason, 512,
+                       "It has no mock dataset of \"%s\"; its owner would type: datasite mock make %s", name,
+                       name);
+    else
+        (void)snprintf(ret_reason, 512, "%s", dataset->reason);
+}
+
+/* The first site says what the model looks like; another shape is out. */
+static void settle_site(struct engine *engine, struct engine_site *site, const struct site_catalog *catalog)
+{
+    struct run_record *record = engine->record;
+    char reason[512];
+    if (site->local == NULL) {
+        say_why(engine, catalog, reason);
+        engine_site_out(engine, site, reason);
+        return;
+    }
+    uint64_t features = local_site_features(site->local);
+    uint32_t classes = local_site_classes(site->local);
+    if (record->features == 0) {
+        record->features = features;
+        record->classes = classes;
+    }
+    if (record->features != features || record->classes != classes) {
+        (void)snprintf(reason, sizeof reason,
+                       "Its mock dataset has %llu features and %u classes, that of others %llu and %u.",
+                       (unsigned long long)features, classes, (unsigned long long)record->features,
+                       record->classes);
+        engine_site_out(engine, site, reason);
+        return;
+    }
+    site->phase = PHASE_READY;
+    site->up = true;
+}
+
+static struct error *too_few(const struct engine *engine, size_t ready)
+{
+    char list[ERROR_SENTENCE_BYTES] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < engine->job->site_count && used < sizeof list - 1; i++) {
+        const struct engine_site *site = &engine->sites[i];
+        if (site->phase == PHASE_READY)
+            continue;
+        int wrote = snprintf(list + used, sizeof list - used, " %s: %s", site->job_site->name, site->reason);
+        used += wrote < 0 ? 0 : (size_t)wrote;
+    }
+    return error_new(ERROR_UNAVAILABLE,
+                     "%zu of the job's sites gave mock data, and the job needs %u (federation.min_sites).%s",
+                     ready, engine->job->min_sites, list);
+}
+
+static struct error *settle_sites(struct engine *engine, const struct site_catalog *catalogs)
+{
+    size_t ready = 0;
+    for (size_t i = 0; i < engine->job->site_count; i++) {
+        settle_site(engine, &engine->sites[i], &catalogs[i]);
+        ready += engine->sites[i].phase == PHASE_READY;
+    }
+    if (ready >= engine->job->min_sites)
+        return NULL;
+    engine->verdict = RUN_STOPPED;
+    return too_few(engine, ready);
+}
+
+static struct error *fetch(struct engine *engine, struct site_catalog *catalogs)
+{
+    struct error *err = NULL;
+    const struct engine_plan *plan = engine->plan;
+    struct session *session = NULL;
+    struct session_options options = {.identity = plan->identity,
+                                      .name = plan->name,
+                                      .directory = plan->socket_directory,
+                                      .listen = plan->listen,
+                                      .trust = plan->trust,
+                                      .wake_fd = -1};
+    struct site_catalog_plan what = {.connect_ms = (int)plan->connect_ms,
+                                     .deadline_ms = (int)plan->connect_ms + SITE_CATALOG_FETCH_MS,
+                                     .dataset = engine->job->dataset,
+                                     .on_mock = take_mock,
+                                     .stop = stopped,
+                                     .context = engine};
+    TRY(site_probe_open(&options, &session));
+    TRY(site_catalog_all(session, &what, catalogs, engine->job->site_count));
+done:
+    session_close(session);
+    return err;
+}
+
+struct error *engine_mock_gather(struct engine *engine)
+{
+    struct error *err = NULL;
+    size_t count = engine->job->site_count;
+    struct site_catalog *catalogs = calloc(count, sizeof *catalogs);
+    if (catalogs == NULL)
+        FAIL(ERROR_MEMORY, "No memory for the sites of the job.");
+    for (size_t i = 0; i < count; i++) {
+        catalogs[i].site = engine->sites[i].job_site;
+        catalogs[i].in_run = engine->plan->in_run != NULL && engine->plan->in_run[i];
+    }
+    TRY(fetch(engine, catalogs));
+    TRY(settle_sites(engine, catalogs));
+done:
+    for (size_t i = 0; catalogs != NULL && i < count; i++)
+        site_catalog_clear(&catalogs[i]);
+    free(catalogs);
+    return err;
+}
+
+/* ---- training ---- */
+
+/* What ends a local training before its time. */
+struct patience {
+    const struct engine *engine;
+    int64_t until;
+    bool late, cancelled;
+};
+
+static bool keep_going(void *context, uint32_t done, uint32_t total, double loss)
+{
+    struct patience *patience = context;
+    (void)done;
+    (void)total;
+    (void)loss;
+    patience->cancelled = stopped((void *)(uintptr_t)patience->engine);
+    patience->late = clock_monotonic_ms() >= patience->until;
+    return !patience->cancelled && !patience->late;
+}
+
+static struct error *measure(struct engine *engine, const struct engine_site *site, struct site_round *part)
+{
+    struct error *err = NULL;
+    uint32_t classes = engine->record->classes;
+    uint64_t *counts = calloc((size_t)classes * classes, sizeof *counts);
+    if (counts == NULL)
+        FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
+    TRY(local_site_count(site->local, false, site->update, counts));
+    part->train_accuracy = confusion_accuracy(counts, classes);
+    TRY(local_site_count(site->local, true, site->update, counts));
+    part->confusion = counts;
+    counts = NULL;
+done:
+    free(counts);
+    return err;
+}
+
+static struct error *train_site(struct engine *engine, struct engine_site *site)
+{
+    struct error *err = NULL;
+    struct site_round *part = engine_site_round(engine, site);
+    int64_t start = clock_monotonic_ms();
+    struct patience patience = {.engine = engine,
+                                .until = start + (int64_t)engine->job->round_deadline_s * 1000};
+    struct training_progress progress = {keep_going, &patience};
+    struct training_result result;
+    site->update = calloc(engine->count, sizeof *site->update);
+    if (site->update == NULL)
+        FAIL(ERROR_MEMORY, "No memory for the model of a site.");
+    TRY(local_site_train(site->local, engine->round->round, engine->model, &progress, site->update, &result));
+    if (patience.cancelled)
+        FAIL(ERROR_INTERRUPTED, "The run was cancelled.");
+    if (patience.late)
+        FAIL(ERROR_DEADLINE, "It did not finish within the round's %u s.", engine->job->round_deadline_s);
+    part->train_seconds = (double)(clock_monotonic_ms() - start) / 1000;
+    if (engine->job->metrics == JOB_METRICS_PER_SITE)
+        TRY(measure(engine, site, part));
+    part->status = SITE_OK;
+    part->reason[0] = '\0';
+    part->has_examples = true;
+    part->examples = local_site_train_rows(site->local);
+    part->seconds = engine_round_seconds(engine);
+    site->turn = TURN_TRAINED;
+done:
+    return err;
+}
+
+/* How a site's training fails is its own affair, as in any run. */
+static struct error *train_or_miss(struct engine *engine, struct engine_site *site)
+{
+    struct error *err = train_site(engine, site);
+    if (err == NULL) {
+        engine_tell_answered(engine, site);
+        return NULL;
+    }
+    if (err->code == ERROR_INTERRUPTED || err->code == ERROR_MEMORY)
+        return err;
+    engine_missed(engine, site, err->code == ERROR_DEADLINE ? SITE_LATE : SITE_FAILED, err->sentence);
+    error_free(err);
+    return NULL;
+}
+
+struct error *engine_mock_train(struct engine *engine)
+{
+    struct error *err = NULL;
+    for (size_t i = 0; i < engine->job->site_count; i++) {
+        struct engine_site *site = &engine->sites[i];
+        struct site_round *part = engine_site_round(engine, site);
+        site->turn = site->phase == PHASE_READY ? TURN_TRAINING : TURN_IDLE;
+        part->status = SITE_DROPPED;
+        engine_set_reason(part->reason, sizeof part->reason, site->reason);
+    }
+    engine_tell_round(engine, ENGINE_ROUND_STARTED, engine_count_turns(engine, TURN_TRAINING));
+    for (size_t i = 0; i < engine->job->site_count; i++)
+        if (engine->sites[i].turn == TURN_TRAINING)
+            TRY(train_or_miss(engine, &engine->sites[i]));
+done:
+    return err;
+}
+
+/* The new model's counts on the test rows of every site that has trained. */
+struct error *engine_mock_evaluate(struct engine *engine)
+{
+    struct error *err = NULL;
+    size_t cells = (size_t)engine->record->classes * engine->record->classes;
+    for (size_t i = 0; i < engine->job->site_count; i++) {
+        struct engine_site *site = &engine->sites[i];
+        if (site->turn != TURN_TRAINED)
+            continue;
+        site->evaluation = calloc(cells, sizeof *site->evaluation);
+        if (site->evaluation == NULL)
+            FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
+        TRY(local_site_count(site->local, true, engine->model, site->evaluation));
+        site->turn = TURN_EVALUATED;
+    }
+done:
+    return err;
+}

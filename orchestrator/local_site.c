@@ -1,0 +1,142 @@
+#include "orchestrator/local_site.h"
+
+#include "learning/local_training.h"
+#include "learning/random.h"
+
+struct local_site {
+    struct mock_data mock;
+    const struct job *job;
+    float *numbers; /* [rows][features], or NULL: mock.data are bytes */
+    uint16_t *labels;
+    uint32_t *train, *test;
+    size_t train_rows, test_rows;
+};
+
+void local_site_free(struct local_site *site)
+{
+    if (site == NULL)
+        return;
+    mock_data_clear(&site->mock);
+    free(site->numbers);
+    free(site->labels);
+    free(site->train);
+    free(site->test);
+    free(site);
+}
+
+static struct error *allocate(struct local_site *site)
+{
+    size_t rows = site->mock.rows;
+    if (site->mock.numbers)
+        site->numbers = calloc(rows * site->mock.features, sizeof *site->numbers);
+    site->labels = calloc(rows, sizeof *site->labels);
+    site->train = calloc(rows, sizeof *site->train);
+    site->test = calloc(rows, sizeof *site->test);
+    if ((site->mock.numbers && site->numbers == NULL) || site->labels == NULL || site->train == NULL ||
+        site->test == NULL)
+        return error_new(ERROR_MEMORY, "There is not enough memory for a mock dataset.");
+    return NULL;
+}
+
+/* As datasites hold them for training: numbers in float32. */
+static void unpack(struct local_site *site)
+{
+    for (size_t i = 0; site->numbers != NULL && i < site->mock.rows * site->mock.features; i++) {
+        double value = 0;
+        wire_parameters_read(site->mock.data + 8 * i, 1, &value);
+        site->numbers[i] = (float)value;
+    }
+    for (size_t i = 0; i < site->mock.rows; i++)
+        site->labels[i] = (uint16_t)(site->mock.labels[2 * i] | site->mock.labels[2 * i + 1] << 8);
+}
+
+static void split(struct local_site *site, uint32_t position)
+{
+    struct random random = random_stream(site->job->seed, RANDOM_SPLIT, position, 0);
+    for (uint32_t row = 0; row < site->mock.rows; row++) {
+        if (random_uniform(&random) < site->job->test_fraction)
+            site->test[site->test_rows++] = row;
+        else
+            site->train[site->train_rows++] = row;
+    }
+}
+
+struct error *local_site_open(struct mock_data *mock, const struct job *job, uint32_t position,
+                              struct local_site **ret_site)
+{
+    struct error *err = NULL;
+    struct local_site *site = calloc(1, sizeof *site);
+    if (site == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory for a mock dataset.");
+    site->mock = *mock;
+    *mock = (struct mock_data){0};
+    site->job = job;
+    TRY(allocate(site));
+    unpack(site);
+    split(site, position);
+    if (site->train_rows == 0 || site->test_rows == 0)
+        FAIL(ERROR_INVALID,
+             "Its mock dataset of %llu rows is too small to be divided into training and test rows.",
+             (unsigned long long)site->mock.rows);
+    *ret_site = site;
+    site = NULL;
+done:
+    mock_data_clear(mock);
+    local_site_free(site);
+    return err;
+}
+
+uint64_t local_site_features(const struct local_site *site)
+{
+    return site->mock.features;
+}
+
+uint32_t local_site_classes(const struct local_site *site)
+{
+    return site->mock.classes;
+}
+
+uint64_t local_site_train_rows(const struct local_site *site)
+{
+    return site->train_rows;
+}
+
+static struct softmax_problem problem_of(const struct local_site *site, bool test)
+{
+    size_t rows = site->mock.rows, features = site->mock.features;
+    struct matrix_view all = site->numbers == NULL ? matrix_of_bytes(site->mock.data, rows, features)
+                                                   : matrix_of_floats(site->numbers, rows, features);
+    return (struct softmax_problem){
+        .rows =
+            matrix_select(&all, test ? site->test : site->train, test ? site->test_rows : site->train_rows),
+        .labels = site->labels,
+        .classes = site->mock.classes,
+        .l2 = site->job->l2,
+    };
+}
+
+struct error *local_site_train(const struct local_site *site, uint32_t round, const double *model,
+                               const struct training_progress *progress, double *ret_parameters,
+                               struct training_result *ret_result)
+{
+    const struct job *job = site->job;
+    struct softmax_problem problem = problem_of(site, false);
+    struct local_training training = {
+        .optimizer = job->optimizer == JOB_SGD ? LOCAL_SGD : LOCAL_LBFGS,
+        .local_iterations = job->local_iterations,
+        .learning_rate = job->learning_rate,
+        .momentum = job->momentum,
+        .batch_size = job->batch_size,
+        .local_epochs = job->local_epochs,
+        .seed = job->seed,
+        .round = round,
+    };
+    return local_training_run(&problem, &training, progress, model, ret_parameters, ret_result);
+}
+
+struct error *local_site_count(const struct local_site *site, bool test, const double *model,
+                               uint64_t *ret_counts)
+{
+    struct softmax_problem problem = problem_of(site, test);
+    return softmax_confusion(&problem, model, ret_counts);
+}
