@@ -25,15 +25,15 @@ static void test_report_csv_files_have_exactly_this_text(void **state)
     assert_string_equal(
         rounds,
         "round,site,status,reason,examples,train_accuracy,test_accuracy,train_seconds,seconds,round_seconds,"
-        "pooled_test_accuracy,global_accuracy,model_sha256\n"
+        "pooled_test_accuracy,global_accuracy,model_sha256,mock\n"
         "1,North,ok,,100,0.51,0.72,0.125,0.250,0.250,0.71,,"
-        "0101010101010101010101010101010101010101010101010101010101010101\n"
+        "0101010101010101010101010101010101010101010101010101010101010101,\n"
         "1,South,ok,,200,0.511,0.7227722772277227,0.125,0.250,0.250,0.71,,"
-        "0101010101010101010101010101010101010101010101010101010101010101\n");
-    assert_string_equal(confusion, "round,scope,site,true_class,predicted_0,predicted_1\n"
-                                   "1,site,North,0,51,9\n1,site,North,1,19,21\n"
-                                   "1,site,South,0,51,9\n1,site,South,1,19,22\n"
-                                   "1,pooled,,0,101,19\n1,pooled,,1,39,41\n");
+        "0101010101010101010101010101010101010101010101010101010101010101,\n");
+    assert_string_equal(confusion, "round,scope,site,true_class,predicted_0,predicted_1,mock\n"
+                                   "1,site,North,0,51,9,\n1,site,North,1,19,21,\n"
+                                   "1,site,South,0,51,9,\n1,site,South,1,19,22,\n"
+                                   "1,pooled,,0,101,19,\n1,pooled,,1,39,41,\n");
     free(rounds);
     free(confusion);
     run_record_free(record);
@@ -51,7 +51,7 @@ static void test_report_csv_absent_values_are_empty_cells(void **state)
     round->sites[0] = (struct site_round){
         .status = SITE_LATE, .reason = "slow", .train_accuracy = NAN, .train_seconds = NAN, .seconds = 60};
     write_both(*state, record, &rounds, &confusion);
-    assert_non_null(strstr(rounds, "\n1,North,late,slow,,,,,60.000,0.250,0.71,,\n"));
+    assert_non_null(strstr(rounds, "\n1,North,late,slow,,,,,60.000,0.250,0.71,,,\n"));
     assert_null(strstr(confusion, "North"));
     free(rounds);
     free(confusion);

@@ -67,9 +67,10 @@ static void is_matrix(const json_t *object, const char *key, const uint64_t want
 
 static void test_report_json_members_are_exactly_those_of_version_1(void **state)
 {
-    static const char *const top[] = {
-        "version",   "run_id",   "job_id",  "status", "reason", "job_name", "dataset", "rounds_planned",
-        "min_sites", "features", "classes", "sites",  "rounds", "model",    "timing",  NULL};
+    static const char *const top[] = {"version",  "mock",     "run_id",  "job_id",         "status",
+                                      "reason",   "job_name", "dataset", "rounds_planned", "min_sites",
+                                      "features", "classes",  "sites",   "rounds",         "model",
+                                      "timing",   NULL};
     static const char *const round[] = {"round",       "seconds",      "sites", "pooled",
                                         "global_test", "model_sha256", NULL};
     static const char *const site[] = {"name",           "status",        "reason",    "examples",
