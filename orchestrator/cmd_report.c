@@ -3,6 +3,7 @@
 #include "orchestrator/home.h"
 #include "orchestrator/report_parts.h"
 #include "orchestrator/run_list.h"
+#include "orchestrator/run_out.h"
 #include "orchestrator/run_store.h"
 
 extern const struct verb verb_report;
@@ -91,6 +92,8 @@ static struct error *report_run(const struct invocation *invocation)
     TRY(run_store_load(directory, &record));
     const char *place = asked.out == NULL ? directory : asked.out;
     bool print_only = asked.json || asked.confusion != 0;
+    if (asked.out != NULL)
+        TRY(run_out_admit(asked.out, record));
     if (!print_only || asked.out != NULL)
         TRY(report_write(record, place));
     if (asked.json)
@@ -115,7 +118,9 @@ const struct verb verb_report = {
         "report.json, rounds.csv, confusion.csv, model.safetensors) are written beside the run, or into the\n"
         "directory of --out, and a table of all rounds is printed. With --json or --confusion the figures "
         "are\n"
-        "printed instead, and files are written only with --out.\n\n"
+        "printed instead, and files are written only with --out. The reports of another run in DIR are "
+        "replaced only\n"
+        "if this run made a model, and the record of another run never.\n\n"
         "Example:\n"
         "  orchestrator report 3f9a --out reports",
     .maximum_arguments = 1,

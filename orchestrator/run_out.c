@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -170,6 +171,57 @@ struct error *run_out_deliver(const struct run_out *out, const struct home *home
 done:
     if (held >= 0)
         (void)close(held);
+    return err;
+}
+
+/* *ret_id: of the run whose report.json is there, "" when there is none or it cannot be read. */
+static void reported_run(const char *directory, char ret_id[static RUN_ID_HEX_BYTES])
+{
+    char *path = NULL;
+    json_t *report = NULL;
+    struct error *err = path_join(directory, "report.json", &path);
+    ret_id[0] = '\0';
+    if (err == NULL && (report = json_load_file(path, 0, NULL)) != NULL) {
+        const char *id = json_string_value(json_object_get(report, "run_id"));
+        (void)snprintf(ret_id, RUN_ID_HEX_BYTES, "%s", id == NULL ? "" : id);
+    }
+    error_free(err);
+    json_decref(report);
+    free(path);
+}
+
+/* *ret_id: of the run whose run.db is there; one that cannot be read is nobody's to replace either. */
+static struct error *recorded_run(const char *directory, char ret_id[static RUN_ID_HEX_BYTES])
+{
+    struct error *err = NULL;
+    struct run_record *record = NULL;
+    uint32_t rounds = 0;
+    double accuracy = 0;
+    err = run_store_load_outline(directory, &record, &rounds, &accuracy);
+    ret_id[0] = '\0';
+    if (err != NULL && err->code == ERROR_NOT_FOUND)
+        error_clear(&err);
+    if (record != NULL)
+        run_id_format(record->run_id, ret_id);
+    run_record_free(record);
+    return err;
+}
+
+struct error *run_out_admit(const char *path, const struct run_record *record)
+{
+    struct error *err = NULL;
+    char ours[RUN_ID_HEX_BYTES];
+    char theirs[RUN_ID_HEX_BYTES];
+    run_id_format(record->run_id, ours);
+    TRY(recorded_run(path, theirs));
+    if (theirs[0] != '\0' && strcmp(ours, theirs) != 0)
+        FAIL(ERROR_CONFLICT, "%s holds run %.8s, which stays; name another directory.", path, theirs);
+    reported_run(path, theirs);
+    if (theirs[0] != '\0' && strcmp(ours, theirs) != 0 && run_record_last_model(record) == NULL)
+        FAIL(ERROR_CONFLICT,
+             "%s was left as it is: it holds the reports of run %.8s, and this run made no model.", path,
+             theirs);
+done:
     return err;
 }
 

@@ -26,6 +26,11 @@ MUST_USE struct error *run_out_deliver(const struct run_out *out, const struct h
                                        struct run_store *store, const struct run_record *record,
                                        bool *ret_delivered);
 
+/* Whether the reports of `record` alone, without its run.db, may be written into `path`, which need not exist.
+ * ERROR_CONFLICT when the record of another run is there, or the reports of another one and this run made no model.
+ * Files that are none of ours are left alone. */
+MUST_USE struct error *run_out_admit(const char *path, const struct run_record *record);
+
 /* The run never began: a directory that was made for it goes. */
 void run_out_abandon(const struct run_out *out);
 void run_out_clear(struct run_out *out); /* accepts a zeroed one */

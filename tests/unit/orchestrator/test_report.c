@@ -1,6 +1,7 @@
 #include "made_run.h"
 
 #include "orchestrator/report.h"
+#include "orchestrator/run_out.h"
 #include "orchestrator/safetensors.h"
 
 #include <unistd.h>
@@ -74,6 +75,48 @@ static void test_report_accuracy_of_nothing_is_not_a_number(void **state)
     assert_int_equal(confusion_rows(some, 2), 8);
 }
 
+/* Another run than the one of made_run, without any model. */
+static struct run_record *other_run(void)
+{
+    struct run_record *record = made_run(1);
+    record->run_id[0] = 0xb0;
+    free(record->rounds[0].model);
+    record->rounds[0].model = NULL;
+    return record;
+}
+
+static void test_report_of_another_run_replaced_only_by_a_run_with_a_model(void **state)
+{
+    struct run_record *first = made_run(1);
+    struct run_record *without = other_run();
+    char *place = made_path(*state, "reports");
+    made_fine(run_out_admit(place, without));
+    made_fine(report_write(first, place));
+    made_refusal(run_out_admit(place, without), ERROR_CONFLICT, "holds the reports of run a0a1a2a3");
+    made_fine(run_out_admit(place, first));
+    first->run_id[0] = 0xc0;
+    made_fine(run_out_admit(place, first));
+    free(place);
+    run_record_free(without);
+    run_record_free(first);
+}
+
+static void test_report_into_the_record_of_another_run_refused(void **state)
+{
+    struct run_record *first = made_run(1);
+    struct run_record *second = made_run(1);
+    struct run_store *store = NULL;
+    char *place = made_path(*state, "record");
+    made_fine(run_store_create(place, first, &store));
+    run_store_close(store);
+    second->run_id[0] = 0xb0;
+    made_fine(run_out_admit(place, first));
+    made_refusal(run_out_admit(place, second), ERROR_CONFLICT, "holds run a0a1a2a3, which stays");
+    free(place);
+    run_record_free(second);
+    run_record_free(first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -81,6 +124,8 @@ int main(void)
         MADE_TEST(test_report_write_without_a_model_leaves_it_out),
         MADE_TEST(test_report_model_is_that_of_the_last_round_that_made_one),
         cmocka_unit_test(test_report_accuracy_of_nothing_is_not_a_number),
+        MADE_TEST(test_report_of_another_run_replaced_only_by_a_run_with_a_model),
+        MADE_TEST(test_report_into_the_record_of_another_run_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
