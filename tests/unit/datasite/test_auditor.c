@@ -200,6 +200,20 @@ static void test_auditor_finds_a_hash_that_was_wiped(void **state)
     says(check_chain(site), "Event 3 was edited: its hash or its signature is gone");
 }
 
+/* As version 1 wrote them: without hashes, which the first one covers. The first event is not "site-created". */
+static void test_auditor_takes_events_from_before_the_chain(void **state)
+{
+    struct site *site = *state;
+    struct auditor auditor = auditor_of(site);
+    struct auditor_findings findings;
+    unlock(site);
+    site_sql(site, "UPDATE event SET hash = NULL, signature = NULL WHERE id <= 3");
+    must(auditor_check_chain(&auditor, &findings));
+    assert_int_equal(findings.unsigned_events, 3);
+    site_sql(site, "UPDATE event SET detail = detail || '.' WHERE id = 2");
+    says(check_chain(site), "Event 4 was edited: what it says, or what came before it");
+}
+
 static void test_auditor_finds_all_hashes_wiped(void **state)
 {
     struct site *site = *state;
@@ -428,6 +442,7 @@ int main(void)
         STORY_TEST(test_auditor_finds_an_edited_count),
         STORY_TEST(test_auditor_finds_that_all_events_are_gone),
         STORY_TEST(test_auditor_finds_a_hash_that_was_wiped),
+        STORY_TEST(test_auditor_takes_events_from_before_the_chain),
         STORY_TEST(test_auditor_finds_all_hashes_wiped),
         STORY_TEST(test_auditor_finds_a_chain_that_another_key_signed),
         STORY_TEST(test_auditor_finds_a_hash_without_its_signature),
