@@ -240,7 +240,8 @@ done:
     return err;
 }
 
-/* The very rows that were approved: another import under the same name needs another approval. */
+/* The very rows that were approved: another import under the same name needs another approval, unless the owner allows
+ * growth. Whether the approved rows are the first of those that are there now is found out by loading them. */
 static struct error *approval_dataset(struct store *store, struct approval *approval)
 {
     struct error *err = store_dataset_find(store, approval->job->dataset, &approval->dataset);
@@ -248,7 +249,12 @@ static struct error *approval_dataset(struct store *store, struct approval *appr
         error_free(err);
         return error_new(ERROR_REFUSED, "The dataset of this job is no longer at this site.");
     }
-    if (err == NULL && !digest_equal(&approval->dataset.digest, &approval->decision.dataset_digest))
+    const struct decision *decision = &approval->decision;
+    if (err != NULL || digest_equal(&approval->dataset.digest, &decision->dataset_digest))
+        return err;
+    approval->grown = decision->allow_growth && decision->dataset_rows > 0 &&
+                      approval->dataset.rows > decision->dataset_rows;
+    if (!approval->grown)
         return error_new(
             ERROR_REFUSED,
             "The dataset has changed since the owner approved the job: submit it again under another "

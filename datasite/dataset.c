@@ -56,11 +56,24 @@ static void numbers_narrow(const uint8_t *stored, size_t count, float *ret_numbe
 struct load {
     struct dataset *dataset;
     struct digest_stream *stream;
+    struct digest_stream *early; /* of the first rows; NULL: nobody asks */
+    uint64_t early_rows;
 };
+
+static struct error *load_add_early(const struct load *load, const struct chunk_view *chunk)
+{
+    struct chunk_view part = *chunk;
+    if (load->early == NULL || chunk->first_row >= load->early_rows)
+        return NULL;
+    if (part.rows > load->early_rows - part.first_row)
+        part.rows = (size_t)(load->early_rows - part.first_row);
+    return dataset_digest_add(load->early, &load->dataset->info, &part);
+}
 
 /* The store has checked the sizes of the chunk; labels index arrays in training, so they are checked here. */
 static struct error *dataset_take_chunk(void *context, const struct chunk_view *chunk)
 {
+    struct error *err = NULL;
     const struct load *load = context;
     struct dataset *dataset = load->dataset;
     size_t features = dataset->info.features, first = chunk->first_row;
@@ -78,7 +91,10 @@ static struct error *dataset_take_chunk(void *context, const struct chunk_view *
                 "backup, or remove the dataset and import it again.",
                 dataset->info.name, dataset->info.classes);
     }
-    return dataset_digest_add(load->stream, &dataset->info, chunk);
+    TRY(dataset_digest_add(load->stream, &dataset->info, chunk));
+    TRY(load_add_early(load, chunk));
+done:
+    return err;
 }
 
 /* Rows that somebody changed in the file are not those that the owner imported and approved. */
@@ -96,25 +112,62 @@ done:
     return err;
 }
 
-struct error *dataset_load(struct store *store, const char *name, struct dataset **ret_dataset)
+static struct error *load_start_early(struct load *load, const struct dataset_info *info)
+{
+    struct dataset_info early = *info;
+    if (load->early_rows == 0)
+        return NULL;
+    if (info->rows < load->early_rows)
+        return error_new(ERROR_REFUSED, "The dataset has fewer rows than when the owner approved the job.");
+    early.rows = load->early_rows;
+    return dataset_digest_start(&early, &load->early);
+}
+
+static struct error *load_note_early(struct load *load)
 {
     struct error *err = NULL;
-    struct load load = {NULL, NULL};
+    if (load->early == NULL)
+        goto done;
+    TRY(digest_stream_finish(load->early, &load->dataset->early_digest));
+    load->dataset->early_rows = load->early_rows;
+done:
+    return err;
+}
+
+static struct error *load_run(struct store *store, const char *name, uint64_t early_rows,
+                              struct dataset **ret_dataset)
+{
+    struct error *err = NULL;
+    struct load load = {.early_rows = early_rows};
     struct dataset_info info;
     /* The rows must be those of the digest in `info`, even if the owner exchanges the dataset right now. */
     TRY(store_snapshot(store));
     TRY(store_dataset_find(store, name, &info));
     TRY(dataset_allocate(&info, &load.dataset));
     TRY(dataset_digest_start(&info, &load.stream));
+    TRY(load_start_early(&load, &info));
     TRY(store_dataset_read(store, &info, dataset_take_chunk, &load));
     TRY(dataset_check_digest(&load));
+    TRY(load_note_early(&load));
     *ret_dataset = load.dataset;
     load.dataset = NULL;
 done:
     store_snapshot_end(store);
     digest_stream_free(load.stream);
+    digest_stream_free(load.early);
     dataset_free(load.dataset);
     return err;
+}
+
+struct error *dataset_load(struct store *store, const char *name, struct dataset **ret_dataset)
+{
+    return load_run(store, name, 0, ret_dataset);
+}
+
+struct error *dataset_load_grown(struct store *store, const char *name, uint64_t early_rows,
+                                 struct dataset **ret_dataset)
+{
+    return load_run(store, name, early_rows, ret_dataset);
 }
 
 void dataset_free(struct dataset *dataset)

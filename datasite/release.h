@@ -30,7 +30,9 @@ struct release_context {
     const struct digest *job_id;
     const struct job *job;
     const struct dataset_info *dataset;
-    const uint8_t *run_id; /* STORE_RUN_ID_BYTES */
+    uint64_t early_rows; /* of the rows that were worked on, the first so many have the digest … */
+    const struct digest *early_digest; /* … as dataset_load_grown found it; 0 and NULL: not known */
+    const uint8_t *run_id;             /* STORE_RUN_ID_BYTES */
     uint32_t round;
     const struct digest *model_digest; /* SHA-256 of the parameters that came in */
     uint64_t arrived; /* sequence of the latest receipt of this site that the requester presented; 0: none */

@@ -30,7 +30,14 @@ struct error *release_check_approval(struct release_check *check)
 
 struct error *release_check_dataset(const struct release_check *check)
 {
-    if (!digest_equal(&check->context->dataset->digest, &check->approval.decision.dataset_digest))
+    const struct release_context *context = check->context;
+    const struct decision *decision = &check->approval.decision;
+    bool same = digest_equal(&context->dataset->digest, &decision->dataset_digest);
+    bool grown = check->approval.grown && context->early_digest != NULL &&
+                 digest_equal(&context->dataset->digest, &check->approval.dataset.digest) &&
+                 context->early_rows == decision->dataset_rows &&
+                 digest_equal(context->early_digest, &decision->dataset_digest);
+    if (!same && !grown)
         return error_new(ERROR_REFUSED,
                          "The rows that were worked on are not those of the approved dataset.");
     return NULL;

@@ -1,7 +1,7 @@
 #include "datasite/trainer.h"
 
 #include "datasite/approval.h"
-#include "datasite/dataset.h"
+#include "datasite/dataset_approved.h"
 #include "datasite/pool.h"
 #include "datasite/release.h"
 #include "datasite/release_check.h"
@@ -89,12 +89,9 @@ static struct error *work_load(struct work *work)
 {
     struct error *err = NULL;
     struct trainer *trainer = work->trainer;
-    const struct dataset_info *approved = &work->step->approval.dataset;
-    if (trainer->dataset == NULL || !digest_equal(&trainer->dataset->info.digest, &approved->digest)) {
+    if (!dataset_serves(trainer->dataset, &work->step->approval)) {
         trainer_forget(trainer);
-        TRY(dataset_load(trainer->store, approved->name, &trainer->dataset)); /* checks rows against digest */
-        if (!digest_equal(&trainer->dataset->info.digest, &approved->digest))
-            FAIL(ERROR_REFUSED, "The dataset was exchanged since the owner approved the job.");
+        TRY(dataset_load_approved(trainer->store, &work->step->approval, &trainer->dataset));
     }
     double fraction = work->step->approval.job->test_fraction;
     if (trainer->train == NULL || trainer->test_fraction != fraction) {
@@ -223,6 +220,8 @@ static struct release_context work_release_context(struct work *work)
         .job_id = &work->step->job_id,
         .job = work->step->approval.job,
         .dataset = &work->trainer->dataset->info,
+        .early_rows = work->trainer->dataset->early_rows,
+        .early_digest = work->trainer->dataset->early_rows > 0 ? &work->trainer->dataset->early_digest : NULL,
         .run_id = work->step->run_id,
         .round = work->step->round,
         .model_digest = &work->step->model_digest,

@@ -20,13 +20,13 @@ void site_move_clock(int64_t unix_seconds)
 }
 
 /* Rows whose class follows from their values, so that training has something to find. */
-static void site_import(struct store *store)
+static void site_import(struct store *store, uint64_t all, uint64_t changed)
 {
     static const uint8_t split_key[32] = {3, 1, 4};
     static const char *const classes[] = {"a", "b", "c"};
     static const char *const columns[] = {"w", "x", "y", "z"};
     struct dataset_info info = {.kind = DATASET_NUMBERS,
-                                .rows = SITE_ROWS,
+                                .rows = all,
                                 .features = SITE_FEATURES,
                                 .classes = SITE_CLASSES,
                                 .imported_at = SITE_NOW};
@@ -36,16 +36,24 @@ static void site_import(struct store *store)
     (void)snprintf(info.name, sizeof(info.name), "made");
     (void)snprintf(info.source, sizeof(info.source), "made for tests");
     must(dataset_writer_start(store, &info, classes, columns, split_key, &writer));
-    for (size_t first = 0; first < SITE_ROWS; first += STORE_CHUNK_ROWS) {
-        size_t count = SITE_ROWS - first < STORE_CHUNK_ROWS ? SITE_ROWS - first : STORE_CHUNK_ROWS;
+    for (size_t first = 0; first < all; first += STORE_CHUNK_ROWS) {
+        size_t count = all - first < STORE_CHUNK_ROWS ? all - first : STORE_CHUNK_ROWS;
         for (size_t i = 0; i < count * SITE_FEATURES; i++)
             rows[i] = sin((double)(first * SITE_FEATURES + i) * 1.7);
         for (size_t i = 0; i < count; i++)
             labels[i] = rows[i * SITE_FEATURES] > 0.3 ? 0 : rows[i * SITE_FEATURES + 1] > 0 ? 1 : 2;
+        if (changed >= first && changed < first + count)
+            rows[(changed - first) * SITE_FEATURES] += 0x1p-40;
         must(dataset_writer_add(writer, rows, labels, count));
     }
     must(dataset_writer_finish(writer, NULL, &info));
     dataset_writer_free(writer);
+}
+
+void site_reimport(struct site *site, uint64_t rows, uint64_t changed)
+{
+    must(store_dataset_remove(site->store, "made"));
+    site_import(site->store, rows, changed);
 }
 
 void site_resume(struct site *site)
@@ -85,7 +93,7 @@ int site_make(void **state)
     site->researcher.digest.bytes[0] = 0x42;
     site->run[0] = 1;
     struct store *store = workspace_store(site->workspace);
-    site_import(store);
+    site_import(store, SITE_ROWS, SITE_ROWS);
     store_close(store);
     site_resume(site);
     *state = site;

@@ -41,6 +41,9 @@ struct job_words {
 /* cmocka set-up and tear-down: *state is a struct site. */
 int site_make(void **state);
 int site_remove(void **state);
+/* Another import in the place of the site's dataset: as many rows; `changed` differs from what it was (SITE_ROWS or
+ * more: none does, what is behind was added). */
+void site_reimport(struct site *site, uint64_t rows, uint64_t changed);
 /* Closes what is open, and opens it again: for tests that fork. */
 void site_pause(struct site *site);
 void site_resume(struct site *site);
