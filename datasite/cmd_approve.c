@@ -1,6 +1,7 @@
 #include "console/verbs.h"
 #include "datasite/approval.h"
 #include "datasite/desk.h"
+#include "datasite/endorsement.h"
 #include "schemas/clock.h"
 
 extern const struct verb verb_approve;
@@ -9,7 +10,7 @@ extern const struct verb verb_approve;
 
 static struct {
     uint64_t rounds, runs;
-    const char *expires, *hold;
+    const char *expires, *hold, *key;
     bool allow_growth;
 } approve_given;
 
@@ -44,6 +45,11 @@ static const struct option *approve_options(void)
          .kind = OPTION_FLAG,
          .target = &approve_given.allow_growth,
          .help = "rows may be added to the dataset behind those of now"},
+        {.name = "key",
+         .kind = OPTION_TEXT,
+         .target = &approve_given.key,
+         .value = "DIR",
+         .help = "your own key as one of several owners (four_eyes in policy.yaml)"},
         {0},
     };
     return options;
@@ -85,26 +91,78 @@ static void approve_tell_hold(const struct invocation *invocation, const struct 
             "It holds on when rows are added behind those of now, and not when one of them changes.\n");
 }
 
+/* With four eyes each owner says so with an own key; *ret_count is how many have. */
+static struct error *approve_as_owner(const struct desk *desk, const struct policy_gate *gate,
+                                      const struct approval_limits *limits, int64_t now, size_t *ret_count)
+{
+    struct error *err = NULL;
+    struct identity *owner = NULL;
+    if (approve_given.key == NULL)
+        FAIL(ERROR_REFUSED, "policy.yaml wants four eyes: each of two owners approves with --key DIR, the "
+                            "directory of an own "
+                            "key (`datasite trust owner-key`).");
+    TRY(error_prefix(identity_load(approve_given.key, &owner), "--key"));
+    TRY(endorsement_give(desk->store, desk->identity, owner, gate, &desk->record, limits, now, ret_count));
+done:
+    identity_free(owner);
+    return err;
+}
+
+static struct error *approve_give(const struct desk *desk, const struct approval_limits *limits, int64_t now,
+                                  bool *ret_approved)
+{
+    struct error *err = NULL;
+    struct policy *policy = NULL;
+    size_t owners = ENDORSEMENT_NEEDED;
+    TRY(policy_load(desk->home->policy_path, &policy));
+    if (policy->gate.four_eyes)
+        TRY(approve_as_owner(desk, &policy->gate, limits, now, &owners));
+    else if (approve_given.key != NULL)
+        FAIL(ERROR_USAGE, "--key is for sites whose policy.yaml says four_eyes: true; this one does not.");
+    else
+        TRY(approval_give(desk->store, desk->identity, &desk->record, limits, "owner", "", now));
+    *ret_approved = owners >= ENDORSEMENT_NEEDED;
+done:
+    policy_free(policy);
+    return err;
+}
+
+static struct error *approve_print(const struct invocation *invocation, const struct desk *desk)
+{
+    struct error *err = NULL;
+    struct decision decision;
+    char until[CLOCK_TEXT_BYTES];
+    TRY(store_approval(desk->store, &desk->record.id, &decision));
+    clock_format(decision.expires, until);
+    (void)printf("Approved job %s: %u run%s of at most %u round%s, until %s.\n"
+                 "To take it back: %s revoke %s\n",
+                 desk->id, decision.runs, decision.runs == 1 ? "" : "s", decision.rounds,
+                 decision.rounds == 1 ? "" : "s", until, invocation->program, desk->id);
+    approve_tell_hold(invocation, desk, &decision);
+done:
+    return err;
+}
+
 static struct error *approve_run(const struct invocation *invocation)
 {
     struct error *err = NULL;
     struct desk desk = {.home = NULL};
     struct approval_limits limits;
-    struct decision decision;
-    char until[CLOCK_TEXT_BYTES];
     bool removed = false;
+    bool approved = false;
     int64_t now = clock_now_ms() / 1000;
     TRY(approve_limits(now, &limits));
     TRY(desk_open(invocation, STORE_WRITE, &desk));
     TRY(store_peer_is_removed(desk.store, &desk.record.requester, &removed));
-    TRY(approval_give(desk.store, desk.identity, &desk.record, &limits, "owner", "", now));
-    TRY(store_approval(desk.store, &desk.record.id, &decision));
-    clock_format(decision.expires, until);
-    (void)printf("Approved job %s: %u run%s of at most %u round%s, until %s.\n"
-                 "To take it back: %s revoke %s\n",
-                 desk.id, decision.runs, decision.runs == 1 ? "" : "s", decision.rounds,
-                 decision.rounds == 1 ? "" : "s", until, invocation->program, desk.id);
-    approve_tell_hold(invocation, &desk, &decision);
+    TRY(approve_give(&desk, &limits, now, &approved));
+    if (!approved) {
+        (void)printf(
+            "Your word is recorded: 1 of %d owners. Job %s waits for another owner, who takes the same "
+            "limits with\n  %s approve %s --key DIR\n",
+            ENDORSEMENT_NEEDED, desk.id, invocation->program, desk.id);
+        goto done;
+    }
+    TRY(approve_print(invocation, &desk));
     if (removed)
         (void)printf("Its requester, whom you had removed with `trust remove`, may take part again.\n");
 done:
@@ -116,13 +174,16 @@ const struct verb verb_approve = {
     .name = "approve",
     .summary = "Let a pending job run on your data",
     .arguments = "JOB_ID",
-    .detail = "JOB_ID: the first 4 or more digits of its id. `datasite show JOB_ID` says what it computes "
-              "and what\n"
-              "leaves. The options narrow what the job asks for; nothing widens it. The approval is signed "
-              "with the\n"
-              "site's key and holds for exactly these bytes of the job, this requester and this dataset.\n\n"
-              "Example:\n"
-              "  datasite approve 1f2e3d4c5b6a --rounds 5 --expires 24h",
+    .detail =
+        "JOB_ID: the first 4 or more digits of its id. `datasite show JOB_ID` says what it computes "
+        "and what\n"
+        "leaves. The options narrow what the job asks for; nothing widens it. The approval is signed "
+        "with the\n"
+        "site's key and holds for exactly these bytes of the job, this requester and this dataset. With "
+        "four_eyes\n"
+        "in policy.yaml it takes two owners, each with --key.\n\n"
+        "Example:\n"
+        "  datasite approve 1f2e3d4c5b6a --rounds 5 --expires 24h",
     .minimum_arguments = 1,
     .maximum_arguments = 1,
     .options = approve_options,

@@ -1,17 +1,13 @@
 #include "console/verbs.h"
 #include "datasite/home.h"
-#include "schemas/files.h"
-#include "schemas/policy.h"
+#include "datasite/policy_words.h"
 
 #include <inttypes.h>
 #include <jansson.h>
 
-extern const struct verb verb_policy, verb_policy_test;
-
-#define SECONDS_A_DAY 86400
+extern const struct verb verb_policy;
 
 static struct {
-    const char *requester;
     bool json;
 } policy_given;
 
@@ -24,103 +20,47 @@ static const struct option *policy_options(void)
     return options;
 }
 
-static const struct option *policy_test_options(void)
+static void policy_print_gate(const struct policy_gate *gate)
 {
-    static const struct option options[] = {
-        {.name = "requester",
-         .kind = OPTION_TEXT,
-         .target = &policy_given.requester,
-         .value = "FINGERPRINT",
-         .help = "who would ask: sha256:… (required)"},
-        {0},
-    };
-    return options;
-}
-
-static const char *policy_action_text(enum policy_action action)
-{
-    switch (action) {
-    case POLICY_ASK:
-        return "waits for you";
-    case POLICY_APPROVE:
-        return "is approved without asking";
-    case POLICY_DENY:
-        return "is denied for good";
+    (void)printf("At every release, whatever was approved:\n");
+    policy_words_output(&gate->output, 2);
+    for (size_t i = 0; i < gate->dataset_count; i++) {
+        (void)printf("For the dataset \"%s\":\n", gate->datasets[i].name);
+        policy_words_output(&gate->datasets[i].output, 2);
     }
-    return "?";
 }
 
-static void policy_print_list(const char *before, const char *list, size_t stride, size_t count)
+static void policy_print_limits(const struct policy_limits *limits)
 {
-    (void)printf("     - %s", before);
-    for (size_t i = 0; i < count; i++)
-        (void)printf("%s%s", i == 0 ? " " : ", ", list + i * stride);
-    (void)printf("\n");
+    (void)printf("\nOne requester may have %" PRIu32 " jobs that wait for you and %" PRIu32
+                 " in all, submit %" PRIu32 " in 24 hours,\nand send %" PRIu32 " messages a minute.\n",
+                 limits->max_pending, limits->max_jobs, limits->submissions_per_day,
+                 limits->requests_per_minute);
 }
 
-static void policy_print_requesters(const struct policy_rule *rule)
+static void policy_print_owners(const struct policy_gate *gate)
 {
-    if (rule->any_requester)
-        (void)printf("     - anybody asks who may\n");
-    else if (rule->requester_count == 0)
-        (void)printf("     - nobody: its list of requesters is empty, so it never matches\n");
-    else
-        policy_print_list("it is asked by", rule->requesters[0], sizeof(rule->requesters[0]),
-                          rule->requester_count);
-}
-
-static void policy_print_bounds(const struct policy_rule *rule)
-{
-    if (rule->dataset_count > 0)
-        policy_print_list("its dataset is", rule->datasets[0], sizeof(rule->datasets[0]),
-                          rule->dataset_count);
-    if (rule->models != 0)
-        (void)printf("     - its model is%s\n", (rule->models & 1u << JOB_SOFTMAX_REGRESSION) != 0
-                                                    ? " softmax-regression"
-                                                    : " none that exists");
-    if (rule->metrics != 0)
-        (void)printf("     - its metrics are%s%s\n",
-                     (rule->metrics & 1u << JOB_METRICS_PER_SITE) != 0 ? " per-site" : "",
-                     (rule->metrics & 1u << JOB_METRICS_NONE) != 0 ? " none" : "");
-    if (rule->max_rounds != 0)
-        (void)printf("     - it has at most %" PRIu32 " rounds\n", rule->max_rounds);
-    if (rule->max_local_iterations != 0)
-        (void)printf("     - it has at most %" PRIu32 " local iterations or epochs\n",
-                     rule->max_local_iterations);
-    if (rule->min_sites > 1)
-        (void)printf("     - at least %" PRIu32 " sites take part\n", rule->min_sites);
-    if ((rule->require & POLICY_REQUIRE_SECURE_AGGREGATION) != 0)
-        (void)printf("     - it uses secure aggregation\n");
-    if ((rule->require & POLICY_REQUIRE_PRIVACY) != 0)
-        (void)printf("     - it uses a privacy mechanism\n");
-}
-
-static void policy_print_rule(size_t number, const struct policy_rule *rule)
-{
-    (void)printf("%zu. \"%s\": a job %s when\n", number, rule->name, policy_action_text(rule->action));
-    policy_print_requesters(rule);
-    policy_print_bounds(rule);
-    if (rule->action == POLICY_APPROVE)
-        (void)printf("   The approval is for %" PRIu32 " run%s and ends after %g days, or with the job.\n",
-                     rule->max_runs, rule->max_runs == 1 ? "" : "s", (double)rule->expires_s / SECONDS_A_DAY);
-    if (rule->action == POLICY_APPROVE)
-        (void)printf("   It approves %" PRIu32
-                     " job%s of one requester in %d days; more of them wait for you.\n",
-                     rule->max_jobs, rule->max_jobs == 1 ? "" : "s", POLICY_JOBS_DAYS);
+    if (gate->four_eyes)
+        (void)printf("\nEvery approval needs two of these owners' keys (approve --key):\n");
+    else if (gate->owner_count > 0)
+        (void)printf("\nOwners' keys, which nothing asks for while four_eyes is false:\n");
+    for (size_t i = 0; i < gate->owner_count; i++)
+        (void)printf("  %s\n", gate->owners[i]);
 }
 
 static void policy_print_words(const struct policy *policy, const char *path)
 {
     (void)printf("From %s; the first rule that matches decides.\n\n", path);
     for (size_t i = 0; i < policy->rule_count; i++)
-        policy_print_rule(i + 1, &policy->rules[i]);
+        policy_words_rule(i + 1, &policy->rules[i]);
     (void)printf("%s job %s.\n\n", policy->rule_count == 0 ? "Every" : "Every other",
-                 policy_action_text(policy->fallback));
-    (void)printf("At every release, whatever was approved: at least %" PRIu64
-                 " training rows, and test rows for counts;\n"
-                 "at most %" PRIu64 " bytes.\n",
-                 policy->gate.output.min_rows, policy->gate.output.max_update_bytes);
+                 policy_words_action(policy->fallback));
+    policy_print_gate(&policy->gate);
+    policy_print_limits(&policy->limits);
+    policy_print_owners(&policy->gate);
 }
+
+/* ---- JSON ---- */
 
 static json_t *policy_json_list(const char *list, size_t stride, size_t count)
 {
@@ -130,7 +70,44 @@ static json_t *policy_json_list(const char *list, size_t stride, size_t count)
     return array;
 }
 
-/* 0 stands for "no bound", as in schemas/policy.h. */
+static json_t *policy_json_bits(uint32_t bits, const char *const *words)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; words[i] != NULL; i++) {
+        if ((bits & (UINT32_C(1) << i)) != 0)
+            (void)json_array_append_new(array, json_string(words[i]));
+    }
+    return array;
+}
+
+static void policy_json_range(json_t *object, const char *key, const struct document_range *range)
+{
+    if (range->given)
+        (void)json_object_set_new(object, key, json_pack("[f, f]", range->low, range->high));
+}
+
+static json_t *policy_json_parameters(const struct policy_rule *rule)
+{
+    json_t *object = json_object();
+    policy_json_range(object, "l2", &rule->l2);
+    policy_json_range(object, "learning_rate", &rule->learning_rate);
+    policy_json_range(object, "momentum", &rule->momentum);
+    policy_json_range(object, "batch_size", &rule->batch_size);
+    policy_json_range(object, "local_iterations", &rule->local_iterations);
+    policy_json_range(object, "local_epochs", &rule->local_epochs);
+    policy_json_range(object, "test_fraction", &rule->test_fraction);
+    return object;
+}
+
+static json_t *policy_json_hours(const struct policy_rule *rule)
+{
+    return rule->has_hours
+               ? json_sprintf("%02u:%02u-%02u:%02u", rule->from_minute / 60u, rule->from_minute % 60u,
+                              rule->to_minute / 60u, rule->to_minute % 60u)
+               : json_null();
+}
+
+/* 0, or an empty list, stands for "no bound", as in schemas/policy.h. */
 static json_t *policy_json_rule(const struct policy_rule *rule)
 {
     json_t *requesters = rule->any_requester
@@ -139,24 +116,56 @@ static json_t *policy_json_rule(const struct policy_rule *rule)
                                                 sizeof(rule->requesters[0]), rule->requester_count);
     json_t *datasets = policy_json_list(rule->dataset_count == 0 ? NULL : rule->datasets[0],
                                         sizeof(rule->datasets[0]), rule->dataset_count);
-    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "name", rule->name, "action",
-                     policy_action_word(rule->action), "requesters", requesters, "datasets", datasets,
-                     "max_rounds", (json_int_t)rule->max_rounds, "max_runs", (json_int_t)rule->max_runs,
-                     "max_jobs", (json_int_t)rule->max_jobs, "max_local_iterations",
+    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:b}",
+                     "name", rule->name, "action", policy_action_word(rule->action), "requesters", requesters,
+                     "datasets", datasets, "max_rounds", (json_int_t)rule->max_rounds, "max_runs",
+                     (json_int_t)rule->max_runs, "max_jobs", (json_int_t)rule->max_jobs,
+                     "max_requests_per_day", (json_int_t)rule->max_requests_per_day, "max_local_iterations",
                      (json_int_t)rule->max_local_iterations, "min_sites", (json_int_t)rule->min_sites,
-                     "expires_seconds", (json_int_t)rule->expires_s);
+                     "expires_seconds", (json_int_t)rule->expires_s, "parameters",
+                     policy_json_parameters(rule), "days", policy_json_bits(rule->days, policy_day_words),
+                     "hours", policy_json_hours(rule), "hold", hold_word(rule->hold), "allow_growth",
+                     rule->allow_growth ? 1 : 0);
+}
+
+static json_t *policy_json_output(const struct policy_output *output)
+{
+    json_t *norm = output->max_update_norm > 0 ? json_real(output->max_update_norm) : json_null();
+    json_t *job_bytes =
+        output->max_job_bytes > 0 ? json_integer((json_int_t)output->max_job_bytes) : json_null();
+    return json_pack("{s:I, s:I, s:o, s:o, s:I, s:o, s:s}", "min_rows", (json_int_t)output->min_rows,
+                     "min_cell", (json_int_t)output->min_cell, "max_update_norm", norm, "metrics",
+                     policy_json_bits(output->metrics, policy_output_metrics_words), "max_update_bytes",
+                     (json_int_t)output->max_update_bytes, "max_job_bytes", job_bytes, "list",
+                     policy_list_word(output->list));
+}
+
+static json_t *policy_json_datasets(const struct policy_gate *gate)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < gate->dataset_count; i++)
+        (void)json_object_set_new(object, gate->datasets[i].name,
+                                  policy_json_output(&gate->datasets[i].output));
+    return object;
 }
 
 static struct error *policy_print_json(const struct policy *policy)
 {
+    const struct policy_gate *gate = &policy->gate;
+    const struct policy_limits *limits = &policy->limits;
     json_t *rules = json_array();
     for (size_t i = 0; i < policy->rule_count; i++)
         (void)json_array_append_new(rules, policy_json_rule(&policy->rules[i]));
-    json_t *all = json_pack("{s:i, s:s, s:o, s:{s:I, s:I}}", "version", 1, "default",
-                            policy_action_word(policy->fallback), "rules", rules, "output", "min_rows",
-                            (json_int_t)policy->gate.output.min_rows, "max_update_bytes",
-                            (json_int_t)policy->gate.output.max_update_bytes);
-    if (all == NULL || json_array_size(rules) != policy->rule_count) {
+    bool whole = json_array_size(rules) == policy->rule_count;
+    json_t *all =
+        json_pack("{s:i, s:s, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:b, s:o}", "version", 1, "default",
+                  policy_action_word(policy->fallback), "rules", rules, "output",
+                  policy_json_output(&gate->output), "datasets", policy_json_datasets(gate), "limits",
+                  "max_pending", (json_int_t)limits->max_pending, "max_jobs", (json_int_t)limits->max_jobs,
+                  "submissions_per_day", (json_int_t)limits->submissions_per_day, "requests_per_minute",
+                  (json_int_t)limits->requests_per_minute, "four_eyes", gate->four_eyes ? 1 : 0, "owners",
+                  policy_json_list(gate->owners[0], sizeof(gate->owners[0]), gate->owner_count));
+    if (all == NULL || !whole) {
         json_decref(all);
         return error_new(ERROR_MEMORY, "There is not enough memory for the policy.");
     }
@@ -183,61 +192,15 @@ done:
     return err;
 }
 
-static struct error *policy_test_run(const struct invocation *invocation)
-{
-    struct error *err = NULL;
-    struct home *home = NULL;
-    struct policy *policy = NULL;
-    struct job *job = NULL;
-    uint8_t *bytes = NULL;
-    size_t count = 0;
-    struct site_id requester;
-    struct policy_decision decision;
-    const char *path = invocation->arguments[0];
-    if (policy_given.requester == NULL)
-        FAIL(ERROR_USAGE, "--requester is required: the fingerprint of who would ask, sha256:…");
-    TRY(site_id_parse(policy_given.requester, &requester));
-    TRY(home_open(invocation->home, &home));
-    TRY(policy_load(home->policy_path, &policy));
-    TRY(file_read(path, JOB_MAX_BYTES, &bytes, &count));
-    TRY(job_parse((const char *)bytes, count, path, &job));
-    struct policy_facts facts = {.requester = policy_given.requester, .requests_today = 1};
-    policy_decide(policy, job, &facts, &decision);
-    (void)printf("The job %s.\n%s\n", policy_action_text(decision.action), decision.reason);
-    if (decision.action == POLICY_APPROVE)
-        (void)printf("Unless the rule approved %" PRIu32
-                     " job%s of this requester in the last %d days: then it "
-                     "waits for you.\n",
-                     decision.rule->max_jobs, decision.rule->max_jobs == 1 ? "" : "s", POLICY_JOBS_DAYS);
-done:
-    free(bytes);
-    job_free(job);
-    policy_free(policy);
-    home_free(home);
-    return err;
-}
-
 const struct verb verb_policy = {
     .name = "policy",
-    .summary = "Say in words what is approved without asking",
+    .summary = "Say in words what is approved without asking, and what is asked of every release",
     .arguments = "",
     .detail = "The rules are in policy.yaml of the site's home; `datasite serve` reads them at its start and "
-              "on SIGHUP.\n\n"
+              "on SIGHUP,\n"
+              "and records that they changed.\n\n"
               "Example:\n"
               "  datasite policy --json",
     .options = policy_options,
     .run = policy_run,
-};
-
-const struct verb verb_policy_test = {
-    .name = "policy test",
-    .summary = "Say what the policy would do with a job, and why",
-    .arguments = "JOB.yaml",
-    .detail = "Nothing is stored.\n\n"
-              "Example:\n"
-              "  datasite policy test job.yaml --requester sha256:…",
-    .minimum_arguments = 1,
-    .maximum_arguments = 1,
-    .options = policy_test_options,
-    .run = policy_test_run,
 };

@@ -1,6 +1,7 @@
 #include "console/terminal.h"
 #include "console/verbs.h"
 #include "datasite/desk.h"
+#include "datasite/endorsement.h"
 #include "schemas/clock.h"
 
 #include <errno.h>
@@ -39,7 +40,25 @@ struct screen {
     bool has_decision;
     struct decision decision;
     uint32_t runs_used, last_round;
+    size_t endorsed; /* owners who agree, of a pending job where the policy wants four eyes */
+    bool four_eyes;
+    struct decision endorsement; /* what they agree on */
 };
+
+/* Who has said yes so far, where two owners must. */
+static struct error *screen_load_owners(const struct desk *desk, struct screen *screen)
+{
+    struct error *err = NULL;
+    struct policy *policy = NULL;
+    TRY(policy_load(desk->home->policy_path, &policy));
+    screen->four_eyes = policy->gate.four_eyes;
+    if (screen->four_eyes && desk->record.state == JOB_STATE_PENDING)
+        TRY(endorsement_first(desk->store, &policy->gate, identity_id(desk->identity), &desk->record,
+                              &screen->endorsement, &screen->endorsed));
+done:
+    policy_free(policy);
+    return err;
+}
 
 static struct error *screen_load(const struct desk *desk, struct screen *ret_screen)
 {
@@ -47,6 +66,7 @@ static struct error *screen_load(const struct desk *desk, struct screen *ret_scr
     struct screen screen = {.desk = desk};
     TRY(desk_is_listed(desk->store, &desk->record.requester, &screen.listed));
     TRY(store_runs_used(desk->store, &desk->record.id, &screen.runs_used, &screen.last_round));
+    TRY(screen_load_owners(desk, &screen));
     err = store_dataset_find(desk->store, desk->job->dataset, &screen.dataset);
     screen.has_dataset = err == NULL;
     if (err != NULL && err->code != ERROR_NOT_FOUND)
@@ -159,6 +179,21 @@ static enum terminal_style show_state_style(enum job_state state)
     return STYLE_PLAIN;
 }
 
+static void show_owners(const struct screen *screen)
+{
+    const struct decision *decision = &screen->endorsement;
+    char until[CLOCK_TEXT_BYTES];
+    if (!screen->four_eyes || screen->desk->record.state != JOB_STATE_PENDING)
+        return;
+    (void)printf("; %zu of %d owners approved", screen->endorsed, ENDORSEMENT_NEEDED);
+    if (screen->endorsed == 0)
+        return;
+    clock_format(decision->expires, until);
+    (void)printf("\n" SHOW_LABEL "%" PRIu32 " run%s of %" PRIu32 " rounds, until %s; hold: %s%s", "",
+                 decision->runs, decision->runs == 1 ? "" : "s", decision->rounds, until,
+                 hold_word(decision->hold), decision->allow_growth ? "; rows may be added" : "");
+}
+
 static void show_state(const struct screen *screen)
 {
     const struct job_record *record = &screen->desk->record;
@@ -167,6 +202,7 @@ static void show_state(const struct screen *screen)
     char by[2 * sizeof(decision->decided_by)], reason[70]; /* what a line holds */
     (void)printf(SHOW_LABEL "%s%s%s", "State", terminal_style(stdout, show_state_style(record->state)),
                  job_state_word(record->state), terminal_style(stdout, STYLE_PLAIN));
+    show_owners(screen);
     if (screen->has_decision) {
         clock_format(decision->decided_at, when);
         terminal_clean(decision->decided_by, by, sizeof(by));
@@ -192,8 +228,8 @@ static void show_commands(const struct screen *screen)
     const char *id = screen->desk->id;
     switch (screen->desk->record.state) {
     case JOB_STATE_PENDING:
-        (void)printf(SHOW_LABEL "%s approve %s [--rounds N] [--runs N] [--expires 24h]\n", "To approve",
-                     screen->program, id);
+        (void)printf(SHOW_LABEL "%s approve %s %s[--rounds N] [--runs N] [--expires 24h]\n", "To approve",
+                     screen->program, id, screen->four_eyes ? "--key DIR " : "");
         (void)printf(SHOW_LABEL "%s deny %s [--reason TEXT]\n", "To deny", screen->program, id);
         break;
     case JOB_STATE_APPROVED:
@@ -267,14 +303,15 @@ static struct error *show_print_json(const struct screen *screen)
     clock_format(desk->record.expires, expires);
     bool running = desk->record.state == JOB_STATE_RUNNING; /* last_round is of the run in progress */
     json_t *document = json_pack(
-        "{s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:I, s:o}",
+        "{s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:I, s:o, s:o}",
         "version", 1, "job_id", hex, "name", job->name, "requester", requester, "requester_name", name,
         "listed", screen->listed ? 1 : 0, "state", job_state_word(desk->record.state), "received_at",
         received, "expires", expires, "dataset", job->dataset, "model", job_model_word(job->model),
         "optimizer", job_optimizer_word(job->optimizer), "rounds", (json_int_t)job->rounds, "sites",
         (json_int_t)job->site_count, "leaves", show_json_leaves(screen), "decision",
         show_json_decision(screen), "runs_used", (json_int_t)screen->runs_used, "last_round",
-        running ? json_integer((json_int_t)screen->last_round) : json_null());
+        running ? json_integer((json_int_t)screen->last_round) : json_null(), "owners_approved",
+        screen->four_eyes ? json_integer((json_int_t)screen->endorsed) : json_null());
     if (document == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to describe the job.");
     if (json_dumpf(document, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF)

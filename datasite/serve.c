@@ -164,11 +164,12 @@ static void serve_announce(struct serve *serve)
 static struct error *serve_open(struct serve *serve, const char *home)
 {
     struct error *err = NULL;
+    struct digest policy_digest;
     TRY(home_open(home, &serve->home));
     TRY(lock_take(serve->home->lock_path, &serve->lock_fd));
     TRY(identity_load(serve->home->keys_path, &serve->identity));
     TRY(identity_load(serve->home->keys_path, &serve->certificate));
-    TRY(policy_load(serve->home->policy_path, &serve->policy));
+    TRY(serve_policy_read(serve->home->policy_path, &serve->policy, &policy_digest));
     TRY(store_open(serve->home->database_path, STORE_WRITE, &serve->store));
     store_sign_with(serve->store, serve->identity);
     TRY(home_unlock(serve->store, &serve->vault));
@@ -180,6 +181,7 @@ static struct error *serve_open(struct serve *serve, const char *home)
                                         &serve->log,  &serve->repeats, clock_now_ms,  &serve->rate};
     TRY(serve_open_session(serve));
     TRY(serve_peers_dial(serve, NULL));
+    TRY(serve_policy_note(serve, serve->policy, &policy_digest));
     TRY(store_event_add(serve->store, EVENT_SERVE_STARTED, NULL, NULL, 0, clock_now_ms() / 1000, "", NULL));
     serve_announce(serve);
 done:

@@ -67,6 +67,15 @@ bool serve_peers_is_listed(void *context, const struct site_id *peer);
 /* SIGHUP: all of it or nothing. Failures are logged. */
 void serve_reload(struct serve *serve);
 
+/* ---- serve_policy.c ---- */
+
+/* policy.yaml with the digest of the very bytes that were read; of no bytes when there is no file. */
+MUST_USE struct error *serve_policy_read(const char *path, struct policy **ret_policy,
+                                         struct digest *ret_digest);
+/* Records that a policy of another digest than the last recorded one is in force from now on. */
+MUST_USE struct error *serve_policy_note(const struct serve *serve, const struct policy *policy,
+                                         const struct digest *digest);
+
 /* ---- serve_tick.c ---- */
 
 /* Whatever is due now. */

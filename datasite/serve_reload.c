@@ -6,6 +6,7 @@
 struct reload {
     struct home *home;
     struct policy *policy;
+    struct digest policy_digest;
     struct identity *certificate;
     struct serve_peers peers;
 };
@@ -22,7 +23,7 @@ static struct error *reload_read(const struct serve *serve, struct reload *reloa
 {
     struct error *err = NULL;
     TRY(home_open(serve->home->path, &reload->home));
-    TRY(policy_load(reload->home->policy_path, &reload->policy));
+    TRY(serve_policy_read(reload->home->policy_path, &reload->policy, &reload->policy_digest));
     TRY(identity_load(reload->home->keys_path, &reload->certificate));
     if (!site_id_equal(identity_id(reload->certificate), identity_id(serve->identity)))
         FAIL(ERROR_UNTRUSTED,
@@ -48,7 +49,10 @@ static struct error *reload_session(const struct serve *serve, const struct relo
 /* Exchanges the old for the new; what was in force is left in `reload` for reload_clear. */
 static void reload_swap(struct serve *serve, struct reload *reload)
 {
-    struct reload before = {serve->home, serve->policy, serve->certificate, serve->peers};
+    struct reload before = {.home = serve->home,
+                            .policy = serve->policy,
+                            .certificate = serve->certificate,
+                            .peers = serve->peers};
     serve->home = reload->home;
     serve->policy = reload->policy;
     serve->certificate = reload->certificate;
@@ -64,6 +68,7 @@ void serve_reload(struct serve *serve)
     struct reload reload = {.home = NULL};
     TRY(reload_read(serve, &reload));
     TRY(reload_session(serve, &reload));
+    TRY(serve_policy_note(serve, reload.policy, &reload.policy_digest));
     reload_swap(serve, &reload);
     requests_recheck(&serve->requests, serve_peers_is_listed, serve);
     serve->certificate_due = 0;

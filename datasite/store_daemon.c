@@ -59,6 +59,26 @@ done:
     return err;
 }
 
+struct error *store_policy_digest(struct store *store, struct digest *ret_digest, bool *ret_found)
+{
+    struct query query;
+    struct digest digest;
+    query_start(
+        &query, store->database,
+        "SELECT digest FROM event WHERE kind = 'policy-changed' AND digest IS NOT NULL ORDER BY id DESC "
+        "LIMIT 1");
+    bool found = query_step(&query);
+    if (found)
+        query_blob_exact(&query, 0, digest.bytes, DIGEST_BYTES);
+    struct error *err = query_end(&query);
+    if (err == NULL) {
+        *ret_found = found;
+        if (found)
+            *ret_digest = digest;
+    }
+    return err;
+}
+
 static enum event_kind decision_event_kind(const char *word)
 {
     static const struct {

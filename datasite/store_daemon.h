@@ -20,6 +20,9 @@ MUST_USE struct error *store_daemon_clear(struct store *store);
 /* ERROR_NOT_FOUND when there is none. */
 MUST_USE struct error *store_daemon_find(struct store *store, struct daemon_record *ret_record);
 
+/* The digest of the latest event of POLICY_CHANGED; *ret_found is false before the first. */
+MUST_USE struct error *store_policy_digest(struct store *store, struct digest *ret_digest, bool *ret_found);
+
 /* One decision, or change of trust, as the event that recorded it. */
 struct decision_event {
     int64_t id;

@@ -4,7 +4,6 @@
 #include "schemas/policy_parts.h"
 #include "schemas/text.h"
 
-#define POLICY_MAX_BYTES (256 * 1024)
 #define POLICY_MAX_RULES 100
 #define POLICY_MAX_LIST 1000
 #define POLICY_EXPIRES_S (30u * 86400u)

@@ -1,0 +1,180 @@
+#include "datasite/policy_words.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define WORDS_DAY 86400
+#define WORDS_LIST_BYTES 96
+
+const char *policy_words_action(enum policy_action action)
+{
+    switch (action) {
+    case POLICY_ASK:
+        return "waits for you";
+    case POLICY_APPROVE:
+        return "is approved without asking";
+    case POLICY_DENY:
+        return "is denied for good";
+    }
+    return "?";
+}
+
+void policy_words_bits(uint32_t bits, const char *const *words, char *ret_text, size_t text_bytes)
+{
+    size_t used = 0;
+    ret_text[0] = '\0';
+    for (size_t i = 0; words[i] != NULL && used < text_bytes; i++) {
+        if ((bits & (UINT32_C(1) << i)) != 0)
+            used +=
+                (size_t)snprintf(ret_text + used, text_bytes - used, "%s%s", used == 0 ? "" : ", ", words[i]);
+    }
+    if (used == 0)
+        (void)snprintf(ret_text, text_bytes, "nothing");
+}
+
+static void words_list(const char *before, const char *list, size_t stride, size_t count)
+{
+    (void)printf("     - %s", before);
+    for (size_t i = 0; i < count; i++)
+        (void)printf("%s%s", i == 0 ? " " : ", ", list + i * stride);
+    (void)printf("\n");
+}
+
+static void words_requesters(const struct policy_rule *rule)
+{
+    if (rule->any_requester)
+        (void)printf("     - anybody asks who may\n");
+    else if (rule->requester_count == 0)
+        (void)printf("     - nobody: its list of requesters is empty, so it never matches\n");
+    else
+        words_list("it is asked by", rule->requesters[0], sizeof(rule->requesters[0]), rule->requester_count);
+}
+
+static void words_lists(const struct policy_rule *rule)
+{
+    if (rule->dataset_count > 0)
+        words_list("its dataset is", rule->datasets[0], sizeof(rule->datasets[0]), rule->dataset_count);
+    if (rule->models != 0)
+        (void)printf("     - its model is%s\n", (rule->models & 1u << JOB_SOFTMAX_REGRESSION) != 0
+                                                    ? " softmax-regression"
+                                                    : " none that exists");
+    if (rule->metrics != 0)
+        (void)printf("     - its metrics are%s%s\n",
+                     (rule->metrics & 1u << JOB_METRICS_PER_SITE) != 0 ? " per-site" : "",
+                     (rule->metrics & 1u << JOB_METRICS_NONE) != 0 ? " none" : "");
+    if ((rule->require & POLICY_REQUIRE_SECURE_AGGREGATION) != 0)
+        (void)printf("     - it uses secure aggregation\n");
+    if ((rule->require & POLICY_REQUIRE_PRIVACY) != 0)
+        (void)printf("     - it uses a privacy mechanism\n");
+}
+
+static void words_range(const char *name, const struct document_range *range)
+{
+    if (range->given)
+        (void)printf("     - its %s is from %.6g to %.6g\n", name, range->low, range->high);
+}
+
+static void words_bounds(const struct policy_rule *rule)
+{
+    if (rule->max_rounds != 0)
+        (void)printf("     - it has at most %" PRIu32 " rounds\n", rule->max_rounds);
+    if (rule->max_local_iterations != 0)
+        (void)printf("     - it has at most %" PRIu32 " local iterations or epochs\n",
+                     rule->max_local_iterations);
+    if (rule->min_sites > 1)
+        (void)printf("     - at least %" PRIu32 " sites take part\n", rule->min_sites);
+    words_range("l2", &rule->l2);
+    words_range("test_fraction", &rule->test_fraction);
+    words_range("local_iterations (lbfgs)", &rule->local_iterations);
+    words_range("learning_rate (sgd)", &rule->learning_rate);
+    words_range("momentum (sgd)", &rule->momentum);
+    words_range("batch_size (sgd)", &rule->batch_size);
+    words_range("local_epochs (sgd)", &rule->local_epochs);
+}
+
+static void words_moment(const struct policy_rule *rule)
+{
+    char days[WORDS_LIST_BYTES];
+    if (rule->days != 0) {
+        policy_words_bits(rule->days, policy_day_words, days, sizeof(days));
+        (void)printf("     - it comes in on %s (local time)\n", days);
+    }
+    if (rule->has_hours)
+        (void)printf("     - it comes in from %02u:%02u to %02u:%02u (local time)\n", rule->from_minute / 60u,
+                     rule->from_minute % 60u, rule->to_minute / 60u, rule->to_minute % 60u);
+    if (rule->max_requests_per_day != 0)
+        (void)printf("     - its requester submitted at most %" PRIu32
+                     " jobs in 24 hours, this one included\n",
+                     rule->max_requests_per_day);
+}
+
+static const char *words_hold(enum hold hold)
+{
+    switch (hold) {
+    case HOLD_NEVER:
+        return "Its answers leave at once.";
+    case HOLD_FIRST:
+        return "The first answer of each run waits until you have looked at it.";
+    case HOLD_EVERY:
+        return "Every answer waits until you have looked at it.";
+    case HOLD_FINAL:
+        return "The answer of the last round waits until you have looked at it.";
+    }
+    return "";
+}
+
+static void words_approval(const struct policy_rule *rule)
+{
+    (void)printf("   The approval is for %" PRIu32 " run%s and ends after %g days, or with the job.\n",
+                 rule->max_runs, rule->max_runs == 1 ? "" : "s", (double)rule->expires_s / WORDS_DAY);
+    (void)printf("   It approves %" PRIu32 " job%s of one requester in %d days; more of them wait for you.\n",
+                 rule->max_jobs, rule->max_jobs == 1 ? "" : "s", POLICY_JOBS_DAYS);
+    (void)printf("   %s %s\n", words_hold(rule->hold),
+                 rule->allow_growth ? "Rows may be added to the dataset meanwhile."
+                                    : "It ends when the dataset changes.");
+}
+
+void policy_words_rule(size_t number, const struct policy_rule *rule)
+{
+    (void)printf("%zu. \"%s\": a job %s when\n", number, rule->name, policy_words_action(rule->action));
+    words_requesters(rule);
+    words_lists(rule);
+    words_bounds(rule);
+    words_moment(rule);
+    if (rule->action == POLICY_APPROVE)
+        words_approval(rule);
+}
+
+static const char *words_listing(enum policy_list list)
+{
+    switch (list) {
+    case POLICY_LIST_NOBODY:
+        return "nobody is told that the dataset exists";
+    case POLICY_LIST_MOCK:
+        return "trusted peers are told of the dataset once you have made a mock of it";
+    case POLICY_LIST_PEERS:
+        return "trusted peers are told of the dataset";
+    case POLICY_LIST_MEMBERS:
+        return "members of your consortium are told of the dataset";
+    }
+    return "";
+}
+
+void policy_words_output(const struct policy_output *output, int indent)
+{
+    char metrics[WORDS_LIST_BYTES];
+    policy_words_bits(output->metrics, policy_output_metrics_words, metrics, sizeof(metrics));
+    (void)printf("%*sat least %" PRIu64 " training rows, and test rows for counts\n", indent, "",
+                 output->min_rows);
+    if (output->min_cell > 0)
+        (void)printf("%*scounts below %" PRIu64 " leave as null\n", indent, "", output->min_cell);
+    else
+        (void)printf("%*severy count leaves as it is\n", indent, "");
+    (void)printf("%*sbesides coefficients: %s\n", indent, "", metrics);
+    if (output->max_update_norm > 0)
+        (void)printf("%*sa norm of the update of at most %.6g\n", indent, "", output->max_update_norm);
+    (void)printf("%*sat most %" PRIu64 " bytes an answer", indent, "", output->max_update_bytes);
+    if (output->max_job_bytes > 0)
+        (void)printf(", and %" PRIu64 " bytes a job", output->max_job_bytes);
+    (void)printf("\n%*s%s\n", indent, "", words_listing(output->list));
+}

@@ -1,0 +1,58 @@
+/* That policy.yaml changed is recorded: who can write it can loosen it, but not unseen. */
+#include "crypto/digest.h"
+#include "datasite/serve_parts.h"
+#include "schemas/files.h"
+
+#define SERVE_POLICY_DETAIL_BYTES 160
+
+struct error *serve_policy_read(const char *path, struct policy **ret_policy, struct digest *ret_digest)
+{
+    struct error *err = NULL;
+    uint8_t *text = NULL;
+    size_t bytes = 0;
+    struct digest digest;
+    struct policy *policy = NULL;
+    err = file_read(path, POLICY_MAX_BYTES, &text, &bytes);
+    bool absent = err != NULL && err->code == ERROR_NOT_FOUND;
+    if (absent)
+        error_clear(&err);
+    if (err != NULL)
+        goto done;
+    TRY(digest_of(absent ? (const uint8_t *)"" : text, bytes, &digest));
+    TRY(absent ? policy_load(path, &policy) : policy_parse((const char *)text, bytes, path, &policy));
+    *ret_policy = policy;
+    *ret_digest = digest;
+done:
+    free(text);
+    return err;
+}
+
+/* What an auditor wants to know of a policy first. */
+static void policy_detail(const struct policy *policy, char *ret_detail, size_t detail_bytes)
+{
+    size_t approving = 0;
+    for (size_t i = 0; i < policy->rule_count; i++)
+        approving += policy->rules[i].action == POLICY_APPROVE;
+    (void)snprintf(ret_detail, detail_bytes,
+                   "policy.yaml: default %s, %zu rules of which %zu approve, four_eyes %s, %zu owners",
+                   policy_action_word(policy->fallback), policy->rule_count, approving,
+                   policy->gate.four_eyes ? "true" : "false", policy->gate.owner_count);
+}
+
+struct error *serve_policy_note(const struct serve *serve, const struct policy *policy,
+                                const struct digest *digest)
+{
+    struct error *err = NULL;
+    struct digest last;
+    bool found = false;
+    char detail[SERVE_POLICY_DETAIL_BYTES];
+    TRY(store_policy_digest(serve->store, &last, &found));
+    if (found && digest_equal(&last, digest))
+        goto done;
+    policy_detail(policy, detail, sizeof(detail));
+    TRY(store_event_add(serve->store, EVENT_POLICY_CHANGED, NULL, NULL, 0, serve->requests.clock() / 1000,
+                        detail, digest));
+    LOG(&serve->log, EVENT_POLICY_CHANGED, log_sentence(detail));
+done:
+    return err;
+}
