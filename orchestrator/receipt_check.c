@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 static const enum receipt_kind receipt_kinds[] = {RECEIPT_UPDATE, RECEIPT_EVALUATION};
 #define RECEIPT_KINDS (sizeof receipt_kinds / sizeof receipt_kinds[0])
@@ -214,6 +215,18 @@ static size_t count_files(const char *folder)
     return count;
 }
 
+/* Reports and receipts are written together. */
+static struct error *has_files(const char *directory, const char *folder, bool *ret_has)
+{
+    struct error *err = NULL;
+    char *report = NULL;
+    TRY(path_join(directory, "report.json", &report));
+    *ret_has = access(report, F_OK) == 0 || access(folder, F_OK) == 0;
+done:
+    free(report);
+    return err;
+}
+
 struct error *receipt_check_files(const struct run_record *record, const char *directory,
                                   struct receipt_check *check)
 {
@@ -221,7 +234,11 @@ struct error *receipt_check_files(const struct run_record *record, const char *d
     char *folder = NULL;
     size_t files = 0;
     size_t receipts = 0;
+    bool has = false;
     TRY(path_join(directory, RUN_RECEIPTS_FOLDER, &folder));
+    TRY(has_files(directory, folder, &has));
+    if (!has)
+        goto done;
     for (size_t r = 0; r < record->round_count; r++) {
         for (size_t s = 0; s < record->job->site_count; s++) {
             for (size_t k = 0; k < RECEIPT_KINDS; k++) {

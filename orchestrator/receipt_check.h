@@ -31,8 +31,8 @@ struct receipt_check {
  * that. Fails only for lack of memory. */
 MUST_USE struct error *receipt_check_run(const struct run_record *record, struct receipt_check *ret_check);
 
-/* The same, and the folder of the run's receipts (run_receipts.h): every receipt has its file, with the same content, and
- * there is no file more. */
+/* The same, and the folder of the run's receipts (run_receipts.h): every receipt has its file, with the same content,
+ * and there is no file more. A run that was killed has no reports and no such folder: then run.db is all there is. */
 MUST_USE struct error *receipt_check_files(const struct run_record *record, const char *directory,
                                            struct receipt_check *check);
 void receipt_check_clear(struct receipt_check *check); /* accepts a zeroed one */

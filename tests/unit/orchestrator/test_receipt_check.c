@@ -217,6 +217,27 @@ static void test_receipt_check_file_missing_or_exchanged_or_added_named(void **s
     expect_problem(&check, 0, RECEIPT_CHECK_NO_SITE, "holds 9 files, and run.db has 8 receipts");
 }
 
+/* As a run is that was killed before it wrote its reports. */
+static void test_receipt_check_without_reports_record_alone_is_checked(void **state)
+{
+    struct run_scene *scene = *state;
+    char path[PATH_BYTES];
+    char folder[PATH_BYTES];
+    run_two(scene);
+    (void)snprintf(folder, sizeof folder, "%s/receipts", orchestrator_run_directory(scene->run));
+    (void)snprintf(path, sizeof path, "%s/moved", orchestrator_run_directory(scene->run));
+    assert_int_equal(rename(folder, path), 0);
+    struct receipt_check check = check_again(scene);
+    assert_int_equal(check.problem_count, 8);
+    receipt_check_clear(&check);
+    (void)snprintf(path, sizeof path, "%s/report.json", orchestrator_run_directory(scene->run));
+    assert_int_equal(unlink(path), 0);
+    check = check_again(scene);
+    assert_int_equal(check.problem_count, 0);
+    assert_int_equal(check.held, 8);
+    receipt_check_clear(&check);
+}
+
 static void test_receipt_check_site_that_forked_named(void **state)
 {
     struct run_scene *scene = *state;
@@ -293,6 +314,7 @@ int main(void)
         SCENE_TEST(test_receipt_check_any_byte_changed_never_holds),
         SCENE_TEST(test_receipt_check_byte_of_a_file_flipped_file_named),
         SCENE_TEST(test_receipt_check_file_missing_or_exchanged_or_added_named),
+        SCENE_TEST(test_receipt_check_without_reports_record_alone_is_checked),
         SCENE_TEST(test_receipt_check_site_that_forked_named),
         SCENE_TEST(test_receipt_check_record_of_version_1_says_so),
         SCENE_TEST(test_run_receipts_copied_out_and_those_of_an_earlier_run_gone),
