@@ -2,6 +2,7 @@
 #include "datasite/auditor.h"
 
 #include "audit/receipt_folder.h"
+#include "datasite/release.h"
 #include "datasite/store_internal.h"
 #include "schemas/files.h"
 #include "tests/unit/datasite/site.h"
@@ -303,6 +304,48 @@ static void test_auditor_finds_an_edited_receipt(void **state)
     says(check_answers(site), "another round");
 }
 
+static void expect_held(struct site *site, uint32_t round)
+{
+    site_expect_refusal(site_train(site, round, 0.1), ERROR_HELD, "looks");
+}
+
+/* Three rounds that the owner looks at: one leaves, one is refused, one still waits. */
+static void test_auditor_follows_held_answers(void **state)
+{
+    struct site *site = *state;
+    struct job_record record = {.bytes = NULL};
+    const struct approval_limits limits = {.hold = HOLD_EVERY, .runs = 1};
+    char text[SITE_JOB_BYTES];
+    site->run[0] = 9;
+    site_job(site, &(struct job_words){.name = "looked-at", .rounds = 3}, text);
+    site_expect_state(site_submit(site, text), FDS__JOB_STATE__JOB_PENDING);
+    must(store_job_find(site->store, &site->job_id, &record));
+    must(approval_give(site->store, site->identity, &record, &limits, "owner", "", SITE_NOW));
+    job_record_clear(&record);
+    struct release_held held = {.store = site->store,
+                                .identity = site->identity,
+                                .gate = &site->policy.gate,
+                                .job_id = &site->job_id,
+                                .run_id = site->run,
+                                .round = 1,
+                                .kind = ANSWER_UPDATE,
+                                .now = SITE_NOW};
+    expect_held(site, 1);
+    must(release_held_out(&held));
+    expect_held(site, 2);
+    held.round = 2;
+    must(release_held_refuse(&held, "not these"));
+    expect_held(site, 3);
+    must(check_chain(site));
+    must(check_answers(site));
+    site_sql(site, "UPDATE answer SET state = 'released' WHERE state = 'held'");
+    says(check_answers(site), "round 3");
+    site_sql(site, "UPDATE answer SET state = 'held' WHERE round = 3 AND state = 'released'");
+    must(check_answers(site));
+    site_sql(site, "UPDATE answer SET state = 'released' WHERE state = 'refused'");
+    says(check_answers(site), "round 2");
+}
+
 /* ---- receipts that the researcher holds ---- */
 
 static const char *folder_of(const struct site *site, char path[static 160])
@@ -450,6 +493,7 @@ int main(void)
         STORY_TEST(test_auditor_finds_an_answer_of_another_round),
         STORY_TEST(test_auditor_finds_an_answer_without_a_run),
         STORY_TEST(test_auditor_finds_an_edited_receipt),
+        STORY_TEST(test_auditor_follows_held_answers),
         STORY_TEST(test_auditor_finds_the_receipts_in_the_chain),
         STORY_TEST(test_auditor_finds_a_file_that_was_rolled_back),
         STORY_TEST(test_auditor_finds_a_file_that_was_rolled_back_and_used_on),
