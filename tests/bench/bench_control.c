@@ -1,0 +1,277 @@
+/* What the owner's control adds to a round at one site.
+ *
+ *     bench_control [--smoke] DIR      DIR exists; a folder is made in it and removed
+ *
+ * Ours is one Train as the daemon answers it, without rows, training and wire: the receipt that the requester presents
+ * is verified and looked up, the approval is found and verified when the request comes, before the rows are used and
+ * inside the airlock, and the airlock checks, encodes, adds the event to the chain, signs head and receipt and
+ * commits. The reference is a site that controls nothing: it encodes the same update and commits it with one plain
+ * insert. They take turns; printed are medians in milliseconds:
+ *
+ *     control <ours> <reference> <ours less reference>
+ *     parts <the presented receipt> <the approval, once> <the release> */
+#include "audit/chain.h"
+#include "datasite/approval.h"
+#include "datasite/release.h"
+#include "datasite/store_internal.h"
+#include "schemas/clock.h"
+#include "schemas/wire.h"
+#include "tests/bench/stopwatch.h"
+
+#include <ftw.h>
+#include <unistd.h>
+
+#define REPEATS 40
+#define ROUNDS_EACH 5
+#define FEATURES 784
+#define CLASSES 10
+#define PARAMETERS ((FEATURES + 1) * CLASSES)
+#define ROWS 130
+
+struct control {
+    char folder[4096];
+    struct identity *identity, *researcher;
+    struct store *store, *plain;
+    struct policy_gate gate;
+    struct digest job_id, model;
+    struct job *job;
+    struct dataset_info dataset;
+    uint8_t run_id[STORE_RUN_ID_BYTES];
+    uint32_t round;
+    int64_t now;
+    struct chain_head head; /* of the last event: what the requester presents */
+    uint8_t signature[SIGNATURE_BYTES];
+    double parameters[PARAMETERS], from[PARAMETERS];
+};
+
+static const char *path_in(const struct control *control, const char *name, char ret_path[static 4352])
+{
+    (void)snprintf(ret_path, 4352, "%s/%s", control->folder, name);
+    return ret_path;
+}
+
+static void make_rows(struct control *control)
+{
+    static const uint8_t split_key[32] = {1};
+    static uint8_t pixels[FEATURES];
+    struct dataset_writer *writer = NULL;
+    struct dataset_info info = {.name = "made",
+                                .kind = DATASET_BYTES,
+                                .rows = ROWS,
+                                .features = FEATURES,
+                                .image_rows = 28,
+                                .image_columns = 28,
+                                .classes = CLASSES,
+                                .source = "made up"};
+    stopwatch_must(dataset_writer_start(control->store, &info, NULL, NULL, split_key, &writer));
+    for (uint32_t row = 0; row < ROWS; row++) {
+        uint32_t label = row % CLASSES;
+        pixels[row] = (uint8_t)row;
+        stopwatch_must(dataset_writer_add(writer, pixels, &label, 1));
+    }
+    stopwatch_must(dataset_writer_finish(writer, NULL, &control->dataset));
+    dataset_writer_free(writer);
+}
+
+/* The job of tests/bench/round.sh. */
+static void make_job(struct control *control)
+{
+    char text[2048], own[FINGERPRINT_BYTES];
+    bool is_new = false;
+    struct run_record run;
+    const struct policy_limits many = {10, 10, 10, 100};
+    const struct job_quota quota = {.limits = &many};
+    const struct approval_limits limits = {.rounds = 0};
+    site_id_format(identity_id(control->identity), own);
+    (void)snprintf(
+        text, sizeof(text),
+        "job: test\ndataset: made\nmodel: {kind: softmax-regression}\n"
+        "training: {optimizer: sgd, batch_size: 1000, learning_rate: 0.01, local_epochs: 1}\n"
+        "evaluation: {test_fraction: 0.01, metrics: none}\n"
+        "federation: {rounds: %d, min_sites: 1, round_deadline: 20s}\nexpires: 2199-01-31T00:00:00Z\n"
+        "sites:\n  - {name: site, fingerprint: \"%s\"}\n",
+        REPEATS * ROUNDS_EACH, own);
+    struct job_record record = {.bytes = (uint8_t *)text,
+                                .byte_count = strlen(text),
+                                .requester = *identity_id(control->researcher),
+                                .requester_name = "researcher",
+                                .received_at = control->now};
+    stopwatch_must(job_parse(text, strlen(text), "the job", &control->job));
+    record.expires = control->job->expires;
+    stopwatch_must(digest_of(text, strlen(text), &record.id));
+    control->job_id = record.id;
+    stopwatch_must(store_job_add(control->store, &record, &quota, &is_new));
+    stopwatch_must(
+        approval_give(control->store, control->identity, &record, &limits, "owner", "", control->now));
+    stopwatch_must(store_run_begin(control->store, &record.id, control->run_id, control->now, &run));
+}
+
+static void make_site(struct control *control, const char *directory)
+{
+    char path[4352];
+    (void)snprintf(control->folder, sizeof(control->folder), "%s/control-XXXXXX", directory);
+    if (mkdtemp(control->folder) == NULL)
+        stopwatch_must(error_new(ERROR_IO, "No folder could be made in %s.", directory));
+    control->now = clock_now_ms() / 1000;
+    control->gate.output = policy_output_default();
+    stopwatch_must(identity_create(path_in(control, "keys", path), "site", &control->identity));
+    stopwatch_must(identity_create(path_in(control, "researcher", path), "researcher", &control->researcher));
+    stopwatch_must(store_open(path_in(control, "site.db", path), STORE_CREATE, &control->store));
+    store_sign_with(control->store, control->identity);
+    make_rows(control);
+    make_job(control);
+    stopwatch_must(store_head(control->store, &control->head, control->signature));
+    stopwatch_must(store_open(path_in(control, "plain.db", path), STORE_CREATE, &control->plain));
+    stopwatch_must(
+        database_run(control->plain->database,
+                     "CREATE TABLE plain (run_id BLOB NOT NULL, round INTEGER NOT NULL, "
+                     "body BLOB NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (run_id, round)) STRICT"));
+    for (size_t i = 0; i < PARAMETERS; i++)
+        control->parameters[i] = (double)i * 1e-6;
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+    (void)status;
+    (void)kind;
+    (void)place;
+    return remove(path);
+}
+
+static void remove_site(struct control *control)
+{
+    store_close(control->store);
+    store_close(control->plain);
+    job_free(control->job);
+    identity_free(control->identity);
+    identity_free(control->researcher);
+    (void)nftw(control->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- ours ---- */
+
+static void present_receipt(struct control *control)
+{
+    uint8_t key[PUBLIC_KEY_BYTES];
+    bool has = false, is_open = true;
+    identity_public_key(control->identity, key);
+    stopwatch_must(chain_head_verify(key, &control->head, control->signature));
+    stopwatch_must(store_has_head(control->store, &control->head, &has));
+    stopwatch_must(store_contradiction_open(control->store, &is_open));
+    if (!has || is_open)
+        stopwatch_must(error_new(ERROR_INTERNAL, "The site lacks its own event."));
+}
+
+static void find_approval(struct control *control)
+{
+    struct approval approval;
+    stopwatch_must(approval_find(control->store, control->identity, &control->gate, &control->job_id,
+                                 identity_id(control->researcher), control->now, &approval));
+    approval_clear(&approval);
+}
+
+static struct release_context context_of(const struct control *control)
+{
+    return (struct release_context){.store = control->store,
+                                    .identity = control->identity,
+                                    .gate = &control->gate,
+                                    .job_id = &control->job_id,
+                                    .job = control->job,
+                                    .dataset = &control->dataset,
+                                    .run_id = control->run_id,
+                                    .round = control->round,
+                                    .model_digest = &control->model,
+                                    .arrived = control->head.sequence,
+                                    .now = control->now};
+}
+
+static void release(struct control *control)
+{
+    struct release_context context = context_of(control);
+    struct release_update update = {.parameters = control->parameters,
+                                    .from = control->from,
+                                    .count = PARAMETERS,
+                                    .train_rows = ROWS - 1,
+                                    .test_rows = 1,
+                                    .stopped = "epochs"};
+    struct release_outcome outcome;
+    stopwatch_must(release_foresee(&context, ANSWER_UPDATE));
+    stopwatch_must(release_update(&context, &update, &outcome));
+    free(outcome.body);
+}
+
+/* Milliseconds of one round; those of its parts are added to `parts`. */
+static double time_ours(struct control *control, double parts[static 3])
+{
+    control->round++;
+    double start = stopwatch_ms();
+    present_receipt(control);
+    double presented = stopwatch_ms();
+    find_approval(control);
+    double found = stopwatch_ms();
+    release(control);
+    double end = stopwatch_ms();
+    parts[0] += presented - start;
+    parts[1] += found - presented;
+    parts[2] += end - found;
+    stopwatch_must(store_head(control->store, &control->head, control->signature));
+    return end - start;
+}
+
+/* ---- the reference ---- */
+
+static double time_plain(struct control *control)
+{
+    struct query query;
+    static uint8_t bytes[PARAMETERS * sizeof(double)];
+    Fds__Update message = FDS__UPDATE__INIT;
+    uint8_t *body = NULL;
+    size_t count = 0;
+    double start = stopwatch_ms();
+    wire_parameters_write(control->parameters, PARAMETERS, bytes);
+    message.job_id = (ProtobufCBinaryData){DIGEST_BYTES, control->job_id.bytes};
+    message.run_id = (ProtobufCBinaryData){STORE_RUN_ID_BYTES, control->run_id};
+    message.round = control->round;
+    message.parameters = (ProtobufCBinaryData){sizeof(bytes), bytes};
+    stopwatch_must(wire_encode(&message.base, &body, &count));
+    stopwatch_must(database_begin(control->plain->database));
+    query_start(&query, control->plain->database, "INSERT INTO plain VALUES (?, ?, ?, ?)");
+    query_bind_blob(&query, control->run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, control->round);
+    query_bind_blob(&query, body, count);
+    query_bind_int(&query, control->now);
+    stopwatch_must(query_finish(&query));
+    stopwatch_must(database_commit(control->plain->database));
+    double took = stopwatch_ms() - start;
+    free(body);
+    return took;
+}
+
+int main(int argc, char **argv)
+{
+    bool smoke = argc == 3 && strcmp(argv[1], "--smoke") == 0;
+    if (argc != (smoke ? 3 : 2)) {
+        (void)fprintf(stderr, "usage: bench_control [--smoke] DIR\n");
+        return 2;
+    }
+    static struct control control;
+    size_t repeats = smoke ? 1 : REPEATS;
+    double ours[REPEATS] = {0}, plain[REPEATS] = {0}, added[REPEATS], parts[3][REPEATS] = {{0}};
+    make_site(&control, argv[argc - 1]);
+    for (size_t i = 0; i < repeats; i++) {
+        double sums[3] = {0};
+        for (int j = 0; j < ROUNDS_EACH; j++) {
+            ours[i] += time_ours(&control, sums) / ROUNDS_EACH;
+            plain[i] += time_plain(&control) / ROUNDS_EACH;
+        }
+        added[i] = ours[i] - plain[i];
+        for (size_t part = 0; part < 3; part++)
+            parts[part][i] = sums[part] / ROUNDS_EACH;
+    }
+    remove_site(&control);
+    printf("control %.3f %.3f %.3f\n", stopwatch_median(ours, repeats), stopwatch_median(plain, repeats),
+           stopwatch_median(added, repeats));
+    printf("parts %.3f %.3f %.3f\n", stopwatch_median(parts[0], repeats), stopwatch_median(parts[1], repeats),
+           stopwatch_median(parts[2], repeats));
+    return 0;
+}
