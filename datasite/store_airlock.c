@@ -114,12 +114,28 @@ static struct error *release_insert(struct store *store, const struct release_re
     return query_finish(&query);
 }
 
+static struct error *delivery_insert(struct store *store, const struct release_record *record,
+                                     const struct release_event *event)
+{
+    struct query query;
+    bool held = record->state == ANSWER_HELD;
+    query_start(&query, store->database, "INSERT INTO delivery VALUES (?, ?, ?, ?, ?, 'open')");
+    query_bind_blob(&query, record->run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, record->round);
+    query_bind_text(&query, answer_kind_word(record->kind));
+    query_bind_int(&query, held ? 0 : (int64_t)event->head.sequence);
+    query_bind_int(&query, (int64_t)record->body_bytes);
+    return query_finish(&query);
+}
+
 struct error *store_release_answer(struct store *store, const struct release_record *record,
                                    const struct release_event *event, const uint8_t *receipt,
                                    size_t receipt_bytes)
 {
     struct error *err = NULL;
     TRY(release_insert(store, record, event, receipt, receipt_bytes));
+    if (!record->refused)
+        TRY(delivery_insert(store, record, event));
     if (record->kind == ANSWER_UPDATE)
         TRY(release_count_round(store, record));
 done:
@@ -143,6 +159,26 @@ done:
     return err;
 }
 
+/* What the owner lets out is under way; what the owner refused never is. */
+static struct error *delivery_decide(struct store *store, const struct held_decision *decision,
+                                     const struct release_event *event)
+{
+    const struct answer *answer = decision->answer;
+    struct query query;
+    if (decision->state == ANSWER_RELEASED) {
+        query_start(&query, store->database,
+                    "UPDATE delivery SET event_id = ? WHERE run_id = ? AND round = ? AND kind = ?");
+        query_bind_int(&query, (int64_t)event->head.sequence);
+    } else {
+        query_start(&query, store->database,
+                    "DELETE FROM delivery WHERE run_id = ? AND round = ? AND kind = ?");
+    }
+    query_bind_blob(&query, answer->run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, answer->round);
+    query_bind_text(&query, answer_kind_word(answer->kind));
+    return query_finish(&query);
+}
+
 struct error *store_held_decide(struct store *store, const struct held_decision *decision,
                                 const struct release_event *event)
 {
@@ -164,5 +200,7 @@ struct error *store_held_decide(struct store *store, const struct held_decision 
     struct error *err = query_finish(&query);
     if (err == NULL && database_changes(store->database) != 1)
         err = error_new(ERROR_CONFLICT, "The answer of round %u is not held any more.", answer->round);
+    if (err == NULL)
+        err = delivery_decide(store, decision, event);
     return err;
 }

@@ -355,8 +355,7 @@ struct error *store_release_bytes(struct store *store, const struct digest *job_
     uint64_t bytes = 0;
     struct query query;
     query_start(&query, store->database,
-                "SELECT coalesce(sum(length(body)), 0) FROM answer JOIN run USING (run_id) "
-                "WHERE run.job_id = ? AND answer.refused = 0 AND answer.state <> 'refused'");
+                "SELECT coalesce(sum(bytes), 0) FROM delivery JOIN run USING (run_id) WHERE run.job_id = ?");
     query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
     if (query_step(&query))
         bytes = (uint64_t)query_int(&query, 0);

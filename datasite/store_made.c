@@ -10,11 +10,10 @@
 struct error *store_answers_made(struct store *store, const struct site_id *requester, uint64_t sequence)
 {
     struct query query;
-    query_start(
-        &query, store->database,
-        "UPDATE answer SET made = 'made' WHERE made = 'open' AND state = 'released' AND refused = 0 AND "
-        "event_id <= ? AND run_id IN (SELECT run.run_id FROM run JOIN job ON job.job_id = run.job_id WHERE "
-        "job.requester = ? AND run.status = 'running')");
+    query_start(&query, store->database,
+                "UPDATE delivery SET made = 'made' WHERE made = 'open' AND event_id > 0 AND event_id <= ? "
+                "AND run_id IN (SELECT run.run_id FROM run JOIN job ON job.job_id = run.job_id WHERE "
+                "job.requester = ? AND run.status = 'running')");
     query_bind_int(&query, (int64_t)sequence);
     query_bind_blob(&query, requester->digest.bytes, DIGEST_BYTES);
     return query_finish(&query);
@@ -39,9 +38,8 @@ static struct error *made_open(struct store *store, const uint8_t *run_id,
     struct query query;
     ret_text[0] = '\0';
     query_start(&query, store->database,
-                "SELECT kind, round, state = 'held' FROM answer WHERE run_id = ? AND made = 'open' AND "
-                "refused = 0 AND "
-                "state <> 'refused' ORDER BY round, kind DESC");
+                "SELECT kind, round, event_id = 0 FROM delivery WHERE run_id = ? AND made = 'open' "
+                "ORDER BY round, kind DESC");
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     while (query_step(&query))
         made_describe(ret_text, query_text(&query, 0), query_int(&query, 1), query_int(&query, 2) != 0);
@@ -59,8 +57,7 @@ struct error *answers_unmade(struct store *store, const struct digest *job_id,
         goto done;
     TRY(store_event_add(store, EVENT_RELEASE_UNMADE, job_id, run_id, 0, now, text, NULL));
     query_start(&query, store->database,
-                "UPDATE answer SET made = 'unmade' WHERE run_id = ? AND made = 'open' AND refused = 0 AND "
-                "state <> 'refused'");
+                "UPDATE delivery SET made = 'unmade' WHERE run_id = ? AND made = 'open'");
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     TRY(query_finish(&query));
 done:

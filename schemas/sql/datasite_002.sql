@@ -32,9 +32,20 @@ ALTER TABLE answer ADD COLUMN receipt BLOB;             -- encoded Receipt; NULL
 ALTER TABLE answer ADD COLUMN update_norm REAL;         -- ||update - model that came in||, for the owner
 ALTER TABLE answer ADD COLUMN protections TEXT NOT NULL DEFAULT '';
 ALTER TABLE answer ADD COLUMN reason TEXT NOT NULL DEFAULT '';   -- of the owner's refusal
--- Whether it arrived: 'open' until the requester presents its receipt ('made') or the run ends without that
--- ('unmade', with an event).
-ALTER TABLE answer ADD COLUMN made TEXT NOT NULL DEFAULT 'open' CHECK (made IN ('open', 'made', 'unmade'));
+
+-- Whether an answer arrived, beside it in rows that are small: rows of `answer` hold whole models, and a round must not
+-- read or write those of the rounds before. None for the refusal of a failed step, and for what the owner refused.
+CREATE TABLE delivery (
+    run_id   BLOB NOT NULL,
+    round    INTEGER NOT NULL,
+    kind     TEXT NOT NULL CHECK (kind IN ('update', 'evaluation')),
+    event_id INTEGER NOT NULL,                -- of its release; 0 while it is held
+    bytes    INTEGER NOT NULL,                -- of its body
+    -- 'open' until the requester presents its receipt ('made') or the run ends without that ('unmade', with an event).
+    made     TEXT NOT NULL CHECK (made IN ('open', 'made', 'unmade')),
+    PRIMARY KEY (run_id, round, kind)
+) STRICT, WITHOUT ROWID;
+INSERT INTO delivery SELECT run_id, round, kind, event_id, length(body), 'open' FROM answer WHERE refused = 0;
 
 -- Of a requester that was known only through a CA when it submitted the job (lobby): all of these together are bounded.
 ALTER TABLE job ADD COLUMN lobby INTEGER NOT NULL DEFAULT 0 CHECK (lobby IN (0, 1));

@@ -253,8 +253,8 @@ static void check_kept(const struct kill_run *run)
 static void check_made(const struct scene *scene)
 {
     assert_int_equal(count_rows(scene, "SELECT count(*) FROM run WHERE status = 'running'"), 0);
-    assert_int_equal(count_rows(scene, "SELECT count(*) FROM answer WHERE made = 'open'"), 0);
-    assert_int_equal(count_rows(scene, "SELECT (SELECT count(*) FROM answer WHERE made = 'unmade') > 0 AND "
+    assert_int_equal(count_rows(scene, "SELECT count(*) FROM delivery WHERE made = 'open'"), 0);
+    assert_int_equal(count_rows(scene, "SELECT (SELECT count(*) FROM delivery WHERE made = 'unmade') > 0 AND "
                                        "NOT EXISTS (SELECT 1 FROM event WHERE kind = 'release-unmade')"),
                      0);
 }

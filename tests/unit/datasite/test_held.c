@@ -172,7 +172,7 @@ static void test_held_of_a_run_that_ended_never_leaves(void **state)
     site_expect_refusal(site_train(site, 1, 0), ERROR_HELD, LOOKS);
     site_expect_state(site_end_run(site, "cancelled"), FDS__JOB_STATE__JOB_APPROVED);
     not_let_out(site, 1, ERROR_REFUSED, "run has ended");
-    assert_int_equal(site_count(site, "SELECT count(*) FROM answer WHERE made = 'unmade'"), 1);
+    assert_int_equal(site_count(site, "SELECT count(*) FROM delivery WHERE made = 'unmade'"), 1);
 }
 
 static void test_held_past_the_approvals_time_never_leaves(void **state)

@@ -20,10 +20,10 @@ static void test_witness_of_a_normal_run_marks_everything_made(void **state)
     for (uint32_t round = 1; round <= 3; round++) {
         present(site, site_receipt(site_train(site, round, 0)));
         present(site, site_receipt(site_evaluate(site, round, 0)));
-        assert_int_equal(site_count(site, "SELECT count(*) FROM answer WHERE made = 'open'"), 1);
+        assert_int_equal(site_count(site, "SELECT count(*) FROM delivery WHERE made = 'open'"), 1);
     }
     site_expect_state(site_end_run(site, "finished"), FDS__JOB_STATE__JOB_FINISHED);
-    assert_int_equal(site_count(site, "SELECT count(*) FROM answer WHERE made = 'made'"), 6);
+    assert_int_equal(site_count(site, "SELECT count(*) FROM delivery WHERE made = 'made'"), 6);
     assert_int_equal(site_count(site, "SELECT count(*) FROM event WHERE kind = 'release-unmade'"), 0);
 }
 
@@ -39,7 +39,7 @@ static void test_witness_never_presented_leaves_the_rounds_unmade(void **state)
     assert_int_equal(site_count(site, "SELECT count(*) FROM event WHERE kind = 'release-unmade' AND detail = "
                                       "'update of round 2; evaluation of round 2'"),
                      1);
-    assert_int_equal(site_count(site, "SELECT count(*) FROM answer WHERE made = 'open'"), 0);
+    assert_int_equal(site_count(site, "SELECT count(*) FROM delivery WHERE made = 'open'"), 0);
 }
 
 static void test_witness_unmade_when_another_run_takes_over_or_the_job_is_revoked(void **state)
@@ -52,7 +52,7 @@ static void test_witness_unmade_when_another_run_takes_over_or_the_job_is_revoke
     assert_int_equal(site_count(site, "SELECT count(*) FROM event WHERE kind = 'release-unmade'"), 1);
     site_withhold(site, DECISION_REVOKE);
     assert_int_equal(site_count(site, "SELECT count(*) FROM event WHERE kind = 'release-unmade'"), 2);
-    assert_int_equal(site_count(site, "SELECT count(*) FROM answer WHERE made = 'unmade'"), 2);
+    assert_int_equal(site_count(site, "SELECT count(*) FROM delivery WHERE made = 'unmade'"), 2);
 }
 
 /* Whose job it is decides whose answers arrived. */
@@ -63,7 +63,7 @@ static void test_witness_of_one_requester_says_nothing_of_anothers(void **state)
     site_approved(site, &(struct job_words){0}, 0, 0);
     site_expect_type(site_train(site, 1, 0), UPDATE);
     must(store_answers_made(site->store, &other, 1000));
-    assert_int_equal(site_count(site, "SELECT count(*) FROM answer WHERE made = 'open'"), 1);
+    assert_int_equal(site_count(site, "SELECT count(*) FROM delivery WHERE made = 'open'"), 1);
 }
 
 /* ---- forged ones ---- */
