@@ -6,10 +6,11 @@
  * is verified and looked up, the approval is found and verified when the request comes, before the rows are used and
  * inside the airlock, and the airlock checks, encodes, adds the event to the chain, signs head and receipt and
  * commits. The reference is a site that controls nothing: it encodes the same update and commits it with one plain
- * insert. They take turns; printed are medians in milliseconds:
+ * insert. They take turns; printed are medians in milliseconds, by the clock and on the processor:
  *
  *     control <ours> <reference> <ours less reference>
- *     parts <the presented receipt> <the approval, once> <the release> */
+ *     cpu <ours> <reference> <ours less reference>
+ *     parts <the presented receipt> <the approval, once> <the release>            (on the processor) */
 #include "audit/chain.h"
 #include "datasite/approval.h"
 #include "datasite/release.h"
@@ -148,6 +149,25 @@ static void remove_site(struct control *control)
     (void)nftw(control->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* Milliseconds on the clock and on the processor; a difference of two. */
+struct moment {
+    double clock, cpu;
+};
+
+static struct moment moment_now(void)
+{
+    struct timespec cpu;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) != 0)
+        abort();
+    return (struct moment){stopwatch_ms(), (double)cpu.tv_sec * 1e3 + (double)cpu.tv_nsec * 1e-6};
+}
+
+static struct moment moment_since(struct moment start)
+{
+    struct moment now = moment_now();
+    return (struct moment){now.clock - start.clock, now.cpu - start.cpu};
+}
+
 /* ---- ours ---- */
 
 static void present_receipt(struct control *control)
@@ -200,34 +220,34 @@ static void release(struct control *control)
     free(outcome.body);
 }
 
-/* Milliseconds of one round; those of its parts are added to `parts`. */
-static double time_ours(struct control *control, double parts[static 3])
+/* One round; what its parts take of the processor is added to `parts`. */
+static struct moment time_ours(struct control *control, double parts[static 3])
 {
     control->round++;
-    double start = stopwatch_ms();
+    struct moment start = moment_now();
     present_receipt(control);
-    double presented = stopwatch_ms();
+    struct moment presented = moment_since(start);
     find_approval(control);
-    double found = stopwatch_ms();
+    struct moment found = moment_since(start);
     release(control);
-    double end = stopwatch_ms();
-    parts[0] += presented - start;
-    parts[1] += found - presented;
-    parts[2] += end - found;
+    struct moment end = moment_since(start);
+    parts[0] += presented.cpu;
+    parts[1] += found.cpu - presented.cpu;
+    parts[2] += end.cpu - found.cpu;
     stopwatch_must(store_head(control->store, &control->head, control->signature));
-    return end - start;
+    return end;
 }
 
 /* ---- the reference ---- */
 
-static double time_plain(struct control *control)
+static struct moment time_plain(struct control *control)
 {
     struct query query;
     static uint8_t bytes[PARAMETERS * sizeof(double)];
     Fds__Update message = FDS__UPDATE__INIT;
     uint8_t *body = NULL;
     size_t count = 0;
-    double start = stopwatch_ms();
+    struct moment start = moment_now();
     wire_parameters_write(control->parameters, PARAMETERS, bytes);
     message.job_id = (ProtobufCBinaryData){DIGEST_BYTES, control->job_id.bytes};
     message.run_id = (ProtobufCBinaryData){STORE_RUN_ID_BYTES, control->run_id};
@@ -242,9 +262,21 @@ static double time_plain(struct control *control)
     query_bind_int(&query, control->now);
     stopwatch_must(query_finish(&query));
     stopwatch_must(database_commit(control->plain->database));
-    double took = stopwatch_ms() - start;
+    struct moment took = moment_since(start);
     free(body);
     return took;
+}
+
+struct figures {
+    double ours[REPEATS], plain[REPEATS], added[REPEATS];
+};
+
+static void print_figures(const char *name, struct figures *figures, size_t repeats)
+{
+    for (size_t i = 0; i < repeats; i++)
+        figures->added[i] = figures->ours[i] - figures->plain[i];
+    printf("%s %.3f %.3f %.3f\n", name, stopwatch_median(figures->ours, repeats),
+           stopwatch_median(figures->plain, repeats), stopwatch_median(figures->added, repeats));
 }
 
 int main(int argc, char **argv)
@@ -255,22 +287,25 @@ int main(int argc, char **argv)
         return 2;
     }
     static struct control control;
+    static struct figures on_clock, on_cpu;
     size_t repeats = smoke ? 1 : REPEATS;
-    double ours[REPEATS] = {0}, plain[REPEATS] = {0}, added[REPEATS], parts[3][REPEATS] = {{0}};
+    double parts[3][REPEATS] = {{0}};
     make_site(&control, argv[argc - 1]);
     for (size_t i = 0; i < repeats; i++) {
         double sums[3] = {0};
         for (int j = 0; j < ROUNDS_EACH; j++) {
-            ours[i] += time_ours(&control, sums) / ROUNDS_EACH;
-            plain[i] += time_plain(&control) / ROUNDS_EACH;
+            struct moment ours = time_ours(&control, sums), plain = time_plain(&control);
+            on_clock.ours[i] += ours.clock / ROUNDS_EACH;
+            on_clock.plain[i] += plain.clock / ROUNDS_EACH;
+            on_cpu.ours[i] += ours.cpu / ROUNDS_EACH;
+            on_cpu.plain[i] += plain.cpu / ROUNDS_EACH;
         }
-        added[i] = ours[i] - plain[i];
         for (size_t part = 0; part < 3; part++)
             parts[part][i] = sums[part] / ROUNDS_EACH;
     }
     remove_site(&control);
-    printf("control %.3f %.3f %.3f\n", stopwatch_median(ours, repeats), stopwatch_median(plain, repeats),
-           stopwatch_median(added, repeats));
+    print_figures("control", &on_clock, repeats);
+    print_figures("cpu", &on_cpu, repeats);
     printf("parts %.3f %.3f %.3f\n", stopwatch_median(parts[0], repeats), stopwatch_median(parts[1], repeats),
            stopwatch_median(parts[2], repeats));
     return 0;
