@@ -141,6 +141,35 @@ static void test_serve_hangup_reads_the_policy(void **state)
     assert_int_equal(kill(scene->daemon, SIGHUP), 0);
     log_await(scene, "config-reloaded", 1);
     assert_int_equal(client_submit(scene, SHORT_TRAINING), FDS__JOB_STATE__JOB_APPROVED);
+    /* The one that init wrote, and this one; reading it again adds nothing. */
+    assert_int_equal(count_rows(scene, "SELECT count(*) FROM event WHERE kind = 'policy-changed'"), 2);
+    assert_int_equal(kill(scene->daemon, SIGHUP), 0);
+    log_await(scene, "config-reloaded", 2);
+    assert_int_equal(count_rows(scene, "SELECT count(*) FROM event WHERE kind = 'policy-changed'"), 2);
+    assert_int_equal(count_rows(scene,
+                                "SELECT count(DISTINCT digest) FROM event WHERE kind = 'policy-changed' "
+                                "AND detail LIKE '%1 rules of which 1 approve%' OR detail LIKE '%0 rules%'"),
+                     2);
+}
+
+/* Refused before anything is decoded, and told in one line. */
+static void test_serve_flood_of_queries_is_refused(void **state)
+{
+    struct scene *scene = *state;
+    char path[PATH_ROOM + 16];
+    static const char text[] = "limits: {requests_per_minute: 4}\n";
+    (void)snprintf(path, sizeof(path), "%s/policy.yaml", scene->home);
+    must(file_write(path, text, strlen(text), 0600));
+    daemon_start(scene);
+    client_connect(scene);
+    assert_int_equal(client_submit(scene, SHORT_TRAINING), FDS__JOB_STATE__JOB_PENDING);
+    owner_decides(scene, "approve");
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(client_query(scene), FDS__JOB_STATE__JOB_APPROVED);
+    for (uint32_t i = 0; i < 3; i++)
+        expect_refusal(client_await(scene, client_train(scene, 1)), ERROR_LIMIT, "4 messages a minute");
+    assert_int_equal(log_count(scene, "requests-limited"), 1);
+    assert_int_equal(count_rows(scene, "SELECT count(*) FROM run"), 0);
 }
 
 static void test_serve_hangup_with_a_broken_policy_keeps_the_old(void **state)
@@ -309,6 +338,7 @@ int main(void)
         TEST(test_serve_trust_removed_in_mid_training_releases_nothing),
         TEST(test_serve_asked_again_after_a_reconnect_releases_once),
         TEST(test_serve_hangup_reads_the_policy),
+        TEST(test_serve_flood_of_queries_is_refused),
         TEST(test_serve_hangup_with_a_broken_policy_keeps_the_old),
         TEST(test_serve_member_of_the_consortium_trains_only_after_approval),
         TEST(test_serve_trust_removed_while_the_authority_is_unreadable_refuses),
