@@ -11,6 +11,7 @@
 
 struct scripted_site {
     struct script script;
+    int put_off; /* MockQuery, as busy */
     int stopped; /* times in a row that it said so */
     struct scripted_log log;
     uint64_t sequence; /* of the next receipt */
@@ -349,6 +350,43 @@ static void on_end(struct scripted_site *site, const struct session_event *event
     wire_end_run_free(end);
 }
 
+static void on_catalog_query(struct scripted_site *site, const struct session_event *event)
+{
+    uint8_t *body = NULL;
+    size_t count = 0;
+    if (site->script.data == SCRIPTED_DATA_UNKNOWN) {
+        refuse(site, event, ERROR_UNSUPPORTED);
+        return;
+    }
+    struct error *err = scripted_data_catalog(site->script.data, &body, &count);
+    if (err == NULL)
+        err = session_answer(site->session, &event->peer, event->number, FDS__MESSAGE_TYPE__MESSAGE_CATALOG,
+                             body, count);
+    error_free(err);
+    free(body);
+}
+
+static void on_mock_query(struct scripted_site *site, const struct session_event *event)
+{
+    Fds__MockQuery *query = NULL;
+    uint8_t *body = NULL;
+    size_t count = 0;
+    if (site->script.data == SCRIPTED_DATA_REFUSED ||
+        (site->script.data == SCRIPTED_DATA_BUSY && site->put_off++ < 2)) {
+        refuse(site, event, site->script.data == SCRIPTED_DATA_BUSY ? ERROR_BUSY : ERROR_REFUSED);
+        return;
+    }
+    struct error *err = wire_mock_query_decode(event->body, event->body_bytes, &query);
+    if (err == NULL)
+        err = scripted_data_mock(site->script.data, query->first_row, &body, &count);
+    if (err == NULL)
+        err = session_answer(site->session, &event->peer, event->number, FDS__MESSAGE_TYPE__MESSAGE_MOCK,
+                             body, count);
+    error_free(err);
+    wire_mock_query_free(query);
+    free(body);
+}
+
 static void on_message(struct scripted_site *site, const struct session_event *event)
 {
     if (site->script.mute)
@@ -374,6 +412,12 @@ static void on_message(struct scripted_site *site, const struct session_event *e
         break;
     case FDS__MESSAGE_TYPE__MESSAGE_END_RUN:
         on_end(site, event);
+        break;
+    case FDS__MESSAGE_TYPE__MESSAGE_CATALOG_QUERY:
+        on_catalog_query(site, event);
+        break;
+    case FDS__MESSAGE_TYPE__MESSAGE_MOCK_QUERY:
+        on_mock_query(site, event);
         break;
     default:
         break;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "crypto/identity.h"
+#include "tests/unit/orchestrator/scripted_data.h"
 
 #include <stdint.h>
 
@@ -57,6 +58,7 @@ struct script {
     int held_evaluate;       /* likewise Evaluate */
     bool held_refused;       /* and then the owner refuses */
     uint64_t first_sequence; /* of its receipts; 0: 1 */
+    enum scripted_data data; /* what it tells of its data */
     enum scripted_answer rounds[SCRIPTED_ROUNDS + 1]; /* [0] is not used */
 };
 
