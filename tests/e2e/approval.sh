@@ -59,5 +59,14 @@ expect_text "$work/out.log" "is approved without asking when"
 policy = json.load(sys.stdin)
 assert policy["default"] == "ask" and policy["output"]["min_rows"] == 100, policy
 assert [(rule["action"], rule["max_runs"]) for rule in policy["rules"]] == [("approve", 1)], policy' || fail "policy --json"
+# A site whose owner denied a job of this requester lately asks the owner all the same.
 write_job "$work/third.yaml" 2 1 "seed: 2"
-expect_status 0 "$orchestrator" --home "$work/orchestrator" run "$work/third.yaml" --out "$work/third"
+"$orchestrator" --home "$work/orchestrator" run "$work/third.yaml" --out "$work/third" >"$work/third.log" 2>&1 &
+run=$!
+started+=("$run")
+await 10 pending_job 2
+id=$(pending_job 2)
+await 5 grep -q "job-approved job=${id:0:12} by=\"policy:test\"" "$work/serve-1.log"
+await 5 grep -q "policy-overruled" "$work/serve-2.log"
+expect_status 0 "$datasite" --home "$work/site-2" approve "$id"
+wait "$run" || fail "the run approved by a policy and an owner failed: $(tail -n 3 "$work/third.log")"
