@@ -115,6 +115,7 @@ static void executor_work(struct executor *executor, struct step *step)
     done.bytes = answer.bytes;
     done.refused = answer.refused;
     done.repeated = answer.repeated;
+    memcpy(done.withheld, answer.withheld, sizeof(done.withheld));
     done.seconds = (double)(clock_monotonic_ms() - start) / 1000.0;
     executor_lock(executor);
     executor_report(executor, &done);

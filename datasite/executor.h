@@ -12,6 +12,7 @@
 #pragma once
 
 #include "crypto/identity.h"
+#include "datasite/release.h"
 #include "datasite/step.h"
 #include "schemas/policy.h"
 
@@ -44,9 +45,10 @@ struct executor_report {
     struct error *error;
     uint8_t *body;
     size_t bytes;
-    bool refused;   /* the body is the refusal of a step that failed */
-    bool repeated;  /* the body was given before */
-    double seconds; /* in hand */
+    bool refused;                          /* the body is the refusal of a step that failed */
+    bool repeated;                         /* the body was given before */
+    char withheld[RELEASE_WITHHELD_BYTES]; /* what the output rules kept here; "" for nothing */
+    double seconds;                        /* in hand */
 };
 
 /* A step that waits or is in hand. */

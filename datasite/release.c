@@ -4,6 +4,7 @@
 #include "datasite/release.h"
 
 #include "datasite/release_check.h"
+#include "datasite/release_counts.h"
 #include "datasite/release_parts.h"
 #include "schemas/wire.h"
 
@@ -13,6 +14,7 @@
 struct release_body {
     uint8_t *bytes;
     size_t count;
+    char withheld[RELEASE_WITHHELD_BYTES]; /* what stays here, for the owner; "" for nothing */
 };
 
 static struct error *release_admit(struct release_check *check)
@@ -48,7 +50,6 @@ static struct error *update_admit(struct release_check *check, const struct rele
     TRY(release_check_norm(check, update, ret_norm));
     if (update->confusion != NULL) {
         TRY(release_check_metrics(check->approval.job));
-        TRY(release_check_rows(check->output, update->test_rows, "test"));
         TRY(release_check_confusion(check, update->confusion, update->test_rows));
     }
 done:
@@ -76,14 +77,42 @@ done:
     return err;
 }
 
+/* Points into `counts`. */
+static Fds__Metrics update_metrics(struct release_counts *counts, char *stopped)
+{
+    Fds__Metrics metrics = FDS__METRICS__INIT;
+    metrics.train_accuracy = counts->train_accuracy;
+    metrics.n_confusion = counts->cell_count;
+    metrics.confusion = counts->cells;
+    metrics.stopped = stopped;
+    metrics.test_rows = counts->test_rows;
+    metrics.correct = counts->correct;
+    return metrics;
+}
+
+static uint64_t update_examples(const struct release_check *check, const struct release_update *update)
+{
+    return (check->output->metrics & POLICY_METRIC_EXAMPLES) != 0 ? update->train_rows : WIRE_WITHHELD;
+}
+
+static struct error *update_counts(const struct release_check *check, const struct release_update *update,
+                                   struct release_counts *ret_counts)
+{
+    struct error *err = NULL;
+    TRY(release_counts_make(check->output, update->confusion, check->approval.dataset.classes,
+                            update->test_rows, ret_counts));
+    release_counts_train(ret_counts, check->output, update->train_correct, update->train_rows);
+done:
+    return err;
+}
+
 static struct error *update_encode(const struct release_check *check, const struct release_update *update,
                                    struct release_body *ret_body)
 {
     struct error *err = NULL;
     const struct release_context *context = check->context;
-    size_t classes = check->approval.dataset.classes;
     uint8_t *parameters = malloc(update->count * sizeof(double));
-    uint64_t *confusion = NULL;
+    struct release_counts counts = {.cells = NULL};
     char stopped[32];
     struct digest job_id = *context->job_id;
     uint8_t run_id[STORE_RUN_ID_BYTES];
@@ -97,28 +126,23 @@ static struct error *update_encode(const struct release_check *check, const stru
     message.run_id = (ProtobufCBinaryData){sizeof(run_id), run_id};
     message.round = context->round;
     message.parameters = (ProtobufCBinaryData){update->count * sizeof(double), parameters};
-    message.examples = update->train_rows;
+    message.examples = update_examples(check, update);
     message.seconds = update->seconds;
     if (update->confusion != NULL) {
-        confusion = malloc(classes * classes * sizeof(*confusion));
-        if (confusion == NULL)
-            FAIL(ERROR_MEMORY, "There is not enough memory to encode an update.");
-        memcpy(confusion, update->confusion, classes * classes * sizeof(*confusion));
+        TRY(update_counts(check, update, &counts));
         (void)snprintf(stopped, sizeof(stopped), "%s", update->stopped);
-        metrics.train_accuracy = (double)update->train_correct / (double)update->train_rows;
-        metrics.n_confusion = classes * classes;
-        metrics.confusion = confusion;
-        metrics.stopped = stopped;
+        metrics = update_metrics(&counts, stopped);
         message.metrics = &metrics;
     }
     TRY(wire_encode(&message.base, &ret_body->bytes, &ret_body->count));
+    memcpy(ret_body->withheld, counts.withheld, sizeof(ret_body->withheld));
 done:
     free(parameters);
-    free(confusion);
+    release_counts_clear(&counts);
     return err;
 }
 
-static struct error *evaluation_encode(const struct release_check *check, const uint64_t *counts,
+static struct error *evaluation_encode(const struct release_check *check, const uint64_t *confusion,
                                        struct release_body *ret_body)
 {
     struct error *err = NULL;
@@ -126,21 +150,32 @@ static struct error *evaluation_encode(const struct release_check *check, const 
     size_t classes = check->approval.dataset.classes;
     struct digest job_id = *context->job_id;
     uint8_t run_id[STORE_RUN_ID_BYTES];
+    struct release_counts counts = {.cells = NULL};
     Fds__Evaluation message = FDS__EVALUATION__INIT;
-    uint64_t *confusion = malloc(classes * classes * sizeof(*confusion));
-    if (confusion == NULL)
-        FAIL(ERROR_MEMORY, "There is not enough memory to encode an evaluation.");
-    memcpy(confusion, counts, classes * classes * sizeof(*confusion));
+    TRY(release_counts_make(check->output, confusion, classes, confusion_total(confusion, classes), &counts));
     memcpy(run_id, context->run_id, sizeof(run_id));
     message.job_id = (ProtobufCBinaryData){DIGEST_BYTES, job_id.bytes};
     message.run_id = (ProtobufCBinaryData){sizeof(run_id), run_id};
     message.round = context->round;
-    message.n_confusion = classes * classes;
-    message.confusion = confusion;
+    message.n_confusion = counts.cell_count;
+    message.confusion = counts.cells;
+    message.test_rows = counts.test_rows;
+    message.correct = counts.correct;
     TRY(wire_encode(&message.base, &ret_body->bytes, &ret_body->count));
+    memcpy(ret_body->withheld, counts.withheld, sizeof(ret_body->withheld));
 done:
-    free(confusion);
+    release_counts_clear(&counts);
     return err;
+}
+
+/* An event of its own, in front of that of the release: what the output rules kept here. */
+static struct error *release_note_withheld(const struct release_check *check, const struct release_body *body)
+{
+    const struct release_context *context = check->context;
+    if (body->withheld[0] == '\0')
+        return NULL;
+    return store_event_add(context->store, EVENT_CELLS_SUPPRESSED, context->job_id, context->run_id,
+                           context->round, context->now, body->withheld, NULL);
 }
 
 /* The last checks and the write: event, receipt unless it is held, body and round, then the commit. `record` comes
@@ -209,7 +244,7 @@ struct error *release_update(const struct release_context *context, const struct
 {
     struct error *err = NULL;
     struct release_check check = {.context = context, .kind = ANSWER_UPDATE};
-    struct release_body body = {NULL, 0};
+    struct release_body body = {.bytes = NULL};
     char detail[128], protections[RECEIPT_PROTECTIONS_BYTES];
     bool hold = true;
     double norm = 0;
@@ -217,12 +252,14 @@ struct error *release_update(const struct release_context *context, const struct
     TRY(update_admit(&check, update, &norm));
     TRY(release_check_hold(&check, &hold));
     TRY(update_encode(&check, update, &body));
+    TRY(release_note_withheld(&check, &body));
     release_check_protections(check.output, protections);
     (void)snprintf(detail, sizeof(detail), "%zu coefficients%s, %zu bytes", update->count,
                    update->confusion == NULL ? "" : ", accuracy and confusion matrix", body.count);
     struct release_record record = release_record_of(&check, &body, hold, protections, detail);
     record.update_norm = norm;
     TRY(release_write(&check, &record, ret_outcome));
+    memcpy(ret_outcome->withheld, body.withheld, sizeof(ret_outcome->withheld));
 done:
     if (err != NULL)
         store_release_rollback(context->store);
@@ -236,17 +273,19 @@ struct error *release_evaluation(const struct release_context *context, const ui
 {
     struct error *err = NULL;
     struct release_check check = {.context = context, .kind = ANSWER_EVALUATION};
-    struct release_body body = {NULL, 0};
+    struct release_body body = {.bytes = NULL};
     char protections[RECEIPT_PROTECTIONS_BYTES];
     bool hold = true;
     TRY(store_release_begin(context->store));
     TRY(evaluation_admit(&check, confusion));
     TRY(release_check_hold(&check, &hold));
     TRY(evaluation_encode(&check, confusion, &body));
+    TRY(release_note_withheld(&check, &body));
     release_check_protections(check.output, protections);
     struct release_record record =
         release_record_of(&check, &body, hold, protections, "confusion matrix of the global model");
     TRY(release_write(&check, &record, ret_outcome));
+    memcpy(ret_outcome->withheld, body.withheld, sizeof(ret_outcome->withheld));
 done:
     if (err != NULL)
         store_release_rollback(context->store);
@@ -260,7 +299,7 @@ struct error *release_failure(const struct release_context *context, enum answer
 {
     struct error *err = NULL;
     struct release_check check = {.context = context, .kind = kind};
-    struct release_body body = {NULL, 0};
+    struct release_body body = {.bytes = NULL};
     struct error *told = error_new(ERROR_NUMERIC, RELEASE_FAILED);
     TRY(store_release_begin(context->store));
     TRY(release_admit(&check));

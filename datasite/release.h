@@ -39,11 +39,15 @@ struct release_context {
     int64_t now;      /* Unix seconds */
 };
 
+#define RELEASE_WITHHELD_BYTES 128
+
 /* What became of an answer. `held`: it waits for the owner, nothing leaves now, and body is NULL. */
 struct release_outcome {
     uint8_t *body; /* of the Released message, or of the Refusal of release_failure; the caller frees it */
     size_t bytes;
     bool held;
+    char withheld
+        [RELEASE_WITHHELD_BYTES]; /* what the output rules kept here, for the owner's log; "" for nothing */
 };
 
 /* Computed, not yet released. */

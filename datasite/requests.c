@@ -172,6 +172,9 @@ static void finish_log(const struct requests *requests, const struct executor_re
     }
     LOG(requests->log, kind, log_job(&report->job_id), log_run(report->run_id), log_round(report->round),
         log_seconds(report->seconds), log_count("bytes", report->bytes));
+    if (report->withheld[0] != '\0')
+        LOG(requests->log, EVENT_CELLS_SUPPRESSED, log_job(&report->job_id), log_run(report->run_id),
+            log_round(report->round), log_sentence(report->withheld));
 }
 
 static void finish_log_error(const struct requests *requests, const struct executor_report *report)

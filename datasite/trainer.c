@@ -140,9 +140,8 @@ static struct error *work_foresee(const struct work *work)
     if (work->step->kind == STEP_EVALUATE) {
         TRY(release_check_metrics(job));
         TRY(release_check_counts(work_output(work)));
-    }
-    if (job->metrics == JOB_METRICS_PER_SITE)
         TRY(release_check_rows(work_output(work), trainer->test_rows, "test"));
+    }
 done:
     return err;
 }
@@ -265,6 +264,7 @@ static struct error *work_hand_out(const struct work *work, const struct release
         return release_held_error(work->step->round);
     ret_answer->body = outcome->body;
     ret_answer->bytes = outcome->bytes;
+    memcpy(ret_answer->withheld, outcome->withheld, sizeof(ret_answer->withheld));
     return NULL;
 }
 
@@ -423,7 +423,10 @@ static struct error *work_repeat(struct work *work, struct trainer_answer *ret_a
     if (answer.body != NULL)
         TRY(approval_find(trainer->store, trainer->identity, &work->gate, &step->job_id, &step->peer,
                           trainer->clock() / 1000, &approval));
-    *ret_answer = (struct trainer_answer){answer.body, answer.bytes, answer.refused, answer.body != NULL};
+    *ret_answer = (struct trainer_answer){.body = answer.body,
+                                          .bytes = answer.bytes,
+                                          .refused = answer.refused,
+                                          .repeated = answer.body != NULL};
     answer.body = NULL;
 done:
     free(answer.body);

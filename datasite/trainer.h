@@ -11,6 +11,7 @@
 #pragma once
 
 #include "crypto/identity.h"
+#include "datasite/release.h"
 #include "datasite/step.h"
 #include "schemas/policy.h"
 
@@ -39,8 +40,9 @@ struct trainer_watch {
 struct trainer_answer {
     uint8_t *body; /* of a Released, or of the Refusal of a step that failed; owned */
     size_t bytes;
-    bool refused;  /* it is a Refusal */
-    bool repeated; /* was given before */
+    bool refused;                          /* it is a Refusal */
+    bool repeated;                         /* was given before */
+    char withheld[RELEASE_WITHHELD_BYTES]; /* what the output rules kept here; "" for nothing */
 };
 
 MUST_USE struct error *trainer_open(const struct trainer_options *options, struct trainer **ret_trainer);

@@ -92,14 +92,6 @@ static void test_train_too_few_training_rows_refused(void **state)
     assert_int_equal(site_count(site, "SELECT count(*) FROM run"), 0);
 }
 
-static void test_train_too_few_test_rows_for_counts_refused(void **state)
-{
-    struct site *site = *state;
-    site_approved(site, &(struct job_words){.test_fraction = "0.01"}, 0, 0);
-    REFUSED(site, site_train(site, 1, 0), ERROR_REFUSED, "test rows");
-    assert_int_equal(site_count(site, "SELECT count(*) FROM run"), 0);
-}
-
 static void test_train_over_the_byte_cap_refused(void **state)
 {
     struct site *site = *state;
@@ -404,7 +396,6 @@ int main(void)
         TEST(test_train_wrong_shape_refused),
         TEST(test_train_model_not_finite_refused),
         TEST(test_train_too_few_training_rows_refused),
-        TEST(test_train_too_few_test_rows_for_counts_refused),
         TEST(test_train_over_the_byte_cap_refused),
         TEST(test_train_over_the_byte_cap_of_the_job_refused_before_the_rows_are_read),
         TEST(test_evaluate_without_counts_in_the_policy_refused),
