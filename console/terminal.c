@@ -1,5 +1,7 @@
 #include "console/terminal.h"
+
 #include "schemas/clock.h"
+#include "schemas/wire.h"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -130,18 +132,52 @@ static int terminal_digits(uint64_t value)
     return digits;
 }
 
-void terminal_confusion(FILE *stream, const char *title, const uint64_t *counts, uint32_t classes)
+static int confusion_width(const uint64_t *counts, uint32_t classes)
 {
-    uint64_t total = 0, correct = 0, largest = classes > 0 ? classes - 1 : 0;
+    uint64_t largest = classes > 0 ? classes - 1 : 0;
+    for (size_t i = 0; i < (size_t)classes * classes; i++)
+        largest = counts[i] != WIRE_WITHHELD && counts[i] > largest ? counts[i] : largest;
+    return terminal_digits(largest) + 1;
+}
+
+static void confusion_rows(FILE *stream, const uint64_t *counts, uint32_t classes, int width)
+{
     for (uint32_t row = 0; row < classes; row++) {
-        correct += counts[(size_t)row * classes + row];
+        (void)fprintf(stream, "  %s%4u%s ", terminal_style(stream, STYLE_DIM), row,
+                      terminal_style(stream, STYLE_PLAIN));
         for (uint32_t column = 0; column < classes; column++) {
             uint64_t count = counts[(size_t)row * classes + column];
-            total += count;
-            largest = count > largest ? count : largest;
+            const char *start = terminal_style(stream, row == column ? STYLE_GOOD : STYLE_PLAIN);
+            if (count == WIRE_WITHHELD)
+                (void)fprintf(stream, "%s%*s%s", start, width, "-", terminal_style(stream, STYLE_PLAIN));
+            else
+                (void)fprintf(stream, "%s%*llu%s", start, width, (unsigned long long)count,
+                              terminal_style(stream, STYLE_PLAIN));
         }
+        (void)fputc('\n', stream);
     }
-    int width = terminal_digits(largest) + 1;
+}
+
+static void confusion_sums(FILE *stream, const uint64_t *counts, uint32_t classes)
+{
+    size_t cells = (size_t)classes * classes, withheld = 0;
+    uint64_t total = counts[cells], correct = counts[cells + 1];
+    for (size_t i = 0; i < cells; i++)
+        withheld += counts[i] == WIRE_WITHHELD;
+    if (withheld > 0)
+        (void)fprintf(stream, "  -: withheld, as it or a count beside it is below a site's minimum\n");
+    if (total == WIRE_WITHHELD)
+        (void)fprintf(stream, "  How many rows these are is withheld.\n");
+    else if (correct == WIRE_WITHHELD)
+        (void)fprintf(stream, "  %llu rows; how many are right is withheld\n", (unsigned long long)total);
+    else if (total > 0)
+        (void)fprintf(stream, "  %llu of %llu right: %.4f\n", (unsigned long long)correct,
+                      (unsigned long long)total, (double)correct / (double)total);
+}
+
+void terminal_confusion(FILE *stream, const char *title, const uint64_t *counts, uint32_t classes)
+{
+    int width = confusion_width(counts, classes);
     char clean[128];
     terminal_clean(title, clean, sizeof(clean));
     (void)fprintf(stream, "  %s (rows: true class, columns: predicted)\n       ", clean);
@@ -149,18 +185,6 @@ void terminal_confusion(FILE *stream, const char *title, const uint64_t *counts,
         (void)fprintf(stream, "%s%*u%s", terminal_style(stream, STYLE_DIM), width, column,
                       terminal_style(stream, STYLE_PLAIN));
     (void)fputc('\n', stream);
-    for (uint32_t row = 0; row < classes; row++) {
-        (void)fprintf(stream, "  %s%4u%s ", terminal_style(stream, STYLE_DIM), row,
-                      terminal_style(stream, STYLE_PLAIN));
-        for (uint32_t column = 0; column < classes; column++) {
-            uint64_t count = counts[(size_t)row * classes + column];
-            const char *start = terminal_style(stream, row == column ? STYLE_GOOD : STYLE_PLAIN);
-            (void)fprintf(stream, "%s%*llu%s", start, width, (unsigned long long)count,
-                          terminal_style(stream, STYLE_PLAIN));
-        }
-        (void)fputc('\n', stream);
-    }
-    if (total > 0)
-        (void)fprintf(stream, "  %llu of %llu right: %.4f\n", (unsigned long long)correct,
-                      (unsigned long long)total, (double)correct / (double)total);
+    confusion_rows(stream, counts, classes, width);
+    confusion_sums(stream, counts, classes);
 }

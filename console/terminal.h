@@ -40,5 +40,6 @@ void table_print(const struct table *table, FILE *stream);
 void table_free(struct table *table);
 
 /* A confusion matrix: rows true, columns predicted, right-aligned, with its total and accuracy underneath.
- * `title` is printed above. `counts` is [classes][classes]. */
+ * `title` is printed above. `counts` is [classes][classes], followed by two words: of how many rows it is, and how many
+ * are right. A word that is WIRE_WITHHELD is a dash, and said to be withheld. */
 void terminal_confusion(FILE *stream, const char *title, const uint64_t *counts, uint32_t classes);

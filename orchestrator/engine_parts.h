@@ -43,7 +43,7 @@ struct engine_site {
     bool held;               /* because a person there looks at the answer first */
     struct receipt *witness; /* the latest that we hold; sequence 0: none. In the plan */
     double *update;          /* [count], when TURN_TRAINED */
-    uint64_t *evaluation;    /* [classes][classes], when TURN_EVALUATED */
+    uint64_t *evaluation;    /* a confusion matrix, when TURN_EVALUATED */
 };
 
 struct engine {

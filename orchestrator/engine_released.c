@@ -17,20 +17,74 @@ done:
     return err;
 }
 
-/* *ret_counts: a copy of [classes][classes] counts. */
+/* Whether what is released of a sum can be part of it: exactly it when nothing is withheld. */
+static bool adds_up(uint64_t sum, uint64_t part, bool withheld)
+{
+    return sum == WIRE_WITHHELD || (withheld ? part <= sum : part == sum);
+}
+
+/* Counts beyond what anybody has as rows are no counts; their sums cannot overflow then. */
+static struct error *check_confusion(const uint64_t *confusion, uint32_t classes)
+{
+    const uint64_t most = CONFUSION_MAX_ROWS;
+    uint64_t sum = 0, diagonal = 0;
+    size_t cells = (size_t)classes * classes;
+    bool withheld = false, diagonal_withheld = false;
+    for (size_t i = 0; i < cells; i++) {
+        bool right = i % (classes + 1) == 0;
+        if (confusion[i] == WIRE_WITHHELD) {
+            withheld = true;
+            diagonal_withheld |= right;
+            continue;
+        }
+        if (confusion[i] > most - sum)
+            return error_new(ERROR_INVALID, "Its confusion matrix counts more rows than there can be.");
+        sum += confusion[i];
+        diagonal += right ? confusion[i] : 0;
+    }
+    uint64_t rows = confusion[cells], right = confusion[cells + 1];
+    bool possible = rows == WIRE_WITHHELD || (rows <= most && (right == WIRE_WITHHELD || right <= rows));
+    if (!possible || !adds_up(rows, sum, withheld) || !adds_up(right, diagonal, diagonal_withheld))
+        return error_new(
+            ERROR_INVALID,
+            "Its confusion matrix does not add up to its number of test rows and right answers.");
+    return NULL;
+}
+
+/* *ret_confusion: the matrix with its two words. */
 static struct error *take_confusion(const struct engine *engine, const uint64_t *counts, size_t count,
-                                    uint64_t **ret_counts)
+                                    uint64_t rows, uint64_t right, uint64_t **ret_confusion)
 {
     struct error *err = NULL;
-    size_t classes = engine->record->classes;
-    if (count != classes * classes)
-        FAIL(ERROR_INVALID, "Its confusion matrix has %zu counts instead of %zu by %zu.", count, classes,
+    uint32_t classes = engine->record->classes;
+    uint64_t *confusion = NULL;
+    if (count != (size_t)classes * classes)
+        FAIL(ERROR_INVALID, "Its confusion matrix has %zu counts instead of %u by %u.", count, classes,
              classes);
-    uint64_t *copy = calloc(count, sizeof *copy);
-    if (copy == NULL)
+    confusion = confusion_new(classes);
+    if (confusion == NULL)
         FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
-    memcpy(copy, counts, count * sizeof *copy);
-    *ret_counts = copy;
+    memcpy(confusion, counts, count * sizeof *confusion);
+    confusion[count] = rows;
+    confusion[count + 1] = right;
+    TRY(check_confusion(confusion, classes));
+    *ret_confusion = confusion;
+    confusion = NULL;
+done:
+    free(confusion);
+    return err;
+}
+
+/* Without any counts, there is no matrix. */
+static struct error *take_metrics(const struct engine *engine, const Fds__Metrics *metrics,
+                                  struct site_round *part)
+{
+    struct error *err = NULL;
+    if (metrics->n_confusion > 0)
+        TRY(take_confusion(engine, metrics->confusion, metrics->n_confusion, metrics->test_rows,
+                           metrics->correct, &part->confusion));
+    if (metrics->train_accuracy != WIRE_WITHHELD_REAL)
+        part->train_accuracy = metrics->train_accuracy;
 done:
     return err;
 }
@@ -49,17 +103,18 @@ static struct error *take_update(struct engine *engine, struct engine_site *site
     wire_parameters_read(update->parameters.data, engine->count, parameters);
     /* One site's huge numbers must be that site's failure, not the average's and so everybody's. */
     TRY(softmax_check_parameters(parameters, engine->count));
-    if (engine->job->metrics == JOB_METRICS_PER_SITE && update->metrics != NULL) {
-        TRY(take_confusion(engine, update->metrics->confusion, update->metrics->n_confusion,
-                           &part->confusion));
-        part->train_accuracy = update->metrics->train_accuracy;
-    }
+    if (update->examples == WIRE_WITHHELD && engine->job->weighting == JOB_WEIGHT_EXAMPLES)
+        FAIL(ERROR_INVALID,
+             "Its owner does not tell its number of training rows, so its update cannot be weighted by it; "
+             "`weighting: equal` in the job would do.");
+    if (engine->job->metrics == JOB_METRICS_PER_SITE && update->metrics != NULL)
+        TRY(take_metrics(engine, update->metrics, part));
     site->update = parameters;
     parameters = NULL;
     site->turn = TURN_TRAINED;
     part->status = SITE_OK;
-    part->has_examples = true;
-    part->examples = update->examples;
+    part->has_examples = update->examples != WIRE_WITHHELD;
+    part->examples = part->has_examples ? update->examples : 0;
     part->train_seconds = update->seconds;
     part->seconds = engine_round_seconds(engine);
 done:
@@ -199,7 +254,8 @@ static struct error *take_evaluation(struct engine *engine, struct engine_site *
 {
     struct error *err = NULL;
     TRY(check_answer(engine, evaluation->job_id, evaluation->run_id, evaluation->round));
-    TRY(take_confusion(engine, evaluation->confusion, evaluation->n_confusion, &site->evaluation));
+    TRY(take_confusion(engine, evaluation->confusion, evaluation->n_confusion, evaluation->test_rows,
+                       evaluation->correct, &site->evaluation));
     site->turn = TURN_EVALUATED;
 done:
     return err;

@@ -157,9 +157,11 @@ static struct error *aggregate(struct engine *engine)
         FAIL(ERROR_MEMORY, "No memory for the average of the sites' models.");
     for (size_t i = 0; i < engine->job->site_count; i++) {
         const struct engine_site *site = &engine->sites[i];
+        const struct site_round *part = &engine->round->sites[i];
+        /* Examples are there when they are the weight. */
         if (site->turn == TURN_TRAINED)
             updates[trained++] = (struct fedavg_update){.parameters = site->update,
-                                                        .examples = engine->round->sites[i].examples};
+                                                        .examples = part->has_examples ? part->examples : 1};
     }
     TRY(fedavg_aggregate(updates, trained, engine->count, engine->job->weighting, model));
     memcpy(engine->model, model, engine->count * sizeof *model);
@@ -214,16 +216,15 @@ done:
 static struct error *pool(struct engine *engine)
 {
     struct error *err = NULL;
-    size_t cells = (size_t)engine->record->classes * engine->record->classes;
     uint64_t *pooled = NULL;
     if (engine_count_turns(engine, TURN_EVALUATED) == 0)
         goto done;
-    pooled = calloc(cells, sizeof *pooled);
+    pooled = confusion_new(engine->record->classes);
     if (pooled == NULL)
         FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
     for (size_t i = 0; i < engine->job->site_count; i++)
-        for (size_t c = 0; engine->sites[i].turn == TURN_EVALUATED && c < cells; c++)
-            pooled[c] += engine->sites[i].evaluation[c];
+        if (engine->sites[i].turn == TURN_EVALUATED)
+            confusion_add(pooled, engine->sites[i].evaluation, engine->record->classes);
     engine->round->pooled_confusion = pooled;
     pooled = NULL;
 done:
@@ -238,10 +239,11 @@ static struct error *evaluate_here(struct engine *engine)
     uint64_t *counts = NULL;
     if (engine->plan->global_test == NULL)
         goto done;
-    counts = calloc((size_t)record->classes * record->classes, sizeof *counts);
+    counts = confusion_new(record->classes);
     if (counts == NULL)
         FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
     TRY(evaluate_model(engine->plan->global_test, engine->model, record->features, record->classes, counts));
+    confusion_sum(counts, record->classes);
     engine->round->global_confusion = counts;
     counts = NULL;
 done:

@@ -131,7 +131,8 @@ static void put_accuracy_figure(FILE *stream, const struct run_record *record, c
 static void put_last_accuracies(FILE *stream, const struct run_record *record)
 {
     const struct round_record *last = run_record_last_model(record);
-    if (last == NULL || (last->pooled_confusion == NULL && last->global_confusion == NULL)) {
+    if (last == NULL || (isnan(confusion_accuracy(last->pooled_confusion, record->classes)) &&
+                         isnan(confusion_accuracy(last->global_confusion, record->classes)))) {
         (void)fputs("<li><b>–</b><span>no accuracy of the shared model was released</span></li>\n", stream);
         return;
     }
@@ -266,9 +267,13 @@ void html_protection(FILE *stream, const struct run_record *record)
     }
     (void)fputs(", and how many training rows it used;</li>\n", stream);
     if (record->job->metrics == JOB_METRICS_PER_SITE)
-        (void)fputs("<li>the training accuracy and the confusion counts of that model on its own rows;</li>\n"
-                    "<li>the confusion counts of the new shared model on its own test rows.</li>\n</ul>\n",
-                    stream);
+        (void)fputs(
+            "<li>the training accuracy and the confusion counts of that model on its own rows;</li>\n"
+            "<li>the confusion counts of the new shared model on its own test rows.</li>\n</ul>\n"
+            "<p>A count shown as a dash was withheld by a site: it, or another count that could be computed "
+            "from it, is below the minimum that the site’s owner has set. An empty cell is withheld like any "
+            "other small one.</p>\n",
+            stream);
     else
         (void)fputs("<li>no metric of any kind, as the job asked for none.</li>\n</ul>\n", stream);
     (void)fputs("<p>No row left a site. The job used <b>neither secure aggregation nor added noise</b>: the "

@@ -38,11 +38,17 @@ struct html_choice html_choose(const struct run_record *record)
     return (struct html_choice){0};
 }
 
+static uint64_t with(uint64_t sum, uint64_t count)
+{
+    return sum == WIRE_WITHHELD || count == WIRE_WITHHELD ? WIRE_WITHHELD : sum + count;
+}
+
+/* WIRE_WITHHELD when one of the counts is. */
 static uint64_t row_sum(const uint64_t *counts, size_t classes, size_t i)
 {
     uint64_t sum = 0;
     for (size_t j = 0; j < classes; j++)
-        sum += counts[i * classes + j];
+        sum = with(sum, counts[i * classes + j]);
     return sum;
 }
 
@@ -50,7 +56,16 @@ static uint64_t column_sum(const uint64_t *counts, size_t classes, size_t j)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < classes; i++)
-        sum += counts[i * classes + j];
+        sum = with(sum, counts[i * classes + j]);
+    return sum;
+}
+
+/* What is known of the row: for shades. */
+static uint64_t row_shown(const uint64_t *counts, size_t classes, size_t i)
+{
+    uint64_t sum = 0;
+    for (size_t j = 0; j < classes; j++)
+        sum += counts[i * classes + j] == WIRE_WITHHELD ? 0 : counts[i * classes + j];
     return sum;
 }
 
@@ -59,6 +74,10 @@ static uint64_t column_sum(const uint64_t *counts, size_t classes, size_t j)
  */
 static void put_cell(FILE *stream, uint64_t value, uint64_t row, bool right)
 {
+    if (value == WIRE_WITHHELD) {
+        (void)fputs("<td class=\"z\" title=\"withheld: below the site’s minimum\">–</td>", stream);
+        return;
+    }
     if (value == 0) {
         (void)fputs("<td class=\"z\">0</td>", stream);
         return;
@@ -77,7 +96,7 @@ static void put_caption(FILE *stream, const struct html_choice *choice, uint32_t
     (void)fprintf(stream, ", round %u: ", (unsigned)choice->round->round);
     double accuracy = confusion_accuracy(choice->counts, classes);
     if (isnan(accuracy))
-        (void)fputs("no rows", stream);
+        (void)fputs(confusion_rows(choice->counts, classes) == 0 ? "no rows" : "accuracy withheld", stream);
     else
         (void)fprintf(stream, "%.2f %% right", 100 * accuracy);
     (void)fputs(" of ", stream);
@@ -97,7 +116,7 @@ static void put_table(FILE *stream, const struct html_choice *choice, uint32_t c
         (void)fprintf(stream, "<th class=\"k\" scope=\"col\">%u</th>", (unsigned)j);
     (void)fputs("</tr></thead>\n<tbody>\n", stream);
     for (uint32_t i = 0; i < classes; i++) {
-        uint64_t row = row_sum(choice->counts, classes, i);
+        uint64_t row = row_shown(choice->counts, classes, i);
         (void)fprintf(stream, "<tr><th scope=\"row\">%u</th>", (unsigned)i);
         for (uint32_t j = 0; j < classes; j++)
             put_cell(stream, choice->counts[(size_t)i * classes + j], row, i == j);
@@ -129,7 +148,8 @@ void html_matrix(FILE *stream, const struct run_record *record)
 
 static void put_bar(FILE *stream, uint64_t part, uint64_t whole, const char *name)
 {
-    double width = whole == 0 ? 0 : 100 * (double)part / (double)whole;
+    bool known = whole != 0 && whole != WIRE_WITHHELD && part != WIRE_WITHHELD;
+    double width = !known ? 0 : 100 * (double)part / (double)whole;
     (void)fprintf(stream,
                   "<td class=\"b\"><svg class=\"bar\" viewBox=\"0 0 100 4\" preserveAspectRatio=\"none\" "
                   "aria-hidden=\"true\"><rect class=\"track\" width=\"100\" height=\"4\"/><rect class=\"%s\" "
@@ -161,7 +181,7 @@ static size_t next_mistake(const uint64_t *counts, size_t classes, size_t last)
 {
     size_t best = SIZE_MAX;
     for (size_t at = 0; at < classes * classes; at++) {
-        bool counted = at / classes != at % classes && counts[at] > 0;
+        bool counted = at / classes != at % classes && counts[at] > 0 && counts[at] != WIRE_WITHHELD;
         bool after =
             last == SIZE_MAX || counts[at] < counts[last] || (counts[at] == counts[last] && at > last);
         if (counted && after && (best == SIZE_MAX || counts[at] > counts[best]))
@@ -175,7 +195,10 @@ static void put_mistakes(FILE *stream, const uint64_t *counts, size_t classes)
     (void)fputs("<h3>Most frequent mistakes</h3>\n<ul class=\"mistakes\">\n", stream);
     size_t at = next_mistake(counts, classes, SIZE_MAX);
     if (at == SIZE_MAX)
-        (void)fputs("<li>None.</li>\n", stream);
+        (void)fputs(confusion_withheld(counts, (uint32_t)classes) == 0
+                        ? "<li>None.</li>\n"
+                        : "<li>None that the sites tell of.</li>\n",
+                    stream);
     for (size_t n = 0; n < MISTAKES && at != SIZE_MAX; n++) {
         (void)fprintf(stream, "<li><span>%zu taken for %zu</span> <span>", at / classes, at % classes);
         html_count(stream, counts[at]);

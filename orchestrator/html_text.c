@@ -56,6 +56,10 @@ void html_escape_json(FILE *stream, const char *json, size_t bytes)
 void html_count(FILE *stream, uint64_t count)
 {
     char digits[24];
+    if (count == WIRE_WITHHELD) {
+        (void)fputs("–", stream);
+        return;
+    }
     int length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)count);
     for (int i = 0; i < length; i++) {
         if (i > 0 && (length - i) % 3 == 0)
@@ -74,7 +78,7 @@ void html_accuracy(FILE *stream, double accuracy)
 
 void html_share(FILE *stream, uint64_t part, uint64_t whole)
 {
-    if (whole == 0)
+    if (whole == 0 || whole == WIRE_WITHHELD || part == WIRE_WITHHELD)
         (void)fputs("–", stream);
     else
         (void)fprintf(stream, "%.1f %%", 100 * (double)part / (double)whole);

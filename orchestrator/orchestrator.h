@@ -233,8 +233,11 @@ ORCHESTRATOR_API uint64_t
 orchestrator_run_features(const struct orchestrator_run *run); /* 0: not known yet */
 ORCHESTRATOR_API uint32_t orchestrator_run_classes(const struct orchestrator_run *run);
 
+/* A count that a site withholds, as it is below its owner's minimum, or another one could be computed from it: not 0, and
+ * no number to compute with. */
+#define ORCHESTRATOR_WITHHELD UINT64_MAX
 /* `round` counts from 1. NaN or NULL for what was not released or does not exist. Counts are
- * [classes][classes], rows true, columns predicted. */
+ * [classes][classes], rows true, columns predicted; each may be ORCHESTRATOR_WITHHELD. */
 ORCHESTRATOR_API double orchestrator_run_pooled_accuracy(const struct orchestrator_run *run, size_t round);
 ORCHESTRATOR_API const uint64_t *orchestrator_run_pooled_confusion(const struct orchestrator_run *run,
                                                                    size_t round);

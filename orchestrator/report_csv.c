@@ -49,7 +49,7 @@ static const char *csv_mock(const struct run_record *record)
     return record->mock ? "MOCK" : "";
 }
 
-/* An empty cell is a value that was not released. */
+/* An empty cell is a value that was not released, here and in confusion.csv. */
 static void csv_put_site(FILE *stream, const struct run_record *record, const struct round_record *round,
                          size_t position)
 {
@@ -87,6 +87,14 @@ static void csv_put_rounds(FILE *stream, const struct run_record *record)
     }
 }
 
+static void csv_put_count(FILE *stream, uint64_t count)
+{
+    if (count == WIRE_WITHHELD)
+        (void)fputc(',', stream);
+    else
+        (void)fprintf(stream, ",%llu", (unsigned long long)count);
+}
+
 static void csv_put_matrix(FILE *stream, const struct run_record *record, uint32_t round, const char *scope,
                            const char *site, const uint64_t *counts)
 {
@@ -96,7 +104,7 @@ static void csv_put_matrix(FILE *stream, const struct run_record *record, uint32
         csv_put_text(stream, site);
         (void)fprintf(stream, ",%zu", i);
         for (size_t j = 0; j < classes; j++)
-            (void)fprintf(stream, ",%llu", (unsigned long long)counts[i * classes + j]);
+            csv_put_count(stream, counts[i * classes + j]);
         (void)fprintf(stream, ",%s\n", csv_mock(record));
     }
 }

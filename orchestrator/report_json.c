@@ -46,6 +46,17 @@ static json_t *json_of_digest(const struct digest *digest)
     return json_string(hex);
 }
 
+static json_t *json_of_count(uint64_t count)
+{
+    return count == WIRE_WITHHELD ? json_null() : json_integer((json_int_t)count);
+}
+
+/* Of how many rows a matrix is. */
+static json_t *json_of_rows(const uint64_t *confusion, uint32_t classes)
+{
+    return confusion == NULL ? json_null() : json_of_count(confusion_rows(confusion, classes));
+}
+
 static json_t *json_of_confusion(const uint64_t *counts, uint32_t classes)
 {
     if (counts == NULL)
@@ -54,7 +65,7 @@ static json_t *json_of_confusion(const uint64_t *counts, uint32_t classes)
     for (size_t i = 0; i < classes; i++) {
         json_t *row = json_array();
         for (size_t j = 0; j < classes; j++)
-            (void)json_array_append_new(row, json_integer((json_int_t)counts[i * classes + j]));
+            (void)json_array_append_new(row, json_of_count(counts[i * classes + j]));
         (void)json_array_append_new(rows, row);
     }
     return rows;
@@ -72,12 +83,13 @@ static json_t *json_of_receipt(const struct site_receipt *kept)
 
 static json_t *json_of_site(const struct run_record *record, size_t position, const struct site_round *site)
 {
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:n, s:o, s:o, s:o}", "name",
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:n, s:o, s:o, s:o}", "name",
                      json_of_text(record->job->sites[position].name), "status",
                      site_status_word(site->status), "reason", json_of_text(site->reason), "examples",
                      site->has_examples ? json_integer((json_int_t)site->examples) : json_null(),
                      "train_accuracy", json_of_real(site->train_accuracy), "test_accuracy",
-                     json_of_real(report_site_test(record, site)), "confusion",
+                     json_of_real(report_site_test(record, site)), "test_rows",
+                     json_of_rows(site->confusion, record->classes), "confusion",
                      json_of_confusion(site->confusion, record->classes), "epsilon_spent", "train_seconds",
                      json_of_seconds(site->train_seconds), "seconds", json_of_seconds(site->seconds),
                      "receipt", json_of_receipt(site->update_receipt));
@@ -87,8 +99,9 @@ static json_t *json_of_global(const struct run_record *record, const struct roun
 {
     if (round->global_confusion == NULL)
         return json_null();
-    return json_pack("{s:o, s:o}", "accuracy",
-                     json_of_real(confusion_accuracy(round->global_confusion, record->classes)), "confusion",
+    return json_pack("{s:o, s:o, s:o}", "accuracy",
+                     json_of_real(confusion_accuracy(round->global_confusion, record->classes)), "test_rows",
+                     json_of_rows(round->global_confusion, record->classes), "confusion",
                      json_of_confusion(round->global_confusion, record->classes));
 }
 
@@ -97,9 +110,10 @@ static json_t *json_of_round(const struct run_record *record, const struct round
     json_t *sites = json_array();
     for (size_t i = 0; i < record->job->site_count; i++)
         (void)json_array_append_new(sites, json_of_site(record, i, &round->sites[i]));
-    return json_pack("{s:i, s:o, s:o, s:{s:o, s:o}, s:o, s:o}", "round", (int)round->round, "seconds",
+    return json_pack("{s:i, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o}", "round", (int)round->round, "seconds",
                      json_of_seconds(round->seconds), "sites", sites, "pooled", "test_accuracy",
-                     json_of_real(confusion_accuracy(round->pooled_confusion, record->classes)), "confusion",
+                     json_of_real(confusion_accuracy(round->pooled_confusion, record->classes)), "test_rows",
+                     json_of_rows(round->pooled_confusion, record->classes), "confusion",
                      json_of_confusion(round->pooled_confusion, record->classes), "global_test",
                      json_of_global(record, round), "model_sha256",
                      round->model == NULL ? json_null() : json_of_digest(&round->model_sha256));

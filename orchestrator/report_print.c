@@ -62,11 +62,13 @@ static void print_model(FILE *stream, const struct run_record *record, const str
 static void print_matrix(FILE *stream, const struct run_record *record, const uint64_t *counts,
                          const char *title)
 {
+    char accuracy[CELL_BYTES];
+    cell_accuracy(confusion_accuracy(counts, record->classes), accuracy);
     if (counts == NULL)
         (void)fprintf(stream, "  %s: not released\n", title);
     else if (record->classes > PRINT_CLASSES)
-        (void)fprintf(stream, "  %s: accuracy=%.4f (%u classes: the matrix is in confusion.csv)\n", title,
-                      confusion_accuracy(counts, record->classes), (unsigned)record->classes);
+        (void)fprintf(stream, "  %s: accuracy=%s (%u classes: the matrix is in confusion.csv)\n", title,
+                      accuracy, (unsigned)record->classes);
     else
         terminal_confusion(stream, title, counts, record->classes);
 }

@@ -74,23 +74,51 @@ void run_record_free(struct run_record *record)
     free(record);
 }
 
+uint64_t *confusion_new(uint32_t classes)
+{
+    return calloc(confusion_words(classes), sizeof(uint64_t));
+}
+
+void confusion_sum(uint64_t *confusion, uint32_t classes)
+{
+    size_t cells = (size_t)classes * classes;
+    confusion[cells] = confusion[cells + 1] = 0;
+    for (size_t i = 0; i < cells; i++) {
+        confusion[cells] += confusion[i];
+        confusion[cells + 1] += i % (classes + 1) == 0 ? confusion[i] : 0;
+    }
+}
+
+void confusion_add(uint64_t *confusion, const uint64_t *more, uint32_t classes)
+{
+    for (size_t i = 0; i < confusion_words(classes); i++) {
+        if (confusion[i] == WIRE_WITHHELD || more[i] == WIRE_WITHHELD)
+            confusion[i] = WIRE_WITHHELD;
+        else
+            confusion[i] += more[i];
+    }
+}
+
 double confusion_accuracy(const uint64_t *confusion, uint32_t classes)
 {
-    uint64_t right = 0;
-    uint64_t total = confusion_rows(confusion, classes);
-    if (total == 0)
+    uint64_t rows = confusion_rows(confusion, classes);
+    if (rows == 0 || rows == WIRE_WITHHELD)
         return NAN;
-    for (size_t i = 0; i < classes; i++)
-        right += confusion[i * classes + i];
-    return (double)right / (double)total;
+    uint64_t right = confusion[confusion_words(classes) - 1];
+    return right == WIRE_WITHHELD ? (double)NAN : (double)right / (double)rows;
 }
 
 uint64_t confusion_rows(const uint64_t *confusion, uint32_t classes)
 {
-    uint64_t total = 0;
+    return confusion == NULL ? 0 : confusion[confusion_words(classes) - 2];
+}
+
+size_t confusion_withheld(const uint64_t *confusion, uint32_t classes)
+{
+    size_t count = 0;
     for (size_t i = 0; confusion != NULL && i < (size_t)classes * classes; i++)
-        total += confusion[i];
-    return total;
+        count += confusion[i] == WIRE_WITHHELD;
+    return count;
 }
 
 const struct round_record *run_record_last_model(const struct run_record *record)

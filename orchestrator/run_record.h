@@ -9,11 +9,14 @@
 #include "crypto/digest.h"
 #include "schemas/error.h"
 #include "schemas/job.h"
+#include "schemas/wire.h"
 
 #include <stdint.h>
 
 #define RUN_ID_BYTES 16
 #define RUN_ID_HEX_BYTES 33
+#define CONFUSION_MAX_ROWS                                                                                   \
+    ((uint64_t)1 << 33) /* of one site: sums over all cells and sites cannot overflow */
 
 enum run_status { RUN_RUNNING, RUN_FINISHED, RUN_STOPPED, RUN_FAILED, RUN_CANCELLED };
 const char *run_status_word(enum run_status status);
@@ -34,7 +37,7 @@ struct site_round {
     bool has_examples;
     uint64_t examples;
     double train_accuracy; /* NAN: not released */
-    uint64_t *confusion;   /* [classes][classes] or NULL */
+    uint64_t *confusion;   /* a confusion matrix, or NULL: not released */
     double train_seconds;  /* NAN: unknown */
     double seconds;
     struct site_receipt *update_receipt;     /* verified when it came, or NULL */
@@ -47,8 +50,8 @@ struct round_record {
     struct site_round *sites; /* [job->site_count] */
     double *model;            /* [(features + 1) * classes], NULL if the round failed */
     struct digest model_sha256;
-    uint64_t *pooled_confusion; /* NULL: not released */
-    uint64_t *global_confusion; /* NULL: no global test */
+    uint64_t *pooled_confusion; /* a confusion matrix, or NULL: not released */
+    uint64_t *global_confusion; /* a confusion matrix, or NULL: no global test */
 };
 
 struct run_record {
@@ -72,8 +75,26 @@ void run_record_free(struct run_record *record); /* accepts NULL */
 /* Of one kind, or NULL. */
 const struct site_receipt *site_round_receipt(const struct site_round *site, enum receipt_kind kind);
 void round_record_clear(struct round_record *round, size_t site_count);
-double confusion_accuracy(const uint64_t *confusion, uint32_t classes); /* NAN for NULL or no rows */
-uint64_t confusion_rows(const uint64_t *confusion, uint32_t classes);   /* sum of all counts; 0 for NULL */
+
+/* A confusion matrix: counts [classes][classes], true classes by row, predicted ones by column; then two words more: of
+ * how many rows it is, and how many of them are right. Each word may be WIRE_WITHHELD: a site's output gate withholds
+ * small counts, and what they could be computed from; the matrix of several sites has what all of them released. */
+static inline size_t confusion_words(uint32_t classes)
+{
+    return (size_t)classes * classes + 2;
+}
+/* All 0; NULL without memory. */
+uint64_t *confusion_new(uint32_t classes);
+/* Sets the two words from counts that are all there. */
+void confusion_sum(uint64_t *confusion, uint32_t classes);
+/* Adds word by word: what one of them withholds, the sum withholds. */
+void confusion_add(uint64_t *confusion, const uint64_t *more, uint32_t classes);
+double confusion_accuracy(const uint64_t *confusion,
+                          uint32_t classes); /* NAN for NULL, no rows, or withheld */
+/* Of how many rows it is: 0 for NULL, or WIRE_WITHHELD. */
+uint64_t confusion_rows(const uint64_t *confusion, uint32_t classes);
+/* Counts that are withheld. */
+size_t confusion_withheld(const uint64_t *confusion, uint32_t classes);
 /* The last round that made a model, or NULL. */
 const struct round_record *run_record_last_model(const struct run_record *record);
 void run_id_format(const uint8_t run_id[static RUN_ID_BYTES], char ret_hex[static RUN_ID_HEX_BYTES]);

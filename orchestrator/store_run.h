@@ -15,7 +15,7 @@ MUST_USE struct error *query_close(struct query *query, struct error *err);
 /* Into the rounds, which are there already. */
 MUST_USE struct error *run_store_load_receipts(struct database *database, struct run_record *record);
 
-/* Numbers in a model, and in a confusion matrix. */
+/* Numbers in a model, and words in a confusion matrix. */
 static inline size_t store_run_parameters(const struct run_record *record)
 {
     return ((size_t)record->features + 1) * record->classes;
@@ -23,5 +23,5 @@ static inline size_t store_run_parameters(const struct run_record *record)
 
 static inline size_t store_run_cells(const struct run_record *record)
 {
-    return (size_t)record->classes * record->classes;
+    return confusion_words(record->classes);
 }

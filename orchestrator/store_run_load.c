@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define RUN_MAX_FEATURES ((uint64_t)1 << 20)
-#define RUN_MAX_COUNT ((uint64_t)1 << 40) /* rows; sums of counts cannot overflow */
+#define RUN_MAX_EXAMPLES ((uint64_t)1 << 40)
 
 /* Whether the process that makes the run is alive. Where locks do not work, a run without an end counts as
  * gone. */
@@ -31,9 +31,9 @@ struct error *run_store_damaged(struct database *database, const char *what)
                      database_path(database), what);
 }
 
-/* A column of `count` words, or NULL. */
-static struct error *query_words(struct query *query, int column, size_t count, const char *what,
-                                 uint64_t **ret_words)
+/* A column of `count` words, or NULL; `more` words may follow, which are 0 when they do not. */
+static struct error *query_words(struct query *query, int column, size_t count, size_t more, const char *what,
+                                 uint64_t **ret_words, bool *ret_whole)
 {
     size_t bytes = 0;
     if (query_is_null(query, column)) {
@@ -41,30 +41,34 @@ static struct error *query_words(struct query *query, int column, size_t count, 
         return NULL;
     }
     const uint8_t *blob = query_blob(query, column, &bytes);
-    if (count == 0 || blob == NULL || bytes != count * 8)
+    if (count == 0 || blob == NULL || (bytes != count * 8 && bytes != (count + more) * 8))
         return run_store_damaged(query->database, what);
-    uint64_t *words = calloc(count, sizeof *words);
+    uint64_t *words = calloc(count + more, sizeof *words);
     if (words == NULL)
         return error_new(ERROR_MEMORY, "There is not enough memory to read %s.",
                          database_path(query->database));
-    for (size_t i = 0; i < count * 8; i++)
+    for (size_t i = 0; i < bytes; i++)
         words[i / 8] |= (uint64_t)blob[i] << (8 * (i % 8));
     *ret_words = words;
+    *ret_whole = bytes == (count + more) * 8;
     return NULL;
 }
 
-/* Counts whose sum could overflow were never counted. */
+/* Counts whose sum could overflow were never counted. Version 1 had no words behind the counts, and all counts. */
 static struct error *query_confusion(struct query *query, int column, const struct run_record *record,
                                      uint64_t **ret_counts)
 {
     struct error *err = NULL;
     uint64_t *counts = NULL;
-    TRY(query_words(query, column, store_run_cells(record), "a confusion matrix has the wrong size",
-                    &counts));
-    for (size_t i = 0; counts != NULL && i < store_run_cells(record); i++) {
-        if (counts[i] > RUN_MAX_COUNT)
+    bool whole = true;
+    size_t cells = (size_t)record->classes * record->classes;
+    TRY(query_words(query, column, cells, 2, "a confusion matrix has the wrong size", &counts, &whole));
+    for (size_t i = 0; counts != NULL && i < confusion_words(record->classes); i++) {
+        if (counts[i] > CONFUSION_MAX_ROWS * JOB_MAX_SITES && counts[i] != WIRE_WITHHELD)
             TRY(run_store_damaged(query->database, "a confusion matrix holds an impossible count"));
     }
+    if (counts != NULL && !whole)
+        confusion_sum(counts, record->classes);
     *ret_counts = counts;
     counts = NULL;
 done:
@@ -186,12 +190,13 @@ static struct error *run_store_read_round(struct query *query, const struct run_
 {
     struct error *err = NULL;
     uint64_t *model = NULL;
+    bool whole = true;
     int64_t number = query_int(query, 0);
     if (number < 1 || number > (int64_t)record->job->rounds)
         TRY(run_store_damaged(query->database, "it holds a round that the job does not have"));
     round->round = (uint32_t)number;
     round->seconds = query_real(query, 1);
-    TRY(query_words(query, 2, store_run_parameters(record), "a model has the wrong size", &model));
+    TRY(query_words(query, 2, store_run_parameters(record), 0, "a model has the wrong size", &model, &whole));
     if (model != NULL)
         query_blob_exact(query, 3, round->model_sha256.bytes, DIGEST_BYTES);
     round->model = (double *)(void *)model;
@@ -250,7 +255,7 @@ static struct error *run_store_read_site(struct query *query, struct run_record 
     (void)snprintf(site->reason, sizeof site->reason, "%s", query_text(query, 3));
     site->has_examples = !query_is_null(query, 4);
     site->examples = (uint64_t)query_int(query, 4);
-    if (site->examples > RUN_MAX_COUNT)
+    if (site->examples > RUN_MAX_EXAMPLES)
         TRY(run_store_damaged(query->database, "a site has an impossible number of rows"));
     site->train_accuracy = query_known(query, 5);
     TRY(query_confusion(query, 6, record, &site->confusion));

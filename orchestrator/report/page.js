@@ -20,19 +20,28 @@
         Object.keys(attributes).forEach(function (key) { element.setAttribute(key, attributes[key]); });
         return element;
     }
-    function percent(part, whole) { return whole === 0 ? '–' : (100 * part / whole).toFixed(1) + ' %'; }
-    function count(number) { return String(number).replace(/\B(?=(\d{3})+$)/g, ','); }
-    function sum(list) { return list.reduce(function (a, b) { return a + b; }, 0); }
+    /* null: withheld by a site. A sum with one of them is withheld too. */
+    function percent(part, whole) {
+        return part === null || !whole ? '–' : (100 * part / whole).toFixed(1) + ' %';
+    }
+    function count(number) { return number === null ? '–' : String(number).replace(/\B(?=(\d{3})+$)/g, ','); }
+    function sum(list) {
+        return list.reduce(function (a, b) { return a === null || b === null ? null : a + b; }, 0);
+    }
+    function shown(list) { return list.reduce(function (a, b) { return a + b; }, 0); }
 
     /* Whose matrix, in the order of the buttons; only those that were released in at least one round. */
     var scopes = [{ name: 'Pooled', about: 'the shared model on the test rows of all sites that answered',
-                    of: function (round) { return round.pooled.confusion; } }];
+                    in: function (round) { return round.pooled; } }];
     report.sites.forEach(function (site, i) {
         scopes.push({ name: site.name, about: 'this site’s own model after local training, on its own test rows',
-                      of: function (round) { return round.sites[i].confusion; } });
+                      in: function (round) { return round.sites[i]; } });
     });
     scopes.push({ name: 'Global test', about: 'the shared model on the researcher’s own test rows',
-                  of: function (round) { return round.global_test && round.global_test.confusion; } });
+                  in: function (round) { return round.global_test; } });
+    scopes.forEach(function (scope) {
+        scope.of = function (round) { return scope.in(round) && scope.in(round).confusion; };
+    });
     scopes = scopes.filter(function (scope) { return report.rounds.some(scope.of); });
     if (scopes.length === 0) {
         return;
@@ -44,7 +53,7 @@
 
     /* Shades: see the style sheet. */
     function shade(value, row, right) {
-        if (value === 0) { return 'z'; }
+        if (!value) { return 'z'; }
         var share = value / row;
         var level = Math.ceil((right ? share : Math.sqrt(4 * share)) * 10);
         return (right ? 'd' : 'e') + Math.min(10, Math.max(1, level));
@@ -78,9 +87,10 @@
             var name = make('th', '', String(i));
             name.scope = 'row';
             line.appendChild(name);
-            var whole = sum(row);
+            var whole = shown(row);
             row.forEach(function (value, j) {
-                var cell = make('td', shade(value, whole, i === j), String(value));
+                var cell = make('td', shade(value, whole, i === j), value === null ? '–' : String(value));
+                if (value === null) { cell.title = 'withheld: below the site’s minimum'; }
                 cell.dataset.i = i;
                 cell.dataset.j = j;
                 line.appendChild(cell);
@@ -95,7 +105,7 @@
         var picture = drawing('svg', { 'class': 'bar', viewBox: '0 0 100 4', preserveAspectRatio: 'none',
                                        'aria-hidden': 'true' });
         picture.appendChild(drawing('rect', { 'class': 'track', width: 100, height: 4 }));
-        picture.appendChild(drawing('rect', { 'class': name, width: whole === 0 ? 0 : (100 * part / whole).toFixed(1),
+        picture.appendChild(drawing('rect', { 'class': name, width: part === null || !whole ? 0 : (100 * part / whole).toFixed(1),
                                               height: 4 }));
         var cell = make('td', 'b');
         cell.appendChild(picture);
@@ -138,7 +148,9 @@
             line.appendChild(make('span', '', count(one[0]) + ' rows, ' + percent(one[0], one[3]) + ' of class ' + one[1]));
             list.appendChild(line);
         });
-        if (all.length === 0) { list.appendChild(make('li', '', 'None.')); }
+        if (all.length === 0) {
+            list.appendChild(make('li', '', sum(counts.map(sum)) === null ? 'None that the sites tell of.' : 'None.'));
+        }
     }
 
     var readout = make('p', 'readout');
@@ -160,9 +172,10 @@
             matrix.replaceChildren(make('p', '', scopes[scope].name + ', round ' + round.round + ': not released.'));
             return;
         }
-        var right = sum(counts.map(function (row, i) { return row[i]; }));
-        var whole = sum(counts.map(sum));
-        var accuracy = whole === 0 ? 'no rows' : (100 * right / whole).toFixed(2) + ' % right';
+        var part = scopes[scope].in(round);
+        var whole = part.test_rows;
+        var share = part.accuracy === undefined ? part.test_accuracy : part.accuracy;
+        var accuracy = whole === 0 ? 'no rows' : share === null ? 'accuracy withheld' : (100 * share).toFixed(2) + ' % right';
         drawMatrix(counts, [scopes[scope].name + ', round ' + round.round + ': ' + accuracy + ' of ' + count(whole) + ' rows',
                             ' – ' + scopes[scope].about + '.']);
         drawClasses(counts);
@@ -238,8 +251,8 @@
         var i = Number(cell.dataset.i);
         var j = Number(cell.dataset.j);
         var row = scopes[scope].of(report.rounds[at])[i];
-        readout.textContent = 'True class ' + i + (i === j ? ', recognised: ' : ', taken for ' + j + ': ') + count(row[j]) +
-            ' of ' + count(sum(row)) + ' rows, ' + percent(row[j], sum(row)) + '.';
+        readout.textContent = 'True class ' + i + (i === j ? ', recognised: ' : ', taken for ' + j + ': ') +
+            (row[j] === null ? 'withheld' : count(row[j])) + ' of ' + count(sum(row)) + ' rows, ' + percent(row[j], sum(row)) + '.';
     });
     document.addEventListener('keydown', function (event) {
         var busy = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.target.closest('input, select, .scroll');

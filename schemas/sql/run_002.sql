@@ -1,4 +1,6 @@
--- run.db, version 2: the sites' receipts, and runs against mock data.
+-- run.db, version 2: the sites' receipts, runs against mock data, and counts that sites withhold: a confusion matrix is
+-- followed by two words more, of how many rows it is and how many of them are right, and 2^64-1 is a word that was
+-- withheld. Rounds of version 1 have the counts alone, and all of them.
 
 -- 1: the run was made with the sites' mock datasets, which are synthetic, and without any approval.
 ALTER TABLE run ADD COLUMN mock INTEGER NOT NULL DEFAULT 0 CHECK (mock IN (0, 1));

@@ -1,5 +1,7 @@
 /* What reaches a person's terminal: cleaned text, aligned tables, the confusion matrix. */
 #include "console/terminal.h"
+
+#include "schemas/wire.h"
 #include "tests/unit/cmocka_all.h"
 
 static void expect_clean(const char *text, const char *expected)
@@ -72,8 +74,26 @@ static void test_table_columns_aligned_by_characters(void **state)
 
 static void print_matrix(FILE *stream)
 {
-    const uint64_t counts[] = {5, 1, 0, 14};
+    const uint64_t counts[] = {5, 1, 0, 14, 20, 19};
     terminal_confusion(stream, "pooled", counts, 2);
+}
+
+static void print_withheld(FILE *stream)
+{
+    const uint64_t counts[] = {WIRE_WITHHELD, WIRE_WITHHELD, 30, 140, 200, WIRE_WITHHELD};
+    terminal_confusion(stream, "pooled", counts, 2);
+}
+
+static void test_terminal_confusion_withheld_counts_are_dashes(void **state)
+{
+    (void)state;
+    char *text = printed(print_withheld);
+    assert_non_null(strstr(text, "   0    -   -\n"));
+    assert_non_null(strstr(text, "   1   30 140\n"));
+    assert_non_null(strstr(text, "withheld, as it or a count beside it"));
+    assert_non_null(strstr(text, "200 rows; how many are right is withheld"));
+    assert_null(strstr(text, "1844674"));
+    free(text);
 }
 
 static void test_terminal_confusion_shows_counts_and_accuracy(void **state)
@@ -95,6 +115,7 @@ int main(void)
         cmocka_unit_test(test_terminal_clean_never_overflows),
         cmocka_unit_test(test_table_columns_aligned_by_characters),
         cmocka_unit_test(test_terminal_confusion_shows_counts_and_accuracy),
+        cmocka_unit_test(test_terminal_confusion_withheld_counts_are_dashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

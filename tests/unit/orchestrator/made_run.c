@@ -30,7 +30,7 @@ static char *made_job(uint32_t rounds, const char *const *names, size_t name_cou
 static uint64_t *made_counts(const struct run_record *record, uint64_t base, uint64_t round, uint64_t more)
 {
     uint32_t classes = record->classes;
-    uint64_t *counts = calloc((size_t)classes * classes, sizeof *counts);
+    uint64_t *counts = confusion_new(classes);
     assert_non_null(counts);
     for (size_t i = 0; i < classes; i++) {
         for (size_t j = 0; j < classes; j++)
@@ -38,6 +38,7 @@ static uint64_t *made_counts(const struct run_record *record, uint64_t base, uin
                 i == j ? (i == 0 ? 5 : 2) * base + round : (i < j ? 1 : 2) * base - round;
     }
     counts[(size_t)classes * classes - 1] += more;
+    confusion_sum(counts, classes);
     return counts;
 }
 

@@ -218,6 +218,8 @@ static void update(struct scripted_site *site, const struct session_event *event
     metrics.train_accuracy = 0.75;
     metrics.confusion = confusion;
     metrics.n_confusion = how == SCRIPTED_WRONG_CONFUSION ? 9 : SCRIPTED_CLASSES * SCRIPTED_CLASSES;
+    metrics.test_rows = confusion[0] + confusion[1] + confusion[2] + confusion[3];
+    metrics.correct = confusion[0] + confusion[3];
     message.metrics = &metrics;
     Fds__Train about = *train;
     release(site, event,
@@ -324,6 +326,8 @@ static void on_evaluate(struct scripted_site *site, const struct session_event *
         message.round = evaluate->round;
         message.confusion = confusion;
         message.n_confusion = 4;
+        message.test_rows = 10;
+        message.correct = 7;
         site->log.evaluate_witness = witnessed(evaluate->witness);
         Fds__Train about = FDS__TRAIN__INIT;
         about.job_id = evaluate->job_id;

@@ -64,8 +64,8 @@ static void test_report_model_is_that_of_the_last_round_that_made_one(void **sta
 
 static void test_report_accuracy_of_nothing_is_not_a_number(void **state)
 {
-    const uint64_t none[4] = {0};
-    const uint64_t some[4] = {3, 1, 0, 4};
+    const uint64_t none[6] = {0};
+    const uint64_t some[6] = {3, 1, 0, 4, 8, 7};
     double nothing = confusion_accuracy(none, 2);
     double absent = confusion_accuracy(NULL, 2);
     (void)state;

@@ -74,9 +74,10 @@ static void test_report_json_members_are_exactly_those_of_version_1(void **state
     static const char *const round[] = {"round",       "seconds",      "sites", "pooled",
                                         "global_test", "model_sha256", NULL};
     static const char *const site[] = {"name",           "status",        "reason",    "examples",
-                                       "train_accuracy", "test_accuracy", "confusion", "epsilon_spent",
-                                       "train_seconds",  "seconds",       "receipt",   NULL};
-    static const char *const pooled[] = {"test_accuracy", "confusion", NULL};
+                                       "train_accuracy", "test_accuracy", "test_rows", "confusion",
+                                       "epsilon_spent",  "train_seconds", "seconds",   "receipt",
+                                       NULL};
+    static const char *const pooled[] = {"test_accuracy", "test_rows", "confusion", NULL};
     static const char *const model[] = {"kind", "shape", "coef_shape", "intercept_shape", NULL};
     struct run_record *record = made_run(2);
     json_t *report = written(*state, record);
@@ -160,9 +161,30 @@ static void test_report_json_what_was_not_released_is_null(void **state)
 static void test_report_json_matrix_without_rows_has_no_accuracy(void **state)
 {
     struct run_record *record = made_run(1);
-    memset(record->rounds[0].pooled_confusion, 0, 4 * sizeof(uint64_t));
+    memset(record->rounds[0].pooled_confusion, 0, 6 * sizeof(uint64_t));
     json_t *report = written(*state, record);
     is_null(json_object_get(round_of(report, 0), "pooled"), "test_accuracy");
+    json_decref(report);
+    run_record_free(record);
+}
+
+/* Neither 0 nor a huge number: what is withheld is null. */
+static void test_report_json_withheld_counts_are_null(void **state)
+{
+    struct run_record *record = made_run(1);
+    uint64_t *counts = record->rounds[0].sites[0].confusion;
+    uint64_t rows = counts[4];
+    counts[0] = counts[1] = counts[5] = WIRE_WITHHELD;
+    record->rounds[0].sites[0].has_examples = false;
+    json_t *report = written(*state, record);
+    const json_t *site = site_of(report, 0, 0);
+    const json_t *matrix = json_object_get(site, "confusion");
+    assert_true(json_is_null(json_array_get(json_array_get(matrix, 0), 0)));
+    assert_true(json_is_null(json_array_get(json_array_get(matrix, 0), 1)));
+    assert_int_equal(json_integer_value(json_array_get(json_array_get(matrix, 1), 1)), counts[3]);
+    assert_int_equal(json_integer_value(json_object_get(site, "test_rows")), rows);
+    is_null(site, "test_accuracy");
+    is_null(site, "examples");
     json_decref(report);
     run_record_free(record);
 }
@@ -170,7 +192,7 @@ static void test_report_json_matrix_without_rows_has_no_accuracy(void **state)
 static void test_report_json_global_test_has_accuracy_and_matrix(void **state)
 {
     struct run_record *record = made_run(1);
-    const uint64_t counts[4] = {3, 1, 0, 4};
+    const uint64_t counts[6] = {3, 1, 0, 4, 8, 7};
     record->rounds[0].global_confusion = malloc(sizeof counts);
     assert_non_null(record->rounds[0].global_confusion);
     memcpy(record->rounds[0].global_confusion, counts, sizeof counts);
@@ -243,6 +265,7 @@ int main(void)
         MADE_TEST(test_report_json_shapes_are_of_coef_and_intercept),
         MADE_TEST(test_report_json_what_was_not_released_is_null),
         MADE_TEST(test_report_json_matrix_without_rows_has_no_accuracy),
+        MADE_TEST(test_report_json_withheld_counts_are_null),
         MADE_TEST(test_report_json_global_test_has_accuracy_and_matrix),
         MADE_TEST(test_report_json_run_without_rounds_has_null_shapes_and_times),
         MADE_TEST(test_report_json_reason_that_is_not_utf8_is_made_readable),
