@@ -175,12 +175,14 @@ static struct error *measure(struct engine *engine, const struct engine_site *si
 {
     struct error *err = NULL;
     uint32_t classes = engine->record->classes;
-    uint64_t *counts = calloc((size_t)classes * classes, sizeof *counts);
+    uint64_t *counts = confusion_new(classes);
     if (counts == NULL)
         FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
     TRY(local_site_count(site->local, false, site->update, counts));
+    confusion_sum(counts, classes);
     part->train_accuracy = confusion_accuracy(counts, classes);
     TRY(local_site_count(site->local, true, site->update, counts));
+    confusion_sum(counts, classes);
     part->confusion = counts;
     counts = NULL;
 done:
@@ -255,15 +257,15 @@ done:
 struct error *engine_mock_evaluate(struct engine *engine)
 {
     struct error *err = NULL;
-    size_t cells = (size_t)engine->record->classes * engine->record->classes;
     for (size_t i = 0; i < engine->job->site_count; i++) {
         struct engine_site *site = &engine->sites[i];
         if (site->turn != TURN_TRAINED)
             continue;
-        site->evaluation = calloc(cells, sizeof *site->evaluation);
+        site->evaluation = confusion_new(engine->record->classes);
         if (site->evaluation == NULL)
             FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
         TRY(local_site_count(site->local, true, engine->model, site->evaluation));
+        confusion_sum(site->evaluation, engine->record->classes);
         site->turn = TURN_EVALUATED;
     }
 done:

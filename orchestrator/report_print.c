@@ -142,8 +142,12 @@ static void summary_site(const struct run_record *record, const struct site_roun
     double test = report_site_test(record, site);
     if (site->status != SITE_OK)
         (void)snprintf(ret_cell, CELL_BYTES, "%s", site_status_word(site->status));
-    else if (isnan(site->train_accuracy) || isnan(test))
-        cell_accuracy(isnan(test) ? site->train_accuracy : test, ret_cell);
+    else if (isnan(site->train_accuracy) && isnan(test))
+        (void)snprintf(ret_cell, CELL_BYTES, "not released");
+    else if (isnan(site->train_accuracy))
+        (void)snprintf(ret_cell, CELL_BYTES, "-/%.4f", test);
+    else if (isnan(test))
+        (void)snprintf(ret_cell, CELL_BYTES, "%.4f/-", site->train_accuracy);
     else
         (void)snprintf(ret_cell, CELL_BYTES, "%.4f/%.4f", site->train_accuracy, test);
 }

@@ -220,6 +220,12 @@ static void update(struct scripted_site *site, const struct session_event *event
     metrics.n_confusion = how == SCRIPTED_WRONG_CONFUSION ? 9 : SCRIPTED_CLASSES * SCRIPTED_CLASSES;
     metrics.test_rows = confusion[0] + confusion[1] + confusion[2] + confusion[3];
     metrics.correct = confusion[0] + confusion[3];
+    if (site->script.withholds) {
+        confusion[0] = confusion[1] = metrics.correct = WIRE_WITHHELD;
+        metrics.train_accuracy = WIRE_WITHHELD_REAL;
+    }
+    if (site->script.withholds_examples)
+        message.examples = WIRE_WITHHELD;
     message.metrics = &metrics;
     Fds__Train about = *train;
     release(site, event,
@@ -328,6 +334,10 @@ static void on_evaluate(struct scripted_site *site, const struct session_event *
         message.n_confusion = 4;
         message.test_rows = 10;
         message.correct = 7;
+        if (site->script.withholds)
+            confusion[0] = confusion[1] = message.correct = WIRE_WITHHELD;
+        if (site->script.sums_wrong)
+            message.test_rows = 11;
         site->log.evaluate_witness = witnessed(evaluate->witness);
         Fds__Train about = FDS__TRAIN__INIT;
         about.job_id = evaluate->job_id;

@@ -52,6 +52,9 @@ struct script {
     const char *authority; /* its folder: the orchestrator is not listed, and so in the lobby; or NULL */
     double step;
     uint64_t examples; /* 0: 100 */
+    bool withholds;    /* the first two counts, how many answers are right, and train_accuracy */
+    bool withholds_examples;
+    bool sums_wrong; /* its evaluation's counts do not add up to its rows */
     bool silent_evaluate;
     bool bad_evaluate;       /* its receipt is of other bytes */
     int held;                /* refuses this many Train as held by its owner before it answers */

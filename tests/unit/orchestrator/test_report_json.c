@@ -73,10 +73,10 @@ static void test_report_json_members_are_exactly_those_of_version_1(void **state
                                       "timing",   NULL};
     static const char *const round[] = {"round",       "seconds",      "sites", "pooled",
                                         "global_test", "model_sha256", NULL};
-    static const char *const site[] = {"name",           "status",        "reason",    "examples",
-                                       "train_accuracy", "test_accuracy", "test_rows", "confusion",
-                                       "epsilon_spent",  "train_seconds", "seconds",   "receipt",
-                                       NULL};
+    static const char *const site[] = {
+        "name",          "status",    "reason",    "examples",      "train_accuracy",
+        "test_accuracy", "test_rows", "confusion", "epsilon_spent", "train_seconds",
+        "seconds",       "receipt",   NULL};
     static const char *const pooled[] = {"test_accuracy", "test_rows", "confusion", NULL};
     static const char *const model[] = {"kind", "shape", "coef_shape", "intercept_shape", NULL};
     struct run_record *record = made_run(2);
