@@ -113,10 +113,9 @@ static void mock_print_audience(const char *audience, const char *dataset)
             dataset);
         return;
     }
-    (void)printf("%s may now learn that \"%s\" is here, its kind and shape, the names of its columns and\n"
-                 "classes, and its number of rows (unless policy.yaml withholds it), and may fetch the "
-                 "synthetic rows.\n"
-                 "output.list of policy.yaml decides who: nobody, mock, peers or members.\n",
+    (void)printf("%s\nmay now learn that \"%s\" is here, its kind and shape, the names of its columns and\n"
+                 "classes, and its number of rows (unless policy.yaml withholds it), and may fetch\n"
+                 "these rows. output.list of policy.yaml decides: nobody, mock, peers or members.\n",
                  strcmp(audience, "members") == 0 ? "All members of your consortium"
                                                   : "The orchestrators that you trust (datasite trust list)",
                  dataset);
@@ -267,7 +266,7 @@ static struct error *mock_make_tell(const struct mock_desk *desk, const struct m
     }
     TRY(store_dataset_find(desk->store, mock->dataset, &info));
     (void)printf(
-        "Made %llu synthetic rows in the form of \"%s\". None of its %llu private rows is among them.\n",
+        "Made %llu synthetic rows in the form of \"%s\".\nNone of its %llu private rows is among them.\n",
         (unsigned long long)mock->rows, mock->dataset, (unsigned long long)info.rows);
     mock_print_audience(mock_audience(desk, mock->dataset), mock->dataset);
 done:

@@ -31,11 +31,12 @@ void mock_row(const struct mock_plan *plan, uint32_t row, uint32_t attempt, uint
 {
     struct random drawn = random_stream(plan->seed, RANDOM_MOCK, row + 1, attempt);
     uint32_t label = random_below(&drawn, plan->classes);
-    struct random pattern = random_stream(plan->seed, RANDOM_MOCK, 0, label);
+    struct random pattern = random_stream(plan->pattern, RANDOM_MOCK, 0, label);
     double spread =
         fmin(MOCK_SEPARATION * MOCK_DEVIATION / sqrt(2.0 * (double)plan->features), MOCK_PATTERN_MOST);
+    double mean = plan->kind == DATASET_BYTES ? MOCK_BYTES_MEAN : 0.5;
     for (size_t j = 0; j < plan->features; j++) {
-        double centre = 0.5 + spread * random_normal(&pattern);
+        double centre = mean + spread * random_normal(&pattern);
         double position = fmin(fmax(centre + MOCK_DEVIATION * random_normal(&drawn), 0), 1);
         if (plan->kind == DATASET_BYTES) {
             ret_data[j] = (uint8_t)lround(position * UINT8_MAX);
@@ -45,6 +46,20 @@ void mock_row(const struct mock_plan *plan, uint32_t row, uint32_t attempt, uint
         }
     }
     *ret_label = (uint16_t)label;
+}
+
+struct error *mock_pattern(const struct dataset_info *info, uint64_t *ret_pattern)
+{
+    struct error *err = NULL;
+    struct digest digest;
+    char text[160];
+    int length =
+        snprintf(text, sizeof(text), "mock %s %d %llu %u", info->name, info->kind == DATASET_BYTES ? 0 : 1,
+                 (unsigned long long)info->features, info->classes);
+    TRY(digest_of(text, (size_t)length, &digest));
+    memcpy(ret_pattern, digest.bytes, sizeof(*ret_pattern));
+done:
+    return err;
 }
 
 static double range_bits(const struct mock_range *range)
@@ -256,16 +271,19 @@ static struct error *mock_plan_make(struct store *store, const struct dataset_in
 {
     struct error *err = NULL;
     struct mock_range *found = NULL;
+    uint64_t pattern = 0;
     if (info->kind == DATASET_NUMBERS) {
         found = calloc(info->features, sizeof(*found));
         if (found == NULL)
             FAIL(ERROR_MEMORY, "There is not enough memory for the ranges.");
         TRY(mock_find_ranges(store, info, ranges, found));
     }
+    TRY(mock_pattern(info, &pattern));
     *ret_plan = (struct mock_plan){.kind = info->kind,
                                    .features = info->features,
                                    .classes = info->classes,
                                    .ranges = found,
+                                   .pattern = pattern,
                                    .seed = seed};
     *ret_found = found;
     found = NULL;

@@ -3,9 +3,11 @@
  *
  * They are drawn from the dataset's public shape (kind, features, classes), from ranges that the owner gives, and from
  * a random seed. Nothing is learned from the private rows: neither ranges, nor means, nor how often a class occurs.
- * Each class has a pattern of its own, drawn from the seed, so that a job has something to learn:
+ * Each class has a pattern of its own, so that a job has something to learn. It is drawn from the dataset's name and
+ * public shape alone: sites that hold the same dataset have the same patterns, and learn together.
  *
- *     position of feature j in its range  =  1/2 + p(class, j) + z/6,  cut to [0, 1]
+ *     position of feature j in its range  =  m + p(class, j) + z/6,  cut to [0, 1]
+ *     m = 1/2 for numbers, MOCK_BYTES_MEAN for bytes, which are mostly dark in images
  *     p ~ Normal(0, s²), s = MOCK_SEPARATION / (6 sqrt(2 features)), at most 1/4;  z ~ Normal(0, 1);  any class alike
  *
  * so that the patterns of two classes are about MOCK_SEPARATION deviations apart, whatever the number of features.
@@ -24,6 +26,7 @@
 #define MOCK_MAX_ROWS WIRE_MOCK_MAX_ROWS
 #define MOCK_MAX_BYTES ((uint64_t)WIRE_MOCK_MAX_BYTES) /* of the rows, without labels */
 #define MOCK_SEPARATION 6.0
+#define MOCK_BYTES_MEAN 0.2
 #define MOCK_DOMAIN_BITS 48
 #define MOCK_MAX_REDRAWS 8
 
@@ -32,13 +35,17 @@ struct mock_plan {
     size_t features;
     uint32_t classes;
     const struct mock_range *ranges; /* [features]; not read for DATASET_BYTES, which are 0 to 255 */
-    uint64_t seed;
+    uint64_t pattern;                /* seed of the classes' patterns: mock_pattern */
+    uint64_t seed;                   /* of the rows */
 };
 
 /* Row `row` as it was drawn for the `attempt`-th time (0, 1, …): features as they are stored, u8 or float64
  * (little-endian), and the class. Pure. */
 void mock_row(const struct mock_plan *plan, uint32_t row, uint32_t attempt, uint8_t *ret_data,
               uint16_t *ret_label);
+
+/* The seed that all sites with a dataset of this name and shape have in common. */
+MUST_USE struct error *mock_pattern(const struct dataset_info *info, uint64_t *ret_pattern);
 
 /* The number of different rows that the plan allows, as a logarithm to base 2; at most 64 a column. Pure. */
 double mock_domain_bits(const struct mock_plan *plan);

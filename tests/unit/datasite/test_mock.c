@@ -75,7 +75,10 @@ static size_t rows_in_common(const uint8_t *a, size_t a_rows, const uint8_t *b, 
 /* Rows that this very seed draws: the generator's own range cannot be closer to the private rows. */
 static struct mock_plan plan_of_bytes(void)
 {
-    return (struct mock_plan){.kind = DATASET_BYTES, .features = 8, .classes = 2, .seed = SEED};
+    struct mock_plan plan = {.kind = DATASET_BYTES, .features = 8, .classes = 2, .seed = SEED};
+    struct dataset_info info = {.name = "bytes", .kind = DATASET_BYTES, .features = 8, .classes = 2};
+    must(mock_pattern(&info, &plan.pattern));
+    return plan;
 }
 
 static void draw(const struct mock_plan *plan, uint32_t first, size_t rows, uint8_t *ret_rows)
@@ -101,6 +104,25 @@ static void test_mock_row_is_the_same_for_the_same_seed_only(void **state)
     plan.seed++;
     mock_row(&plan, 3, 0, b, &label_b);
     assert_memory_not_equal(a, b, sizeof(a));
+}
+
+/* Two sites with the same dataset make other rows of the same classes, so that a job learns from both. */
+static void test_mock_pattern_is_the_same_at_every_site(void **state)
+{
+    (void)state;
+    struct dataset_info a = {
+        .id = 1, .name = "zoo", .kind = DATASET_BYTES, .rows = 5, .features = 8, .classes = 3};
+    struct dataset_info b = a;
+    uint64_t of_a = 0, of_b = 0;
+    b.id = 2;
+    b.rows = 7;
+    b.digest.bytes[0] = 1;
+    must(mock_pattern(&a, &of_a));
+    must(mock_pattern(&b, &of_b));
+    assert_true(of_a == of_b);
+    b.classes = 4;
+    must(mock_pattern(&b, &of_b));
+    assert_true(of_a != of_b);
 }
 
 static void test_mock_row_keeps_to_the_owners_ranges(void **state)
@@ -212,8 +234,10 @@ static void test_mock_make_zero_of_another_sign_is_the_same_row(void **state)
     struct mock_range columns[] = {{0, 0, MOCK_REAL}, mock_range_default()};
     struct mock_plan plan = {
         .kind = DATASET_NUMBERS, .features = 2, .classes = 2, .ranges = columns, .seed = SEED};
+    struct dataset_info shape = {.name = "zero", .kind = DATASET_NUMBERS, .features = 2, .classes = 2};
     double private_row[2];
     struct mock_info mock;
+    must(mock_pattern(&shape, &plan.pattern));
     draw(&plan, 4, 1, (uint8_t *)private_row);
     assert_true(private_row[0] == 0);
     private_row[0] = -0.0;
@@ -319,6 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_mock_row_is_the_same_for_the_same_seed_only),
+        TEST(test_mock_pattern_is_the_same_at_every_site),
         TEST(test_mock_row_keeps_to_the_owners_ranges),
         TEST(test_mock_make_of_real_images_has_none_of_them),
         TEST(test_mock_make_private_rows_in_the_generators_range_are_drawn_again),
