@@ -69,8 +69,9 @@ done:
     return err;
 }
 
-struct error *approval_verify(const struct identity *identity, const struct site_id *requester,
-                              const struct decision *decision)
+/* That the stored statement is the one that the stored fields give. */
+static struct error *statement_check(const struct identity *identity, const struct site_id *requester,
+                                     const struct decision *decision)
 {
     struct error *err = NULL;
     struct statement statement;
@@ -79,13 +80,50 @@ struct error *approval_verify(const struct identity *identity, const struct site
         !secret_equal(decision->statement, statement.bytes, statement.used))
         FAIL(ERROR_UNTRUSTED,
              "The decision about this job in the site's database is not the one that was signed.");
+done:
+    return err;
+}
+
+/* Of a statement that was checked. */
+static struct error *statement_verify(const struct identity *identity, const struct decision *decision)
+{
     uint8_t key[PUBLIC_KEY_BYTES];
     identity_public_key(identity, key);
-    err = signature_verify(key, statement.bytes, statement.used, decision->signature);
+    struct error *err =
+        signature_verify(key, decision->statement, decision->statement_bytes, decision->signature);
     if (err != NULL && err->code == ERROR_UNTRUSTED) {
         error_free(err);
-        FAIL(ERROR_UNTRUSTED, "The signature of the decision about this job does not hold.");
+        return error_new(ERROR_UNTRUSTED, "The signature of the decision about this job does not hold.");
     }
+    return err;
+}
+
+struct error *approval_verify(const struct identity *identity, const struct site_id *requester,
+                              const struct decision *decision)
+{
+    struct error *err = NULL;
+    TRY(statement_check(identity, requester, decision));
+    TRY(statement_verify(identity, decision));
+done:
+    return err;
+}
+
+/* The same, where nothing is about to leave: what this store has seen to hold is not computed again. */
+static struct error *approval_verify_again(struct store *store, const struct identity *identity,
+                                           const struct site_id *requester, const struct decision *decision)
+{
+    struct error *err = NULL;
+    uint8_t all[PUBLIC_KEY_BYTES + SIGNATURE_BYTES + sizeof(decision->statement)];
+    struct digest digest;
+    TRY(statement_check(identity, requester, decision));
+    identity_public_key(identity, all);
+    memcpy(all + PUBLIC_KEY_BYTES, decision->signature, SIGNATURE_BYTES);
+    memcpy(all + PUBLIC_KEY_BYTES + SIGNATURE_BYTES, decision->statement, decision->statement_bytes);
+    TRY(digest_of(all, PUBLIC_KEY_BYTES + SIGNATURE_BYTES + decision->statement_bytes, &digest));
+    if (store_signature_known(store, &digest))
+        goto done;
+    TRY(statement_verify(identity, decision));
+    store_signature_note(store, &digest);
 done:
     return err;
 }
@@ -229,7 +267,10 @@ static struct error *approval_decision(struct store *store, const struct identit
     }
     if (err != NULL)
         goto done;
-    TRY(approval_verify(identity, &approval->record.requester, &approval->decision));
+    if (store_in_transaction(store)) /* a release, which always computes */
+        TRY(approval_verify(identity, &approval->record.requester, &approval->decision));
+    else
+        TRY(approval_verify_again(store, identity, &approval->record.requester, &approval->decision));
     if (approval->decision.kind != DECISION_APPROVE)
         FAIL(ERROR_UNTRUSTED, "The decision about this job in the site's database is no approval.");
     if (approval->decision.expires <= now || approval->job->expires <= now)

@@ -13,9 +13,10 @@
  * (version 1, which older sites wrote, begins with "FDS-APPROVAL1", ends with the reason, and means: hold never, no
  * growth)
  *
- * signed (Ed25519) with the site's own key. The daemon reads the rows of site.db anew and verifies them at
- * every Train and Evaluate and once more inside the release, so a row that anybody edited, or a state that
- * nobody decided, lets nothing out. */
+ * signed (Ed25519) with the site's own key. The daemon reads the rows of site.db anew and holds the statement against
+ * them at every Train and Evaluate and once more inside the release, so a row that anybody edited, or a state that
+ * nobody decided, lets nothing out. The signature is verified inside every release; before it, only when this very
+ * statement and signature have not been verified yet since the store was opened. */
 #pragma once
 
 #include "crypto/identity.h"

@@ -13,21 +13,16 @@ static struct error *witness_refused(void)
         "one of this site.");
 }
 
-static struct error *witness_verify(const struct requests *requests, const Fds__Witness *witness,
-                                    struct chain_head *ret_head)
+static struct error *witness_verify(const struct requests *requests, const struct chain_head *head,
+                                    const uint8_t *signature)
 {
-    struct error *err = NULL;
-    struct chain_head head = {.site = *identity_id(requests->identity), .sequence = witness->sequence};
     uint8_t key[PUBLIC_KEY_BYTES];
-    memcpy(head.hash.bytes, witness->head.data, DIGEST_BYTES);
     identity_public_key(requests->identity, key);
-    err = chain_head_verify(key, &head, witness->signature.data);
+    struct error *err = chain_head_verify(key, head, signature);
     if (err != NULL && err->code == ERROR_UNTRUSTED) {
         error_free(err);
         return witness_refused();
     }
-    if (err == NULL)
-        *ret_head = head;
     return err;
 }
 
@@ -50,13 +45,16 @@ struct error *request_witness(const struct requests *requests, const struct requ
                               const Fds__Witness *witness, uint64_t *ret_arrived)
 {
     struct error *err = NULL;
-    struct chain_head head;
-    bool has = false;
+    struct chain_head head = {.site = *identity_id(requests->identity)};
+    bool has = false, same = false;
     *ret_arrived = 0;
     if (witness == NULL)
         goto done;
-    TRY(witness_verify(requests, witness, &head));
-    TRY(store_has_head(requests->store, &head, &has));
+    head.sequence = witness->sequence;
+    memcpy(head.hash.bytes, witness->head.data, DIGEST_BYTES);
+    TRY(store_has_signed(requests->store, &head, witness->signature.data, &has, &same));
+    if (!same) /* byte for byte what this site wrote with its event needs no other proof */
+        TRY(witness_verify(requests, &head, witness->signature.data));
     if (has)
         *ret_arrived = head.sequence;
     else

@@ -43,6 +43,25 @@ void store_sign_with(struct store *store, const struct identity *identity)
     store->identity = identity;
 }
 
+bool store_in_transaction(const struct store *store)
+{
+    return database_in_transaction(store->database);
+}
+
+bool store_signature_known(const struct store *store, const struct digest *of_all_three)
+{
+    size_t count = store->signature_count < STORE_SIGNATURES ? store->signature_count : STORE_SIGNATURES;
+    for (size_t i = 0; i < count; i++)
+        if (digest_equal(&store->signatures[i], of_all_three))
+            return true;
+    return false;
+}
+
+void store_signature_note(struct store *store, const struct digest *of_all_three)
+{
+    store->signatures[store->signature_count++ % STORE_SIGNATURES] = *of_all_three;
+}
+
 struct error *store_version(struct store *store, uint64_t *ret_version)
 {
     return database_version(store->database, ret_version);

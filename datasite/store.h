@@ -34,6 +34,12 @@ void store_close(struct store *store); /* accepts NULL */
 /* Whose key signs the events that this store adds; borrowed until store_close. Without it nothing that records an
  * event can be done: ERROR_INTERNAL. */
 void store_sign_with(struct store *store, const struct identity *identity);
+/* Whether somebody holds a transaction of this store open. */
+bool store_in_transaction(const struct store *store);
+/* A signature over the same bytes by the same key holds, or does not, whenever one asks: the latest that held are known
+ * by the SHA-256 of all three, for as long as the store is open. */
+bool store_signature_known(const struct store *store, const struct digest *of_all_three);
+void store_signature_note(struct store *store, const struct digest *of_all_three);
 /* Changes whenever another connection has committed. */
 MUST_USE struct error *store_version(struct store *store, uint64_t *ret_version);
 
@@ -393,6 +399,10 @@ MUST_USE struct error *store_head(struct store *store, struct chain_head *ret_he
 /* Whether the event of head->sequence is here and its stored hash is that of `head`. Whose head it is was checked by
  * its signature. */
 MUST_USE struct error *store_has_head(struct store *store, const struct chain_head *head, bool *ret_has);
+/* The same, and whether its stored signature is `signature`. */
+MUST_USE struct error *store_has_signed(struct store *store, const struct chain_head *head,
+                                        const uint8_t signature[static SIGNATURE_BYTES], bool *ret_has,
+                                        bool *ret_same);
 /* The highest number that the file ever gave to an event, by SQLite's own count. */
 MUST_USE struct error *store_event_count_ever(struct store *store, uint64_t *ret_count);
 

@@ -333,22 +333,32 @@ done:
     return err;
 }
 
-struct error *store_has_head(struct store *store, const struct chain_head *head, bool *ret_has)
+struct error *store_has_signed(struct store *store, const struct chain_head *head,
+                               const uint8_t signature[static SIGNATURE_BYTES], bool *ret_has, bool *ret_same)
 {
     struct query query;
-    bool has = false;
-    if (head->sequence > INT64_MAX) {
-        *ret_has = false;
-        return NULL;
+    bool has = false, same = false;
+    if (head->sequence <= INT64_MAX) {
+        query_start(&query, store->database, "SELECT signature = ?3 FROM event WHERE id = ?1 AND hash = ?2");
+        query_bind_int(&query, (int64_t)head->sequence);
+        query_bind_blob(&query, head->hash.bytes, DIGEST_BYTES);
+        query_bind_blob(&query, signature, SIGNATURE_BYTES);
+        has = query_step(&query);
+        same = has && query_int(&query, 0) != 0;
+        struct error *err = query_end(&query);
+        if (err != NULL)
+            return err;
     }
-    query_start(&query, store->database, "SELECT 1 FROM event WHERE id = ? AND hash = ?");
-    query_bind_int(&query, (int64_t)head->sequence);
-    query_bind_blob(&query, head->hash.bytes, DIGEST_BYTES);
-    has = query_step(&query);
-    struct error *err = query_end(&query);
-    if (err == NULL)
-        *ret_has = has;
-    return err;
+    *ret_has = has;
+    *ret_same = same;
+    return NULL;
+}
+
+struct error *store_has_head(struct store *store, const struct chain_head *head, bool *ret_has)
+{
+    static const uint8_t none[SIGNATURE_BYTES];
+    bool same = false;
+    return store_has_signed(store, head, none, ret_has, &same);
 }
 
 struct error *store_event_count_ever(struct store *store, uint64_t *ret_count)

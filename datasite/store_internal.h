@@ -4,11 +4,16 @@
 #include "database/database.h"
 #include "datasite/store.h"
 
+#define STORE_SIGNATURES 16
+
 struct store {
     struct database *database;
     const struct identity *identity; /* signs events; borrowed, may be NULL */
     /* The head whose signature this store has verified, or made itself; sequence 0: none. */
     struct chain_head checked;
+    /* Signatures that held, the latest ones, as store_signature_known has them. */
+    struct digest signatures[STORE_SIGNATURES];
+    size_t signature_count;    /* ever noted; the ring's place is this modulo STORE_SIGNATURES */
     const struct vault *vault; /* opens and seals chunks; borrowed, may be NULL */
 };
 

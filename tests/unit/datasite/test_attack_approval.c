@@ -12,6 +12,7 @@
  *     denied and sent again          the same: test_requests; changed a little: test_admission */
 #include "datasite/approval.h"
 #include "datasite/store_internal.h"
+#include "datasite/store_release.h"
 #include "schemas/wire.h"
 #include "tests/unit/datasite/site.h"
 #include "tests/unit/datasite/walk.h"
@@ -209,6 +210,60 @@ static void test_attack_limits_widened_in_the_file_release_nothing_more(void **s
     }
 }
 
+/* Signatures that held are known for the looks before a release: never for other bytes, and never in the release. */
+static void test_attack_approval_edited_between_rounds_untrusted(void **state)
+{
+    static const char *const edits[] = {
+        "UPDATE decision SET signature = zeroblob(64)",
+        "UPDATE decision SET signature = randomblob(64)",
+        "UPDATE decision SET statement = zeroblob(250)",
+        "UPDATE decision SET rounds = 2",
+        "UPDATE decision SET version = 1",
+    };
+    for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
+        assert_int_equal(site_make(state), 0);
+        struct site *site = *state;
+        site_approved(site, &(struct job_words){0}, 0, 0);
+        site_expect_type(site_train(site, 1, 0), FDS__MESSAGE_TYPE__MESSAGE_UPDATE);
+        site_sql(site, edits[i]);
+        struct reply reply = site_train(site, 2, 0);
+        assert_int_equal(reply.type, FDS__MESSAGE_TYPE__MESSAGE_REFUSAL);
+        requests_reply_clear(&reply);
+        assert_int_equal(site_count(site, "SELECT count(*) FROM answer"), 1);
+        assert_int_equal(site_remove(state), 0);
+    }
+}
+
+static struct error *find(struct site *site)
+{
+    struct approval approval;
+    struct error *err = approval_find(site->store, site->identity, NULL, &site->job_id, &site->researcher,
+                                      SITE_NOW, &approval);
+    if (err == NULL)
+        approval_clear(&approval);
+    return err;
+}
+
+static void test_attack_signature_that_is_said_to_be_known_is_verified_in_the_release(void **state)
+{
+    struct site *site = *state;
+    struct decision decision;
+    struct digest digest;
+    uint8_t all[PUBLIC_KEY_BYTES + SIGNATURE_BYTES + sizeof(decision.statement)] = {0};
+    site_approved(site, &(struct job_words){0}, 0, 0);
+    must(store_approval(site->store, &site->job_id, &decision));
+    identity_public_key(site->identity, all);
+    memcpy(all + PUBLIC_KEY_BYTES + SIGNATURE_BYTES, decision.statement, decision.statement_bytes);
+    must(digest_of(all, PUBLIC_KEY_BYTES + SIGNATURE_BYTES + decision.statement_bytes, &digest));
+    site_sql(site, "UPDATE decision SET signature = zeroblob(64)");
+    refused(find(site), ERROR_UNTRUSTED, "signature");
+    store_signature_note(site->store, &digest);
+    must(find(site));
+    must(store_release_begin(site->store));
+    refused(find(site), ERROR_UNTRUSTED, "signature");
+    store_release_rollback(site->store);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_make, site_remove)
 
 int main(void)
@@ -218,6 +273,8 @@ int main(void)
         TEST(test_attack_submitted_job_with_any_byte_changed_is_not_approved),
         TEST(test_attack_approval_copied_from_another_site_untrusted),
         TEST(test_attack_approval_of_another_site_renamed_untrusted),
+        cmocka_unit_test(test_attack_approval_edited_between_rounds_untrusted),
+        TEST(test_attack_signature_that_is_said_to_be_known_is_verified_in_the_release),
         TEST(test_attack_denial_taken_out_of_the_file_still_refuses),
         TEST(test_attack_revocation_taken_out_with_its_event_breaks_the_chain),
         cmocka_unit_test(test_attack_limits_widened_in_the_file_release_nothing_more),
