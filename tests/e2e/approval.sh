@@ -61,6 +61,11 @@ assert policy["default"] == "ask" and policy["output"]["min_rows"] == 100, polic
 assert [(rule["action"], rule["max_runs"]) for rule in policy["rules"]] == [("approve", 1)], policy' || fail "policy --json"
 # A site whose owner denied a job of this requester lately asks the owner all the same.
 write_job "$work/third.yaml" 2 1 "seed: 2"
+fingerprint=$("$orchestrator" --home "$work/orchestrator" invite | grep -oE 'sha256:[0-9a-f]{64}')
+expect_status 0 "$datasite" --home "$work/site-1" policy test "$work/third.yaml" --requester "$fingerprint"
+expect_text "$work/out.log" "The job is approved without asking."
+expect_status 0 "$datasite" --home "$work/site-2" policy test "$work/third.yaml" --requester "$fingerprint"
+expect_text "$work/out.log" "The owner denied or revoked job ${id:0:12}"
 "$orchestrator" --home "$work/orchestrator" run "$work/third.yaml" --out "$work/third" >"$work/third.log" 2>&1 &
 run=$!
 started+=("$run")
