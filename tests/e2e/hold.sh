@@ -50,10 +50,18 @@ wait "$run" || fail "the run failed although its numbers were released: $(tail -
 expect_text "$work/first.log" "=== FL epoch 3/3 ==="
 expect_status 0 "${owner1[@]}" held
 expect_text "$work/out.log" "Nothing waits"
+first=${id:0:12}
 
 # Refused: the researcher reads why, and nothing of it left.
 min_sites=1 round_deadline=6s write_job "$work/refused.yaml" 2 1 "seed: 1"
 start_run refused
+expect_status 0 "${owner1[@]}" show "$id"
+expect_text "$work/out.log" "approved job $first, except in 5 places: --diff $first"
+expect_status 0 "${owner1[@]}" show "$id" --diff "$first"
+expect_text "$work/out.log" "federation.rounds: 3 -> 1"
+expect_text "$work/out.log" "seed: 0 -> 1"
+expect_status 0 "${owner1[@]}" show "$id" --diff "$id"
+expect_text "$work/out.log" "ask for the same"
 expect_status 0 "${owner1[@]}" approve "$id" --hold every
 await 20 holds update 1
 expect_status 0 "${owner1[@]}" held "${id:0:12}"

@@ -1,0 +1,173 @@
+#include "datasite/job_diff.h"
+
+#include "schemas/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Changes being collected; the first failure is kept. */
+struct diff {
+    struct job_change *changes;
+    size_t count, room;
+    struct error *failed;
+};
+
+static void diff_add(struct diff *diff, const char *key, const char *before, const char *after)
+{
+    if (diff->failed != NULL || strcmp(before, after) == 0)
+        return;
+    if (diff->count == diff->room) {
+        size_t room = diff->room == 0 ? 16 : 2 * diff->room;
+        struct job_change *larger = reallocarray(diff->changes, room, sizeof(*larger));
+        if (larger == NULL) {
+            diff->failed = error_new(ERROR_MEMORY, "There is not enough memory to compare two jobs.");
+            return;
+        }
+        diff->changes = larger;
+        diff->room = room;
+    }
+    struct job_change *change = &diff->changes[diff->count++];
+    (void)snprintf(change->key, sizeof(change->key), "%s", key);
+    (void)snprintf(change->before, sizeof(change->before), "%s", before);
+    (void)snprintf(change->after, sizeof(change->after), "%s", after);
+}
+
+static void diff_count(struct diff *diff, const char *key, uint64_t before, uint64_t after)
+{
+    char a[32], b[32];
+    (void)snprintf(a, sizeof(a), "%" PRIu64, before);
+    (void)snprintf(b, sizeof(b), "%" PRIu64, after);
+    diff_add(diff, key, a, b);
+}
+
+/* Equal numbers give equal text, and 17 digits tell different ones apart. */
+static void diff_real(struct diff *diff, const char *key, double before, double after)
+{
+    char a[40], b[40];
+    (void)snprintf(a, sizeof(a), "%g", before);
+    (void)snprintf(b, sizeof(b), "%g", after);
+    if (strcmp(a, b) == 0) {
+        (void)snprintf(a, sizeof(a), "%.17g", before);
+        (void)snprintf(b, sizeof(b), "%.17g", after);
+    }
+    diff_add(diff, key, a, b);
+}
+
+static void diff_model(struct diff *diff, const struct job *before, const struct job *after)
+{
+    char a[DIFF_VALUE_BYTES], b[DIFF_VALUE_BYTES];
+    diff_add(diff, "job", before->name, after->name);
+    diff_add(diff, "dataset", before->dataset, after->dataset);
+    diff_add(diff, "model.kind", job_model_word(before->model), job_model_word(after->model));
+    diff_real(diff, "model.l2", before->l2, after->l2);
+    (void)snprintf(a, sizeof(a), "%s%s", job_init_word(before->init), before->init_sha256);
+    (void)snprintf(b, sizeof(b), "%s%s", job_init_word(after->init), after->init_sha256);
+    diff_add(diff, "model.init", a, b);
+}
+
+/* What the other optimizer has no use for is not there. */
+static void diff_training(struct diff *diff, const struct job *before, const struct job *after)
+{
+    diff_add(diff, "training.optimizer", job_optimizer_word(before->optimizer),
+             job_optimizer_word(after->optimizer));
+    if (before->optimizer != after->optimizer)
+        return;
+    switch (after->optimizer) {
+    case JOB_LBFGS:
+        diff_count(diff, "training.local_iterations", before->local_iterations, after->local_iterations);
+        break;
+    case JOB_SGD:
+        diff_count(diff, "training.batch_size", before->batch_size, after->batch_size);
+        diff_real(diff, "training.learning_rate", before->learning_rate, after->learning_rate);
+        diff_real(diff, "training.momentum", before->momentum, after->momentum);
+        diff_count(diff, "training.local_epochs", before->local_epochs, after->local_epochs);
+        break;
+    }
+}
+
+static void diff_global_test(const struct job *job, char ret_text[static DIFF_VALUE_BYTES])
+{
+    switch (job->global_test) {
+    case JOB_GLOBAL_TEST_NONE:
+        (void)snprintf(ret_text, DIFF_VALUE_BYTES, "null");
+        break;
+    case JOB_GLOBAL_TEST_IDX:
+    case JOB_GLOBAL_TEST_CSV:
+        (void)snprintf(ret_text, DIFF_VALUE_BYTES, "%.*s, %.*s", DIFF_VALUE_BYTES / 2 - 8,
+                       job->global_test_images, DIFF_VALUE_BYTES / 2 - 8, job->global_test_labels);
+        break;
+    }
+}
+
+static void diff_federation(struct diff *diff, const struct job *before, const struct job *after)
+{
+    char a[DIFF_VALUE_BYTES], b[DIFF_VALUE_BYTES];
+    diff_real(diff, "evaluation.test_fraction", before->test_fraction, after->test_fraction);
+    diff_add(diff, "evaluation.metrics", job_metrics_word(before->metrics), job_metrics_word(after->metrics));
+    diff_global_test(before, a);
+    diff_global_test(after, b);
+    diff_add(diff, "evaluation.global_test", a, b);
+    diff_count(diff, "federation.rounds", before->rounds, after->rounds);
+    diff_add(diff, "federation.strategy", job_strategy_word(before->strategy),
+             job_strategy_word(after->strategy));
+    diff_add(diff, "federation.weighting", job_weighting_word(before->weighting),
+             job_weighting_word(after->weighting));
+    diff_count(diff, "federation.min_sites", before->min_sites, after->min_sites);
+    (void)snprintf(a, sizeof(a), "%" PRIu32 "s", before->round_deadline_s);
+    (void)snprintf(b, sizeof(b), "%" PRIu32 "s", after->round_deadline_s);
+    diff_add(diff, "federation.round_deadline", a, b);
+    diff_count(diff, "seed", before->seed, after->seed);
+    char from[CLOCK_TEXT_BYTES], to[CLOCK_TEXT_BYTES];
+    clock_format(before->expires, from);
+    clock_format(after->expires, to);
+    diff_add(diff, "expires", from, to);
+}
+
+static const struct job_site *diff_find_site(const struct job *job, const char *fingerprint)
+{
+    for (size_t i = 0; i < job->site_count; i++) {
+        if (strcmp(job->sites[i].fingerprint, fingerprint) == 0)
+            return &job->sites[i];
+    }
+    return NULL;
+}
+
+static void diff_site(struct diff *diff, const struct job_site *before, const struct job_site *after)
+{
+    char key[DIFF_KEY_BYTES], a[DIFF_VALUE_BYTES] = "-", b[DIFF_VALUE_BYTES] = "-";
+    (void)snprintf(key, sizeof(key), "sites %s", before == NULL ? after->fingerprint : before->fingerprint);
+    if (before != NULL)
+        (void)snprintf(a, sizeof(a), "%s %s", before->name, before->endpoint);
+    if (after != NULL)
+        (void)snprintf(b, sizeof(b), "%s %s", after->name, after->endpoint);
+    diff_add(diff, key, a, b);
+}
+
+static void diff_sites(struct diff *diff, const struct job *before, const struct job *after)
+{
+    for (size_t i = 0; i < before->site_count; i++)
+        diff_site(diff, &before->sites[i], diff_find_site(after, before->sites[i].fingerprint));
+    for (size_t i = 0; i < after->site_count; i++) {
+        if (diff_find_site(before, after->sites[i].fingerprint) == NULL)
+            diff_site(diff, NULL, &after->sites[i]);
+    }
+}
+
+struct error *job_diff(const struct job *before, const struct job *after, struct job_change **ret_changes,
+                       size_t *ret_count)
+{
+    struct diff diff = {NULL, 0, 0, NULL};
+    diff_model(&diff, before, after);
+    diff_training(&diff, before, after);
+    diff_federation(&diff, before, after);
+    diff_sites(&diff, before, after);
+    if (diff.failed != NULL) {
+        free(diff.changes);
+        return diff.failed;
+    }
+    *ret_changes = diff.changes;
+    *ret_count = diff.count;
+    return NULL;
+}

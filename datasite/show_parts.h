@@ -1,0 +1,48 @@
+/* What the files of `datasite show` share; nobody else includes it. */
+#pragma once
+
+#include "datasite/desk.h"
+#include "datasite/job_diff.h"
+#include "schemas/policy.h"
+
+#include <jansson.h>
+
+#define SHOW_LABEL "%-11s"
+#define SHOW_TEXT_BYTES 256
+#define SHOW_SUMMARY_BYTES 1024
+#define SHOW_COLUMNS 80
+
+/* Everything that one screen needs besides the job. */
+struct screen {
+    const struct desk *desk;
+    const char *program;
+    struct policy *policy; /* its output rules protect; owned, screen_clear */
+    bool listed;
+    bool has_dataset;
+    struct dataset_info dataset;
+    bool has_decision;
+    struct decision decision; /* the latest */
+    bool has_terms;           /* what was approved, or endorsed by a first owner */
+    struct decision terms;
+    size_t owners; /* that have endorsed, where the policy wants two */
+    uint32_t runs_used, last_round;
+    /* The decided job of the same requester that differs least, while this one is pending: */
+    bool has_likeness;
+    char likeness[DESK_ID_BYTES];
+    const char *likeness_word; /* "approved", "denied" */
+    size_t likeness_changes;
+};
+
+uint64_t screen_coefficients(const struct screen *screen);
+
+/* What leaves, how often, who can see it and what protects it, in sentences for the owner. */
+void show_summary(const struct screen *screen, char ret_text[static SHOW_SUMMARY_BYTES]);
+/* Reads what a screen needs; screen->desk, borrowed, is set from `desk`. */
+MUST_USE struct error *screen_load(const struct desk *desk, struct screen *ret_screen);
+void screen_clear(struct screen *screen);
+/* How `desk`'s job differs from the other that the first digits of an id name, in text or JSON. */
+MUST_USE struct error *show_print_diff(const struct desk *desk, const char *other, bool json);
+/* One screen of text. */
+void show_print(const struct screen *screen);
+/* The same for programs. */
+MUST_USE struct error *show_print_json(const struct screen *screen);

@@ -1,0 +1,177 @@
+/* One screen of at most 24 lines and 80 columns. */
+#include "datasite/show_parts.h"
+
+#include "console/terminal.h"
+#include "datasite/endorsement.h"
+#include "schemas/clock.h"
+
+#include <inttypes.h>
+
+static void show_who(const struct screen *screen)
+{
+    const struct job_record *record = &screen->desk->record;
+    char name[2 * sizeof(record->requester_name)], fingerprint[FINGERPRINT_BYTES], when[CLOCK_TEXT_BYTES];
+    terminal_clean(record->requester_name, name, sizeof(name));
+    site_id_format(&record->requester, fingerprint);
+    clock_format(record->received_at, when);
+    /* Labels give way where 80 columns would not hold the longest value. */
+    (void)printf(SHOW_LABEL "%s\n", "Asked by", name);
+    (void)printf("%-9s%s\n", "Key", fingerprint);
+    (void)printf(SHOW_LABEL "%s; on %s\n", "",
+                 screen->listed ? "in your list of trusted peers" : "known through your consortium only",
+                 when);
+}
+
+static void show_optimizer(const struct job *job, char *ret_text, size_t text_bytes)
+{
+    switch (job->optimizer) {
+    case JOB_LBFGS:
+        (void)snprintf(ret_text, text_bytes, "L-BFGS, %" PRIu32 " iterations a round", job->local_iterations);
+        break;
+    case JOB_SGD:
+        (void)snprintf(ret_text, text_bytes,
+                       "SGD, %" PRIu32 " epochs a round, batches of %" PRIu32 ", learning rate %g",
+                       job->local_epochs, job->batch_size, job->learning_rate);
+        break;
+    }
+}
+
+static void show_what(const struct screen *screen)
+{
+    const struct job *job = screen->desk->job;
+    char optimizer[SHOW_TEXT_BYTES];
+    show_optimizer(job, optimizer, sizeof(optimizer));
+    (void)printf(SHOW_LABEL "%s, l2 %g, start: %s\n", "Computes", job_model_word(job->model), job->l2,
+                 job_init_word(job->init));
+    (void)printf(SHOW_LABEL "%s\n", "", optimizer);
+    (void)printf(SHOW_LABEL "trains on %.0f %% of your rows, tests on the other %.0f %%\n", "",
+                 100 * (1 - job->test_fraction), 100 * job->test_fraction);
+    (void)printf(SHOW_LABEL "%s\n", "Data", job->dataset);
+    if (screen->has_dataset)
+        (void)printf(SHOW_LABEL "%" PRIu64 " rows, %" PRIu64 " features, %" PRIu32 " classes\n", "",
+                     screen->dataset.rows, screen->dataset.features, screen->dataset.classes);
+    else
+        (void)printf(SHOW_LABEL "this site does not hold it now\n", "");
+}
+
+static enum terminal_style show_state_style(enum job_state state)
+{
+    switch (state) {
+    case JOB_STATE_PENDING:
+        return STYLE_WARN;
+    case JOB_STATE_APPROVED:
+    case JOB_STATE_RUNNING:
+    case JOB_STATE_FINISHED:
+        return STYLE_GOOD;
+    case JOB_STATE_DENIED:
+    case JOB_STATE_REVOKED:
+    case JOB_STATE_EXPIRED:
+        return STYLE_BAD;
+    }
+    return STYLE_PLAIN;
+}
+
+static void show_decision(const struct screen *screen)
+{
+    const struct decision *decision = &screen->decision;
+    char when[CLOCK_TEXT_BYTES], by[2 * sizeof(decision->decided_by)], reason[70]; /* what a line holds */
+    clock_format(decision->decided_at, when);
+    terminal_clean(decision->decided_by, by, sizeof(by));
+    (void)printf("%-9s%.71s\n", "By", by);
+    (void)printf(SHOW_LABEL "%s", "Decided", when);
+    if (decision->kind == DECISION_APPROVE && screen->desk->record.state == JOB_STATE_RUNNING)
+        (void)printf("; round %" PRIu32 " is done", screen->last_round);
+    (void)putchar('\n');
+    if (decision->reason[0] != '\0') {
+        terminal_clean(decision->reason, reason, sizeof(reason));
+        (void)printf(SHOW_LABEL "%s\n", "Reason", reason);
+    }
+}
+
+/* Who has said yes so far, where two owners must. */
+static void show_owners(const struct screen *screen)
+{
+    const struct decision *terms = &screen->terms;
+    char until[CLOCK_TEXT_BYTES];
+    if (!screen->policy->gate.four_eyes || screen->desk->record.state != JOB_STATE_PENDING)
+        return;
+    (void)printf("; %zu of %d owners approved", screen->owners, ENDORSEMENT_NEEDED);
+    if (screen->owners == 0)
+        return;
+    clock_format(terms->expires, until);
+    (void)printf("\n" SHOW_LABEL "%" PRIu32 " run%s of %" PRIu32 " rounds, until %s; hold: %s%s", "",
+                 terms->runs, terms->runs == 1 ? "" : "s", terms->rounds, until, hold_word(terms->hold),
+                 terms->allow_growth ? "; rows may be added" : "");
+}
+
+static void show_state(const struct screen *screen)
+{
+    const struct job_record *record = &screen->desk->record;
+    char until[CLOCK_TEXT_BYTES];
+    bool approved = screen->has_decision && screen->decision.kind == DECISION_APPROVE;
+    clock_format(approved ? screen->decision.expires : record->expires, until);
+    (void)printf(SHOW_LABEL "%s%s%s; ends %s", "State",
+                 terminal_style(stdout, show_state_style(record->state)), job_state_word(record->state),
+                 terminal_style(stdout, STYLE_PLAIN), until);
+    show_owners(screen);
+    (void)putchar('\n');
+    if (screen->has_decision)
+        show_decision(screen);
+    if (screen->has_likeness)
+        (void)printf(SHOW_LABEL "%s job %s, except in %zu place%s: --diff %s\n", "Resembles",
+                     screen->likeness_word, screen->likeness, screen->likeness_changes,
+                     screen->likeness_changes == 1 ? "" : "s", screen->likeness);
+}
+
+/* In lines of SHOW_COLUMNS, broken between words. */
+static void show_paragraph(const char *text)
+{
+    size_t column = 0;
+    while (*text != '\0') {
+        size_t word = strcspn(text, " ");
+        if (column > 0 && column + 1 + word > SHOW_COLUMNS) {
+            (void)putchar('\n');
+            column = 0;
+        }
+        (void)printf("%s%.*s", column == 0 ? "" : " ", (int)word, text);
+        column += word + (column == 0 ? 0 : 1);
+        text += word + strspn(text + word, " ");
+    }
+    (void)putchar('\n');
+}
+
+static void show_commands(const struct screen *screen)
+{
+    const char *id = screen->desk->id;
+    switch (screen->desk->record.state) {
+    case JOB_STATE_PENDING:
+        (void)printf(SHOW_LABEL "%s approve %s %s[--rounds N] [--hold first] ...\n", "To approve",
+                     screen->program, id, screen->policy->gate.four_eyes ? "--key DIR " : "");
+        (void)printf(SHOW_LABEL "%s deny %s [--reason TEXT]\n", "To deny", screen->program, id);
+        break;
+    case JOB_STATE_APPROVED:
+    case JOB_STATE_RUNNING:
+        (void)printf(SHOW_LABEL "%s revoke %s [--reason TEXT]\n", "To revoke", screen->program, id);
+        break;
+    case JOB_STATE_FINISHED:
+    case JOB_STATE_DENIED:
+    case JOB_STATE_REVOKED:
+    case JOB_STATE_EXPIRED:
+        break;
+    }
+}
+
+void show_print(const struct screen *screen)
+{
+    char hex[DIGEST_HEX_BYTES], summary[SHOW_SUMMARY_BYTES];
+    digest_hex(&screen->desk->record.id, hex);
+    (void)printf("%sJob \"%s\"%s\n", terminal_style(stdout, STYLE_BOLD), screen->desk->job->name,
+                 terminal_style(stdout, STYLE_PLAIN));
+    show_who(screen);
+    show_what(screen);
+    show_state(screen);
+    (void)printf(SHOW_LABEL "%s\n", "Job id", hex);
+    show_summary(screen, summary);
+    show_paragraph(summary);
+    show_commands(screen);
+}
