@@ -267,6 +267,40 @@ static void test_endorsement_of_another_site_refused(void **state)
     expect_refused(eyes, "and 1 gave it");
 }
 
+/* An owner's own signature, over anything but what was approved. */
+static void test_endorsement_truly_signed_for_something_else_refused(void **state)
+{
+    struct eyes *eyes = *state;
+    struct site *site = eyes->site;
+    struct decision decision;
+    char name[16];
+    for (int field = 0; field < 8; field++) {
+        (void)snprintf(name, sizeof(name), "try-%d", field);
+        submit(eyes, name);
+        endorse_expect(eyes, 0, nothing_given, 1);
+        site_approve(site, 0, 0, 0);
+        must(store_approval(site->store, &site->job_id, &decision));
+        struct endorsement other = {.job_id = decision.job_id,
+                                    .dataset_digest = decision.dataset_digest,
+                                    .rounds = decision.rounds - (field == 1),
+                                    .runs = decision.runs + (field == 2),
+                                    .expires = decision.expires + (field == 3),
+                                    .hold = field == 4 ? HOLD_FINAL : decision.hold,
+                                    .allow_growth = field == 5,
+                                    .dataset_rows = decision.dataset_rows + (field == 6),
+                                    .endorsed_at = SITE_NOW};
+        other.dataset_digest.bytes[0] ^= field == 7;
+        must(endorsement_make(eyes->owners[1], identity_id(site->identity), &site->researcher, &other));
+        site_sql(site, "UPDATE job SET state = 'pending' WHERE state = 'approved'");
+        must(store_endorse(site->store, &other));
+        site_sql(site, "UPDATE job SET state = 'approved' WHERE state = 'pending'");
+        if (field > 0)
+            expect_refused(eyes, "and 1 gave it");
+        else
+            site_expect_state(site_query(site, &site->researcher), FDS__JOB_STATE__JOB_APPROVED);
+    }
+}
+
 /* A listed key that is taken off the list takes its word with it, and what was running stops. */
 static void test_endorsement_of_owner_no_longer_listed_refused(void **state)
 {
@@ -311,6 +345,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_endorsement_copied_from_another_job_refused, eyes_make,
                                         eyes_remove),
         cmocka_unit_test_setup_teardown(test_endorsement_of_another_site_refused, eyes_make, eyes_remove),
+        cmocka_unit_test_setup_teardown(test_endorsement_truly_signed_for_something_else_refused, eyes_make,
+                                        eyes_remove),
         cmocka_unit_test_setup_teardown(test_endorsement_of_owner_no_longer_listed_refused, eyes_make,
                                         eyes_remove),
         cmocka_unit_test_setup_teardown(test_endorsement_is_looked_at_inside_the_release, eyes_make,
