@@ -2,7 +2,8 @@
  *
  * A caller hands in what the executor computed and gets back the bytes that may be sent. In between, in one
  * transaction of site.db (synchronous=FULL): the approval is read and its signature verified, the job's
- * state, run and remaining rounds are checked, then shape, finiteness, size, and the minimum number of rows;
+ * state, run and remaining rounds are checked, then shape, finiteness, norm, sizes, and the minimum number of rows; counts
+ * that the owner's output rules withhold are taken out (release_counts.h);
  * the event is written, then the receipt that names the event and the exact bytes, signed with the site's key; body
  * and receipt are stored, the round counted. What leaves is a Released message: body and receipt. Any failure leaves
  * nothing written and nothing to send. Nobody else encodes an Update, an Evaluation or a Released; tests/lint keeps it
