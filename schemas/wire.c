@@ -6,7 +6,6 @@
 #define WIRE_SENTENCE_BYTES (ERROR_SENTENCE_BYTES - 1)
 #define WIRE_COMMAND_BYTES 255
 #define WIRE_MAX_RUNS 1000000
-#define WIRE_MAX_SECONDS 1e9
 
 /* What decoding may allocate beyond the message's own size: a full confusion matrix as u64 and the
  * bookkeeping of the decoder. Without it, 256 MiB of one-byte varints or of unknown fields would become
@@ -373,44 +372,6 @@ void wire_train_free(Fds__Train *train)
     wire_free((ProtobufCMessage *)train);
 }
 
-static struct error *wire_check_metrics(const Fds__Metrics *metrics)
-{
-    struct error *err = NULL;
-    if (metrics == NULL)
-        goto done;
-    if (metrics->train_accuracy != WIRE_WITHHELD_REAL)
-        TRY(wire_check_real("Update", "metrics.train_accuracy", metrics->train_accuracy, 1));
-    TRY(wire_check_count("Update", "metrics.test_rows", metrics->test_rows, 0));
-    TRY(wire_check_count("Update", "metrics.correct", metrics->correct, 0));
-    TRY(wire_check_confusion("Update", metrics->confusion, metrics->n_confusion));
-    TRY(wire_check_text("Update", "metrics.stopped", metrics->stopped, WIRE_NAME_BYTES));
-done:
-    return err;
-}
-
-struct error *wire_update_decode(const uint8_t *bytes, size_t count, Fds__Update **ret_update)
-{
-    struct error *err = NULL;
-    Fds__Update *update = NULL;
-    TRY(wire_unpack(&fds__update__descriptor, bytes, count, &update));
-    TRY(wire_check_run("Update", &update->job_id, &update->run_id));
-    TRY(wire_check_number("Update", "round", update->round, 1, WIRE_MAX_ROUNDS));
-    TRY(wire_check_parameters("Update", &update->parameters));
-    TRY(wire_check_count("Update", "examples", update->examples, 1));
-    TRY(wire_check_real("Update", "seconds", update->seconds, WIRE_MAX_SECONDS));
-    TRY(wire_check_metrics(update->metrics));
-    *ret_update = update;
-    update = NULL;
-done:
-    wire_update_free(update);
-    return err;
-}
-
-void wire_update_free(Fds__Update *update)
-{
-    wire_free((ProtobufCMessage *)update);
-}
-
 struct error *wire_evaluate_decode(const uint8_t *bytes, size_t count, Fds__Evaluate **ret_evaluate)
 {
     struct error *err = NULL;
@@ -430,28 +391,6 @@ done:
 void wire_evaluate_free(Fds__Evaluate *evaluate)
 {
     wire_free((ProtobufCMessage *)evaluate);
-}
-
-struct error *wire_evaluation_decode(const uint8_t *bytes, size_t count, Fds__Evaluation **ret_evaluation)
-{
-    struct error *err = NULL;
-    Fds__Evaluation *evaluation = NULL;
-    TRY(wire_unpack(&fds__evaluation__descriptor, bytes, count, &evaluation));
-    TRY(wire_check_run("Evaluation", &evaluation->job_id, &evaluation->run_id));
-    TRY(wire_check_number("Evaluation", "round", evaluation->round, 1, WIRE_MAX_ROUNDS));
-    TRY(wire_check_confusion("Evaluation", evaluation->confusion, evaluation->n_confusion));
-    TRY(wire_check_count("Evaluation", "test_rows", evaluation->test_rows, 0));
-    TRY(wire_check_count("Evaluation", "correct", evaluation->correct, 0));
-    *ret_evaluation = evaluation;
-    evaluation = NULL;
-done:
-    wire_evaluation_free(evaluation);
-    return err;
-}
-
-void wire_evaluation_free(Fds__Evaluation *evaluation)
-{
-    wire_free((ProtobufCMessage *)evaluation);
 }
 
 static bool wire_run_status(const char *status)

@@ -1,8 +1,9 @@
-/* What leaves a site, and the receipt around it. The body is decoded by whoever knows its type. */
+/* What leaves a site: updates, evaluations, and the receipt around them. */
 #include "schemas/wire_parts.h"
 
 #define WIRE_SIGNATURE_BYTES 64
 #define WIRE_PROTECTIONS_BYTES 255
+#define WIRE_MAX_SECONDS 1e9
 
 struct error *wire_check_receipt(const Fds__Receipt *receipt)
 {
@@ -66,4 +67,64 @@ done:
 void wire_receipt_free(Fds__Receipt *receipt)
 {
     wire_free((ProtobufCMessage *)receipt);
+}
+
+static struct error *wire_check_metrics(const Fds__Metrics *metrics)
+{
+    struct error *err = NULL;
+    if (metrics == NULL)
+        goto done;
+    if (metrics->train_accuracy != WIRE_WITHHELD_REAL)
+        TRY(wire_check_real("Update", "metrics.train_accuracy", metrics->train_accuracy, 1));
+    TRY(wire_check_count("Update", "metrics.test_rows", metrics->test_rows, 0));
+    TRY(wire_check_count("Update", "metrics.correct", metrics->correct, 0));
+    TRY(wire_check_confusion("Update", metrics->confusion, metrics->n_confusion));
+    TRY(wire_check_text("Update", "metrics.stopped", metrics->stopped, WIRE_NAME_BYTES));
+done:
+    return err;
+}
+
+struct error *wire_update_decode(const uint8_t *bytes, size_t count, Fds__Update **ret_update)
+{
+    struct error *err = NULL;
+    Fds__Update *update = NULL;
+    TRY(wire_unpack(&fds__update__descriptor, bytes, count, &update));
+    TRY(wire_check_run("Update", &update->job_id, &update->run_id));
+    TRY(wire_check_number("Update", "round", update->round, 1, WIRE_MAX_ROUNDS));
+    TRY(wire_check_parameters("Update", &update->parameters));
+    TRY(wire_check_count("Update", "examples", update->examples, 1));
+    TRY(wire_check_real("Update", "seconds", update->seconds, WIRE_MAX_SECONDS));
+    TRY(wire_check_metrics(update->metrics));
+    *ret_update = update;
+    update = NULL;
+done:
+    wire_update_free(update);
+    return err;
+}
+
+void wire_update_free(Fds__Update *update)
+{
+    wire_free((ProtobufCMessage *)update);
+}
+
+struct error *wire_evaluation_decode(const uint8_t *bytes, size_t count, Fds__Evaluation **ret_evaluation)
+{
+    struct error *err = NULL;
+    Fds__Evaluation *evaluation = NULL;
+    TRY(wire_unpack(&fds__evaluation__descriptor, bytes, count, &evaluation));
+    TRY(wire_check_run("Evaluation", &evaluation->job_id, &evaluation->run_id));
+    TRY(wire_check_number("Evaluation", "round", evaluation->round, 1, WIRE_MAX_ROUNDS));
+    TRY(wire_check_confusion("Evaluation", evaluation->confusion, evaluation->n_confusion));
+    TRY(wire_check_count("Evaluation", "test_rows", evaluation->test_rows, 0));
+    TRY(wire_check_count("Evaluation", "correct", evaluation->correct, 0));
+    *ret_evaluation = evaluation;
+    evaluation = NULL;
+done:
+    wire_evaluation_free(evaluation);
+    return err;
+}
+
+void wire_evaluation_free(Fds__Evaluation *evaluation)
+{
+    wire_free((ProtobufCMessage *)evaluation);
 }
