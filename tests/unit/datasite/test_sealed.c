@@ -375,8 +375,8 @@ static void test_rekey_of_a_site_in_clear_wipes_its_rows(void **state)
 static void test_rekey_that_fails_leaves_everything_as_it_was(void **state)
 {
     static const char *const obstacles[] = {
-        "CREATE TRIGGER obstacle BEFORE UPDATE ON chunk WHEN NEW.position = 5 BEGIN SELECT RAISE(ABORT, "
-        "'no'); END",
+        ("CREATE TRIGGER obstacle BEFORE UPDATE ON chunk WHEN NEW.position = 5 BEGIN SELECT RAISE(ABORT, "
+         "'no'); END"),
         "CREATE TRIGGER obstacle BEFORE UPDATE ON dataset BEGIN SELECT RAISE(ABORT, 'no'); END",
         "CREATE TRIGGER obstacle BEFORE UPDATE ON vault BEGIN SELECT RAISE(ABORT, 'no'); END",
         "CREATE TRIGGER obstacle BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'no'); END",
