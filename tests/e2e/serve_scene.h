@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 #define PATIENCE_MS 30000
-#define ROWS 4000
+#define ROWS 16000
 #define FEATURES 4
 #define CLASSES 3
 #define PARAMETERS ((FEATURES + 1) * CLASSES)
