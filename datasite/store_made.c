@@ -4,7 +4,8 @@
 
 #include <inttypes.h>
 
-#define MADE_DETAIL_BYTES 512
+#define MADE_LIST_BYTES 512
+#define MADE_DETAIL_BYTES (MADE_LIST_BYTES + 96)
 
 /* Of failed steps nothing but a refusal can arrive, which is no release. */
 struct error *store_answers_made(struct store *store, const struct site_id *requester, uint64_t sequence)
@@ -19,21 +20,21 @@ struct error *store_answers_made(struct store *store, const struct site_id *requ
     return query_finish(&query);
 }
 
-/* "update of round 3 (held); evaluation of round 2": as many as fit. */
-static void made_describe(char text[static MADE_DETAIL_BYTES], const char *kind, int64_t round, bool held)
+/* "update of round 3 (held, never left); evaluation of round 2": as many as fit. */
+static void made_describe(char text[static MADE_LIST_BYTES], const char *kind, int64_t round, bool held)
 {
     size_t used = strlen(text);
-    if (MADE_DETAIL_BYTES - used < 64) {
+    if (MADE_LIST_BYTES - used < 64) {
         if (text[used - 1] != '.')
-            (void)snprintf(text + used, MADE_DETAIL_BYTES - used, "; ...");
+            (void)snprintf(text + used, MADE_LIST_BYTES - used, "; ...");
         return;
     }
-    (void)snprintf(text + used, MADE_DETAIL_BYTES - used, "%s%s of round %" PRId64 "%s",
-                   used == 0 ? "" : "; ", kind, round, held ? " (held)" : "");
+    (void)snprintf(text + used, MADE_LIST_BYTES - used, "%s%s of round %" PRId64 "%s", used == 0 ? "" : "; ",
+                   kind, round, held ? " (held, never left)" : "");
 }
 
 static struct error *made_open(struct store *store, const uint8_t *run_id,
-                               char ret_text[static MADE_DETAIL_BYTES])
+                               char ret_text[static MADE_LIST_BYTES])
 {
     struct query query;
     ret_text[0] = '\0';
@@ -51,11 +52,14 @@ struct error *answers_unmade(struct store *store, const struct digest *job_id,
 {
     struct error *err = NULL;
     struct query query;
-    char text[MADE_DETAIL_BYTES];
+    char text[MADE_LIST_BYTES], detail[MADE_DETAIL_BYTES];
     TRY(made_open(store, run_id, text));
     if (text[0] == '\0')
         goto done;
-    TRY(store_event_add(store, EVENT_RELEASE_UNMADE, job_id, run_id, 0, now, text, NULL));
+    /* A receipt may have come with a step that was abandoned, or be on its way: no claim that nothing arrived. */
+    (void)snprintf(detail, sizeof(detail),
+                   "no receipt came back before the run ended, so whether it arrived is not known: %s", text);
+    TRY(store_event_add(store, EVENT_RELEASE_UNMADE, job_id, run_id, 0, now, detail, NULL));
     query_start(&query, store->database,
                 "UPDATE delivery SET made = 'unmade' WHERE run_id = ? AND made = 'open'");
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
