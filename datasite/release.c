@@ -10,11 +10,14 @@
 
 #include <math.h>
 
+#define RELEASE_LEAVES_BYTES 192
+
 /* An encoded answer on its way out. */
 struct release_body {
     uint8_t *bytes;
     size_t count;
     char withheld[RELEASE_WITHHELD_BYTES]; /* what stays here, for the owner; "" for nothing */
+    char leaves[RELEASE_LEAVES_BYTES];     /* what does not: of the message, not of what was computed */
 };
 
 static struct error *release_admit(struct release_check *check)
@@ -43,6 +46,7 @@ static struct error *update_admit(struct release_check *check, const struct rele
 {
     struct error *err = NULL;
     TRY(release_admit(check));
+    TRY(release_check_weighting(check->output, check->approval.job));
     TRY(release_check_shape(check, update->count));
     TRY(release_check_finite(update->parameters, update->count));
     TRY(release_check_rows(check->output, update->train_rows, "training"));
@@ -106,6 +110,19 @@ done:
     return err;
 }
 
+/* `counts` is NULL for a job without metrics. */
+static void update_describe(const Fds__Update *message, const struct release_counts *counts,
+                            struct release_body *body)
+{
+    (void)snprintf(body->leaves, sizeof(body->leaves), "%zu coefficients%s",
+                   message->parameters.len / sizeof(double),
+                   message->examples == WIRE_WITHHELD ? "" : ", number of training rows");
+    if (counts != NULL)
+        release_counts_describe(counts, sizeof(body->leaves), body->leaves);
+    size_t used = strlen(body->leaves);
+    (void)snprintf(body->leaves + used, sizeof(body->leaves) - used, ", %zu bytes", body->count);
+}
+
 static struct error *update_encode(const struct release_check *check, const struct release_update *update,
                                    struct release_body *ret_body)
 {
@@ -136,6 +153,7 @@ static struct error *update_encode(const struct release_check *check, const stru
     }
     TRY(wire_encode(&message.base, &ret_body->bytes, &ret_body->count));
     memcpy(ret_body->withheld, counts.withheld, sizeof(ret_body->withheld));
+    update_describe(&message, message.metrics == NULL ? NULL : &counts, ret_body);
 done:
     free(parameters);
     release_counts_clear(&counts);
@@ -163,6 +181,8 @@ static struct error *evaluation_encode(const struct release_check *check, const 
     message.correct = counts.correct;
     TRY(wire_encode(&message.base, &ret_body->bytes, &ret_body->count));
     memcpy(ret_body->withheld, counts.withheld, sizeof(ret_body->withheld));
+    (void)snprintf(ret_body->leaves, sizeof(ret_body->leaves), "of the global model");
+    release_counts_describe(&counts, sizeof(ret_body->leaves), ret_body->leaves);
 done:
     release_counts_clear(&counts);
     return err;
@@ -245,7 +265,7 @@ struct error *release_update(const struct release_context *context, const struct
     struct error *err = NULL;
     struct release_check check = {.context = context, .kind = ANSWER_UPDATE};
     struct release_body body = {.bytes = NULL};
-    char detail[128], protections[RECEIPT_PROTECTIONS_BYTES];
+    char protections[RECEIPT_PROTECTIONS_BYTES];
     bool hold = true;
     double norm = 0;
     TRY(store_release_begin(context->store));
@@ -254,9 +274,7 @@ struct error *release_update(const struct release_context *context, const struct
     TRY(update_encode(&check, update, &body));
     TRY(release_note_withheld(&check, &body));
     release_check_protections(check.output, protections);
-    (void)snprintf(detail, sizeof(detail), "%zu coefficients%s, %zu bytes", update->count,
-                   update->confusion == NULL ? "" : ", accuracy and confusion matrix", body.count);
-    struct release_record record = release_record_of(&check, &body, hold, protections, detail);
+    struct release_record record = release_record_of(&check, &body, hold, protections, body.leaves);
     record.update_norm = norm;
     TRY(release_write(&check, &record, ret_outcome));
     memcpy(ret_outcome->withheld, body.withheld, sizeof(ret_outcome->withheld));
@@ -282,8 +300,7 @@ struct error *release_evaluation(const struct release_context *context, const ui
     TRY(evaluation_encode(&check, confusion, &body));
     TRY(release_note_withheld(&check, &body));
     release_check_protections(check.output, protections);
-    struct release_record record =
-        release_record_of(&check, &body, hold, protections, "confusion matrix of the global model");
+    struct release_record record = release_record_of(&check, &body, hold, protections, body.leaves);
     TRY(release_write(&check, &record, ret_outcome));
     memcpy(ret_outcome->withheld, body.withheld, sizeof(ret_outcome->withheld));
 done:

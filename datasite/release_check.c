@@ -115,6 +115,15 @@ struct error *release_check_metrics(const struct job *job)
     return error_new(ERROR_INTERNAL, "The job has unknown metrics.");
 }
 
+struct error *release_check_weighting(const struct policy_output *output, const struct job *job)
+{
+    if (job->weighting == JOB_WEIGHT_EXAMPLES && (output->metrics & POLICY_METRIC_EXAMPLES) == 0)
+        return error_new(ERROR_REFUSED,
+                         "This site's policy does not let the number of training rows out, by which the job "
+                         "weights updates: a job with `weighting: equal` would do.");
+    return NULL;
+}
+
 struct error *release_check_counts(const struct policy_output *output)
 {
     if ((output->metrics & POLICY_METRIC_CONFUSION) == 0)

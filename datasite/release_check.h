@@ -34,6 +34,9 @@ MUST_USE struct error *release_check_round(const struct release_check *check);
 MUST_USE struct error *release_check_events(const struct release_check *check);
 /* The job asks for metrics. */
 MUST_USE struct error *release_check_metrics(const struct job *job);
+/* An update of a job that weights updates by rows is of no use without that number: nothing is disclosed for it where the
+ * output rules withhold it. */
+MUST_USE struct error *release_check_weighting(const struct policy_output *output, const struct job *job);
 /* The owner's output rules let counts of predictions out: asked when nothing else would leave. The trainer asks both too,
  * before it reads a row. */
 MUST_USE struct error *release_check_counts(const struct policy_output *output);

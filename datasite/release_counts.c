@@ -67,6 +67,21 @@ void release_counts_train(struct release_counts *counts, const struct policy_out
     }
 }
 
+void release_counts_describe(const struct release_counts *counts, size_t text_bytes, char *text)
+{
+    size_t leave = 0, used = strlen(text);
+    for (size_t i = 0; i < counts->cell_count; i++)
+        leave += counts->cells[i] != WIRE_WITHHELD;
+    if (counts->train_accuracy != WIRE_WITHHELD_REAL)
+        used += (size_t)snprintf(text + used, text_bytes - used, ", training accuracy");
+    if (counts->test_rows != WIRE_WITHHELD && used < text_bytes)
+        used +=
+            (size_t)snprintf(text + used, text_bytes - used,
+                             ", number of test rows, %zu of %zu counts of them", leave, counts->cell_count);
+    if (counts->correct != WIRE_WITHHELD && used < text_bytes)
+        (void)snprintf(text + used, text_bytes - used, ", right answers");
+}
+
 void release_counts_clear(struct release_counts *counts)
 {
     free(counts->cells);

@@ -444,6 +444,8 @@ struct error *trainer_run(struct trainer *trainer, const struct step *step, cons
     TRY(work_watch(&work, 0.0));
     TRY(work_repeat(&work, &answer));
     if (!answer.repeated) {
+        if (step->kind == STEP_TRAIN)
+            TRY(release_check_weighting(work_output(&work), step->approval.job));
         TRY(work_load(&work));
         TRY(work_foresee(&work));
         TRY(work_watch(&work, 0.0));

@@ -46,7 +46,7 @@ expect_status 0 "$datasite" --home "$work/site-1" audit
 grep -qE 'cells-suppressed.* of 100 cells withheld' "$work/out.log" || fail "the audit does not say what was withheld"
 expect_status 0 "$datasite" --home "$work/site-1" audit verify
 
-# An owner who lets less out: no number of rows, no counts. Such an update cannot be weighted by its rows.
+# An owner who lets less out: no number of rows, no counts. An update that cannot be weighted is not made at all.
 printf 'output: {metrics: [train-accuracy]}\n' >>"$work/site-2/policy.yaml"
 kill -HUP "$served"
 await 10 grep -q config-reloaded "$work/serve-2.log"
@@ -55,7 +55,7 @@ expect_status 0 "$orchestrator" --home "$work/orchestrator" run "$work/weighted.
 /usr/bin/python3 - "$work/weighted/report.json" <<'PY'
 import json, sys
 first, second = json.load(open(sys.argv[1]))["rounds"][0]["sites"]
-assert first["status"] == "ok" and second["status"] == "failed" and "weighting: equal" in second["reason"], second
+assert first["status"] == "ok" and second["status"] == "refused" and "weighting: equal" in second["reason"], second
 PY
 sed -i 's/^federation: {/federation: {weighting: equal, /' "$work/weighted.yaml"
 expect_status 0 "$orchestrator" --home "$work/orchestrator" run "$work/weighted.yaml" --out "$work/equal"

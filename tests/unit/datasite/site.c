@@ -118,16 +118,18 @@ void site_job(const struct site *site, const struct job_words *words, char ret_t
 {
     char own[FINGERPRINT_BYTES];
     site_id_format(identity_id(site->identity), own);
-    int length = snprintf(ret_text, SITE_JOB_BYTES,
-                          "job: %s\ndataset: %s\nmodel: {kind: softmax-regression}\ntraining: %s\n"
-                          "evaluation: {test_fraction: %s, metrics: %s}\n"
-                          "federation: {rounds: %u, min_sites: 1, round_deadline: %s}\nexpires: %s\n"
-                          "sites:\n  - {name: site, fingerprint: \"%s\"}\n",
-                          or_else(words->name, "try"), or_else(words->dataset, "made"),
-                          or_else(words->training, "{optimizer: lbfgs, local_iterations: 5}"),
-                          or_else(words->test_fraction, "0.5"), or_else(words->metrics, "per-site"),
-                          words->rounds == 0 ? 3 : words->rounds, or_else(words->deadline, "60s"),
-                          or_else(words->expires, "2027-01-31T00:00:00Z"), or_else(words->fingerprint, own));
+    int length =
+        snprintf(ret_text, SITE_JOB_BYTES,
+                 "job: %s\ndataset: %s\nmodel: {kind: softmax-regression}\ntraining: %s\n"
+                 "evaluation: {test_fraction: %s, metrics: %s}\n"
+                 "federation: {rounds: %u, min_sites: 1, round_deadline: %s, weighting: %s}\nexpires: %s\n"
+                 "sites:\n  - {name: site, fingerprint: \"%s\"}\n",
+                 or_else(words->name, "try"), or_else(words->dataset, "made"),
+                 or_else(words->training, "{optimizer: lbfgs, local_iterations: 5}"),
+                 or_else(words->test_fraction, "0.5"), or_else(words->metrics, "per-site"),
+                 words->rounds == 0 ? 3 : words->rounds, or_else(words->deadline, "60s"),
+                 or_else(words->weighting, "examples"), or_else(words->expires, "2027-01-31T00:00:00Z"),
+                 or_else(words->fingerprint, own));
     assert_true(length > 0 && length < SITE_JOB_BYTES);
 }
 

@@ -34,7 +34,8 @@ struct site {
 
 /* What a test wants in its job; zero fields take the defaults of site_job. */
 struct job_words {
-    const char *name, *dataset, *metrics, *training, *expires, *fingerprint, *test_fraction, *deadline;
+    const char *name, *dataset, *metrics, *training, *expires, *fingerprint, *test_fraction, *deadline,
+        *weighting;
     uint32_t rounds;
 };
 
