@@ -1,6 +1,6 @@
 #include "orchestrator/orchestrator_parts.h"
 
-#include "orchestrator/run_list.h"
+#include "orchestrator/run_sites.h"
 #include "orchestrator/run_store.h"
 #include "orchestrator/site_probe.h"
 #include "orchestrator/witness.h"
@@ -203,15 +203,23 @@ struct error *orchestrator_open_for_probe(const struct orchestrator *orchestrato
     return site_probe_open(&options, ret_session);
 }
 
-static void mark_sites(const struct run_record *record, struct site_probe *probes, size_t count)
+/* What is marked. */
+struct marking {
+    struct site_probe *probes;
+    size_t count;
+};
+
+static void mark_sites(void *context, const struct run_record *record)
 {
+    const struct marking *marking = context;
     char id[RUN_ID_HEX_BYTES];
     run_id_format(record->run_id, id);
-    for (size_t i = 0; i < count; i++) {
-        for (size_t s = 0; s < record->job->site_count && !probes[i].in_run; s++)
-            probes[i].in_run = strcmp(record->job->sites[s].fingerprint, probes[i].site->fingerprint) == 0;
-        if (probes[i].in_run && probes[i].reason[0] == '\0')
-            (void)snprintf(probes[i].reason, sizeof probes[i].reason,
+    for (size_t i = 0; i < marking->count; i++) {
+        struct site_probe *probe = &marking->probes[i];
+        for (size_t s = 0; s < record->job->site_count && !probe->in_run; s++)
+            probe->in_run = strcmp(record->job->sites[s].fingerprint, probe->site->fingerprint) == 0;
+        if (probe->in_run && probe->reason[0] == '\0')
+            (void)snprintf(probe->reason, sizeof probe->reason,
                            "It was not asked, because run %.12s of this home goes on with it.", id);
     }
 }
@@ -219,23 +227,8 @@ static void mark_sites(const struct run_record *record, struct site_probe *probe
 struct error *orchestrator_mark_in_run(const struct orchestrator *orchestrator, struct site_probe *probes,
                                        size_t count)
 {
-    struct error *err = NULL;
-    struct run_list list = {0};
-    TRY(run_list_read(orchestrator->home->path, &list));
-    for (size_t i = 0; i < list.count; i++) {
-        struct run_record *record = NULL;
-        uint32_t rounds = 0;
-        double accuracy = 0;
-        if (list.runs[i].damage != NULL || list.runs[i].status != RUN_RUNNING)
-            continue;
-        TRY(run_store_load_outline(list.runs[i].directory, &record, &rounds, &accuracy));
-        if (record->status == RUN_RUNNING && !record->mock)
-            mark_sites(record, probes, count);
-        run_record_free(record);
-    }
-done:
-    run_list_clear(&list);
-    return err;
+    struct marking marking = {.probes = probes, .count = count};
+    return run_sites_visit(orchestrator->home->path, mark_sites, &marking);
 }
 
 static void give_statuses(const struct site_probe *probes, size_t count,

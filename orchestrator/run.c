@@ -3,9 +3,12 @@
 #include "crypto/secret.h"
 #include "orchestrator/report.h"
 #include "orchestrator/run_directory.h"
+#include "orchestrator/run_sites.h"
 #include "orchestrator/witness.h"
 #include "schemas/clock.h"
 #include "schemas/files.h"
+
+#include <unistd.h>
 
 void run_clear(struct run *run)
 {
@@ -79,15 +82,22 @@ done:
     return err;
 }
 
-/* A record that cannot be made whole leaves nothing. */
+/* A record that cannot be made whole leaves nothing. A run on mock data leaves out the sites that another run has. */
 static struct error *begin(const struct home *home, struct run *run)
 {
     struct error *err = NULL;
+    int lock = -1;
+    if (!run->record->mock) {
+        TRY(run_sites_lock(home, &lock));
+        TRY(run_sites_check(home, run->record->job));
+    }
     TRY(run_directory_make(home, run->record, &run->directory));
     err = run_store_create(run->directory, run->record, &run->store);
     if (err != NULL)
         run_directory_discard(run->directory);
 done:
+    if (lock >= 0)
+        (void)close(lock);
     return err;
 }
 

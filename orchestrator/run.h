@@ -27,7 +27,8 @@ struct run_options {
 };
 
 /* Everything that can be refused before a site is asked: the job file (syntax, expiry, fingerprints against
- * the list), the initial model, the global test's data, the place for the files. The run is recorded on disk
+ * the list), the initial model, the global test's data, the place for the files, another run of this home that
+ * goes on with one of the sites. The run is recorded on disk
  * when this returns; when it fails, nothing is left behind. */
 MUST_USE struct error *run_prepare(const struct home *home, const struct site_list *list,
                                    const struct run_options *options, struct run *ret_run);

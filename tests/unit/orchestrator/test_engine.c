@@ -455,6 +455,37 @@ static void test_engine_status_asked_in_mid_run_sites_left_alone(void **state)
     assert_int_equal(status.up, 1);
 }
 
+/* What `orchestrator run` of another process does with the same job. */
+static void begin_second(struct run_scene *scene, uint32_t round)
+{
+    struct orchestrator *other = NULL;
+    struct orchestrator_run *run = NULL;
+    struct orchestrator_failure failure;
+    struct orchestrator_run_options options = {
+        .size = sizeof options, .job_path = scene->job_path, .connect_seconds = 2, .cancel_fd = -1};
+    if (round != 2)
+        return;
+    assert_int_equal(orchestrator_open(scene->home, &other, NULL), 0);
+    assert_int_equal(orchestrator_run(other, &options, &run, &failure), -1);
+    assert_null(run);
+    assert_string_equal(failure.word, "conflict");
+    assert_int_equal(failure.exit_status, 1);
+    assert_non_null(strstr(failure.sentence, "of this home goes on with 'Site A'"));
+    orchestrator_close(other);
+}
+
+static void test_engine_second_run_with_same_sites_refused_and_first_undisturbed(void **state)
+{
+    struct run_scene *scene = *state;
+    scene->in_round = begin_second;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_run(scene, &(struct scene_job){.rounds = 3});
+    expect_finished(scene);
+    assert_null(strstr(scene->told, "\n1 Site"));
+    assert_int_equal(scripted_site_stop(scene->sites[0])->submits, 1);
+}
+
 static void test_engine_last_round_failed_newest_model_kept(void **state)
 {
     (void)state;
@@ -509,6 +540,7 @@ int main(void)
         SCENE_TEST(test_engine_evaluation_missing_pooled_over_the_others),
         SCENE_TEST(test_engine_model_too_long_for_site_refused_at_deadline),
         SCENE_TEST(test_engine_status_asked_in_mid_run_sites_left_alone),
+        SCENE_TEST(test_engine_second_run_with_same_sites_refused_and_first_undisturbed),
         cmocka_unit_test(test_engine_last_round_failed_newest_model_kept),
         SCENE_TEST(test_engine_cancelled_in_round_sites_told_and_exit_130),
     };
