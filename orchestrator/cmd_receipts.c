@@ -13,6 +13,8 @@ extern const struct verb verb_receipts, verb_receipts_list, verb_receipts_verify
 
 #define CELL_BYTES (RECEIPT_PROTECTIONS_BYTES + 64)
 #define SHORT_BYTES 13
+#define MOCK_SENTENCE                                                                                        \
+    "The run in %s is a trial on mock data: it has no receipts, because no site released anything."
 
 static const enum receipt_kind kinds[] = {RECEIPT_UPDATE, RECEIPT_EVALUATION};
 #define KINDS (sizeof kinds / sizeof kinds[0])
@@ -143,7 +145,9 @@ static struct error *list_run(const struct invocation *invocation)
     table_align(table, 1u | 1u << 3);
     TRY(list_all(record, table, array, &count));
     if (asked.json) {
-        TRY(put_json(json_pack("{s:i, s:O}", "version", 1, "receipts", array)));
+        TRY(put_json(json_pack("{s:i, s:b, s:O}", "version", 1, "mock", record->mock, "receipts", array)));
+    } else if (record->mock) {
+        (void)printf(MOCK_SENTENCE "\n", directory);
     } else if (count == 0) {
         (void)printf("The run in %s has no receipts.\n", directory);
     } else {
@@ -312,6 +316,8 @@ static struct error *verify_run(const struct invocation *invocation)
     struct run_record *record = NULL;
     struct receipt_check check = {0};
     TRY(find_run(invocation, &directory, &record));
+    if (record->mock)
+        FAIL(ERROR_NOT_FOUND, MOCK_SENTENCE, directory);
     TRY(receipt_check_run(record, &check));
     if (record->status != RUN_RUNNING)
         TRY(receipt_check_files(record, directory, &check));
@@ -361,7 +367,8 @@ const struct verb verb_receipts_verify = {
     "round and of the bytes that arrived, and those of a site must follow each other. The files in receipts/ "
     "are\n"
     "compared with run.db. What is missing or wrong is named.\n\n"
-    "Exit status: 0 all receipts hold, 1 something is missing or wrong.\n\n"
+    "Exit status: 0 all receipts hold, 1 something is missing or wrong, or the run was a trial on mock "
+    "data.\n\n"
     "Example:\n"
     "  orchestrator receipts verify 3f9a",
     .maximum_arguments = 1,

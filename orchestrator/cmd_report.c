@@ -50,8 +50,8 @@ static void print_one_confusion(const struct run_record *record, uint64_t round,
                                 const uint64_t *counts)
 {
     char title[JOB_SITE_NAME_BYTES + 64];
-    (void)snprintf(title, sizeof title, "%.*s, round %llu", JOB_SITE_NAME_BYTES - 1, of,
-                   (unsigned long long)round);
+    (void)snprintf(title, sizeof title, "%s%.*s, round %llu", record->mock ? "MOCK: " : "",
+                   JOB_SITE_NAME_BYTES - 1, of, (unsigned long long)round);
     if (counts == NULL)
         (void)printf("  %s: not released\n", title);
     else
@@ -69,6 +69,7 @@ static struct error *print_confusions(const struct run_record *record, uint64_t 
     if (round == NULL)
         return error_new(ERROR_NOT_FOUND, "The run has no round %llu; it has %zu.",
                          (unsigned long long)number, record->round_count);
+    report_print_mock(stdout, record);
     for (size_t i = 0; i < record->job->site_count; i++) {
         char name[JOB_SITE_NAME_BYTES * 2];
         terminal_clean(record->job->sites[i].name, name, sizeof name);

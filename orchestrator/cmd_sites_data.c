@@ -126,6 +126,7 @@ static struct error *print_table(const struct orchestrator_data *data)
                                           "Classes", "Rows",    "Mock rows"};
     struct error *err = NULL;
     struct orchestrator_dataset dataset;
+    const char *site = NULL, *reason = NULL;
     struct table *table = NULL;
     TRY(table_new(headers, 7, &table));
     table_align(table, 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6);
@@ -133,6 +134,9 @@ static struct error *print_table(const struct orchestrator_data *data)
         TRY(add_row(table, &dataset));
     if (orchestrator_data_count(data) > 0)
         table_print(table, stdout);
+    else if (orchestrator_data_answered(data) == 0 &&
+             orchestrator_data_silent_at(data, 0, &site, &reason) == 0)
+        (void)printf("No site was asked or answered, so nothing is known of any dataset:\n");
     else
         (void)printf("No site tells us of any dataset. An owner lets us know of one with: datasite mock make "
                      "DATASET\n");
@@ -147,9 +151,14 @@ done:
 static struct error *check_fetched(const struct orchestrator_data *data)
 {
     struct orchestrator_dataset dataset;
-    for (size_t i = 0; orchestrator_data_at(data, i, &dataset) == 0; i++)
+    size_t saved = 0;
+    for (size_t i = 0; orchestrator_data_at(data, i, &dataset) == 0; i++) {
         if (dataset.reason[0] != '\0')
             return error_new(ERROR_UNAVAILABLE, "Not all mock rows could be fetched.");
+        saved += dataset.saved != NULL;
+    }
+    if (data_given.fetch != NULL && saved == 0)
+        return error_new(ERROR_UNAVAILABLE, "No mock rows were fetched.");
     return NULL;
 }
 
@@ -191,6 +200,7 @@ const struct verb verb_sites_data = {
         "are\n"
         "saved as MOCK.csv (numbers; the last column is the class), or as MOCK-images.idx3 and\n"
         "MOCK-labels.idx1. Sites of a run that goes on are not asked, which would disturb it.\n\n"
+        "Exit status: 0 done, 1 also when --fetch fetched nothing, or not all.\n\n"
         "Example:\n"
         "  orchestrator sites data --fetch mock",
     .options = data_options,

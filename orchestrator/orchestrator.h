@@ -144,6 +144,8 @@ ORCHESTRATOR_API int orchestrator_data(struct orchestrator *orchestrator,
                                        struct orchestrator_data **ret_data,
                                        struct orchestrator_failure *failure);
 ORCHESTRATOR_API size_t orchestrator_data_count(const struct orchestrator_data *data);
+/* How many sites answered, also with no dataset. */
+ORCHESTRATOR_API size_t orchestrator_data_answered(const struct orchestrator_data *data);
 /* -1 when there is no dataset of that number, and likewise below. */
 ORCHESTRATOR_API int orchestrator_data_at(const struct orchestrator_data *data, size_t number,
                                           struct orchestrator_dataset *ret_dataset);

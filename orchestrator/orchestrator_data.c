@@ -209,6 +209,14 @@ size_t orchestrator_data_count(const struct orchestrator_data *data)
     return count;
 }
 
+size_t orchestrator_data_answered(const struct orchestrator_data *data)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < data->site_count; i++)
+        count += data->catalogs[i].answered ? 1 : 0;
+    return count;
+}
+
 int orchestrator_data_at(const struct orchestrator_data *data, size_t number,
                          struct orchestrator_dataset *ret_dataset)
 {

@@ -32,6 +32,8 @@ MUST_USE struct error *report_model_write(const struct run_record *record, const
 
 /* "=== FL epoch 1/5 ===", one line a site, the FedAvg line, the pooled confusion matrix. */
 void report_print_round(FILE *stream, const struct run_record *record, const struct round_record *round);
+/* Of a run on mock data, the line that says so; of others nothing. */
+void report_print_mock(FILE *stream, const struct run_record *record);
 /* The table of all epochs, if there were any, how the run ended, and where the reports are; `directory` NULL:
  * there are none. */
 void report_print_summary(FILE *stream, const struct run_record *record, const char *directory);

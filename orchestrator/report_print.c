@@ -250,6 +250,14 @@ static size_t rounds_done(const struct run_record *record)
     return count > 0 && record->rounds[count - 1].model == NULL ? count - 1 : count;
 }
 
+void report_print_mock(FILE *stream, const struct run_record *record)
+{
+    if (record->mock)
+        (void)fprintf(
+            stream,
+            "MOCK: every row was synthetic; no site trained, and no figure says anything of private data.\n");
+}
+
 void report_print_summary(FILE *stream, const struct run_record *record, const char *directory)
 {
     char run_id[RUN_ID_HEX_BYTES];
@@ -263,10 +271,7 @@ void report_print_summary(FILE *stream, const struct run_record *record, const c
     }
     (void)fprintf(stream, "\nRun %s: %s, %zu of %u rounds%s%s\n", run_id, run_status_word(record->status),
                   rounds_done(record), (unsigned)record->job->rounds, reason[0] == '\0' ? "" : ": ", reason);
-    if (record->mock)
-        (void)fprintf(
-            stream,
-            "MOCK: every row was synthetic; no site trained, and no figure says anything of private data.\n");
+    report_print_mock(stream, record);
     if (directory != NULL) {
         (void)fprintf(stream, "Reports: %s/report.html\n", directory);
         (void)fprintf(stream, "         report.json, rounds.csv, confusion.csv%s beside it\n",

@@ -32,6 +32,17 @@ expect_status 0 "${owner1[@]}" approve "$id" --hold first
 expect_text "$work/out.log" "held ${id:0:12}"
 await 20 holds update 1
 await 10 grep -qi "a person" "$work/first.log"
+# Meanwhile the home begins nothing else at these sites, and does not disturb the run with questions.
+expect_status 1 "$orchestrator" --home "$work/orchestrator" run "$work/first.yaml" --out "$work/second"
+expect_text "$work/err.log" "of this home goes on with 'Part 1'"
+[ ! -e "$work/second/run.db" ] || fail "a run that was refused left a record"
+expect_status 0 "$orchestrator" --home "$work/orchestrator" sites data
+expect_text "$work/out.log" "No site was asked or answered"
+expect_text "$work/out.log" "It was not asked, because run"
+expect_no_text "$work/out.log" "tells us of any dataset"
+expect_status 1 "$orchestrator" --home "$work/orchestrator" sites data --fetch "$work/fetched"
+expect_text "$work/err.log" "No mock rows were fetched."
+expect_no_text "$work/first.log" "took this one's place"
 expect_status 0 "${owner1[@]}" held
 [ "$(wc -l <"$work/out.log")" -le 24 ] || fail "what is held takes more than one screen"
 [ "$(awk '{ if (length($0) > m) m = length($0) } END { print m }' "$work/out.log")" -le 80 ] || fail "held is wider than 80 columns"

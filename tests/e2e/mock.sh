@@ -13,6 +13,8 @@ write_job "$work/job.yaml" 2 2 "seed: 5"
 # Before the owners have made any: nothing is told, and the run says who would have to type what.
 expect_status 0 researcher sites data
 expect_text "$work/out.log" "No site tells us of any dataset"
+expect_status 1 researcher sites data --fetch "$work/nothing"
+expect_text "$work/err.log" "No mock rows were fetched."
 expect_status 1 researcher run "$work/job.yaml" --mock
 expect_text "$work/err.log" "Part 2: It tells us of no dataset \"mnist\""
 expect_text "$work/err.log" "datasite mock make mnist"
@@ -73,6 +75,13 @@ assert header["__metadata__"]["mock"] == "true"
 PYTHON
 expect_status 0 researcher runs
 expect_text "$work/out.log" "MOCK: test"
+expect_status 0 researcher report --confusion 1
+expect_text "$work/out.log" "MOCK: every row was synthetic"
+expect_status 0 researcher receipts list
+expect_text "$work/out.log" "no site released anything"
+expect_status 1 researcher receipts verify
+expect_text "$work/err.log" "no site released anything"
+expect_no_text "$work/err.log" "do not hold"
 rm "$work/run/report.html"
 expect_status 0 researcher report --out "$work/redone"
 expect_text "$work/redone/report.html" "MOCK: every row of this run is synthetic"

@@ -10,12 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern const struct verb verb_report, verb_run, verb_runs;
+extern const struct verb verb_report, verb_run, verb_runs, verb_receipts_list, verb_receipts_verify;
 
 /* home/runs/a0…: a run of two rounds. */
-static void put_run(const char *home)
+static void put_run_on(const char *home, bool mock)
 {
     struct run_record *record = made_run(2);
+    record->mock = mock;
     struct run_store *store = NULL;
     char *config = made_path(home, "orchestrator.yaml");
     made_fine(file_write(config, "", 0, 0600));
@@ -30,10 +31,16 @@ static void put_run(const char *home)
     run_record_free(record);
 }
 
+static void put_run(const char *home)
+{
+    put_run_on(home, false);
+}
+
 /* Runs `orchestrator --home HOME <words>` in a process of its own; its exit status, and what it printed. */
 static int orchestrator(const char *home, const char *const *words, char **ret_printed)
 {
-    const struct verb verbs[] = {verb_report, verb_run, verb_runs, {0}};
+    const struct verb verbs[] = {verb_report,          verb_run, verb_runs, verb_receipts_list,
+                                 verb_receipts_verify, {0}};
     char *arguments[12] = {(char *)"orchestrator", (char *)"--home", (char *)home};
     char *out = made_path(home, "printed");
     int count = 3;
@@ -99,6 +106,33 @@ static void test_cmd_report_confusion_prints_each_site_and_pooled(void **state)
     assert_non_null(strstr(printed, "South, round 2"));
     assert_non_null(strstr(printed, "Pooled, round 2"));
     assert_non_null(strstr(printed, "144 of 200 right"));
+    free(printed);
+}
+
+static void test_cmd_report_of_mock_run_says_so_in_whatever_is_printed(void **state)
+{
+    char *printed = NULL;
+    put_run_on(*state, true);
+    assert_int_equal(RUN(*state, &printed, "report", "--confusion", "2"), 0);
+    assert_memory_equal(printed, "MOCK: every row was synthetic", strlen("MOCK: every row was synthetic"));
+    assert_non_null(strstr(printed, "MOCK: North, round 2"));
+    free(printed);
+    assert_int_equal(RUN(*state, &printed, "report"), 0);
+    assert_non_null(strstr(printed, "All epochs on MOCK data"));
+    free(printed);
+}
+
+static void test_cmd_receipts_of_mock_run_none_because_nothing_was_released(void **state)
+{
+    static const char why[] = "it has no receipts, because no site released anything";
+    char *printed = NULL;
+    put_run_on(*state, true);
+    assert_int_equal(RUN(*state, &printed, "receipts", "list"), 0);
+    assert_non_null(strstr(printed, why));
+    free(printed);
+    assert_int_equal(RUN(*state, &printed, "receipts", "verify"), 1);
+    assert_non_null(strstr(printed, why));
+    assert_null(strstr(printed, "do not hold"));
     free(printed);
 }
 
@@ -173,6 +207,8 @@ int main(void)
         MADE_TEST(test_cmd_report_writes_beside_the_latest_run_and_prints_all_epochs),
         MADE_TEST(test_cmd_report_json_is_printed_alone_and_nothing_is_written),
         MADE_TEST(test_cmd_report_confusion_prints_each_site_and_pooled),
+        MADE_TEST(test_cmd_report_of_mock_run_says_so_in_whatever_is_printed),
+        MADE_TEST(test_cmd_receipts_of_mock_run_none_because_nothing_was_released),
         MADE_TEST(test_cmd_report_round_or_run_that_is_not_there_fails_with_a_sentence),
         MADE_TEST(test_cmd_report_and_runs_without_home_say_to_make_one),
         MADE_TEST(test_cmd_run_malformed_time_is_wrong_usage),
