@@ -213,6 +213,13 @@ struct error *auditor_check_answers(const struct auditor *auditor, struct audito
     return store_answers(auditor->store, auditor_answer_visit, &answers);
 }
 
+struct error *auditor_check_vault(const struct auditor *auditor)
+{
+    struct vault_record record;
+    bool found = false;
+    return store_vault_find(auditor->store, &record, &found);
+}
+
 /* ---- receipts that others hold ---- */
 
 static struct error *auditor_contradict(const struct auditor_findings *findings, const char *path,
@@ -238,6 +245,25 @@ static struct error *auditor_contradict(const struct auditor_findings *findings,
                      receipt->sequence);
 }
 
+/* What the receipt says was allowed is what this site's owner allowed. */
+static struct error *auditor_receipt_approval(const struct auditor *auditor, const char *path,
+                                              const struct receipt *receipt)
+{
+    struct decision approval;
+    struct digest digest = {{0}};
+    char job[DESK_ID_BYTES];
+    struct error *err = store_approval(auditor->store, &receipt->job_id, &approval);
+    if (err != NULL && err->code == ERROR_NOT_FOUND)
+        error_clear(&err);
+    else if (err == NULL)
+        err = digest_of(approval.statement, approval.statement_bytes, &digest);
+    if (err != NULL || digest_equal(&digest, &receipt->approval))
+        return err;
+    desk_id(&receipt->job_id, job);
+    return error_new(ERROR_UNTRUSTED, "%s names another approval of job %s than the one in site.db.", path,
+                     job);
+}
+
 static struct error *auditor_receipt_visit(void *context, const char *path, const struct receipt *receipt)
 {
     struct error *err = NULL;
@@ -252,6 +278,7 @@ static struct error *auditor_receipt_visit(void *context, const char *path, cons
     TRY(store_has_head(auditor->store, &head, &has));
     if (!has)
         TRY(auditor_contradict(receipts->findings, path, receipt));
+    TRY(auditor_receipt_approval(auditor, path, receipt));
     receipts->findings->receipts++;
 done:
     return err;

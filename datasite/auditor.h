@@ -1,5 +1,5 @@
-/* Whether site.db still says what this site signed: the whole chain of events, the answers that they vouch for, and the
- * receipts that others hold. Reads only; in one snapshot of the caller's (store_snapshot), so that a site at work can be
+/* Whether site.db still says what this site signed: the whole chain of events, the decisions, endorsements and answers
+ * that they vouch for, the record of the key of encrypted rows, and the receipts that others hold. Reads only; in one snapshot of the caller's (store_snapshot), so that a site at work can be
  * checked. Memory does not grow with the number of events.
  *
  * What cannot be found here: a history that was rewritten with the site's own key, or cut off at its end together with
@@ -19,6 +19,7 @@ struct auditor_findings {
     uint64_t events;          /* number of the last */
     uint64_t unsigned_events; /* at the beginning, from before the chain */
     struct digest head;
+    uint64_t decisions, endorsements;
     uint64_t answers;
     uint64_t receipts;       /* of this site, in the folder */
     uint64_t other_receipts; /* of other sites: their signatures hold */
@@ -27,10 +28,18 @@ struct auditor_findings {
 /* Every event: number, hash, signature; and that none is missing at the end. ERROR_UNTRUSTED names the first that does
  * not hold, and says whether it was edited, removed, reordered, cut off, or signed by somebody else. */
 MUST_USE struct error *auditor_check_chain(const struct auditor *auditor, struct auditor_findings *findings);
+/* Every decision and endorsement verifies and is the one that its event names, and no event about a decision, an
+ * endorsement or an answer lacks its row. Events of earlier versions name no statement: they come before all that do.
+ * After the chain. (auditor_decision.c) */
+MUST_USE struct error *auditor_check_decisions(const struct auditor *auditor,
+                                               struct auditor_findings *findings);
 /* Every stored answer has the digest that its event names, and a receipt that is in the chain. After the chain. */
 MUST_USE struct error *auditor_check_answers(const struct auditor *auditor,
                                              struct auditor_findings *findings);
+/* The record of the key of encrypted rows is the one that the latest event about it names. After the chain. */
+MUST_USE struct error *auditor_check_vault(const struct auditor *auditor);
 /* Every receipt of the folder (audit/receipt_folder.h) holds, and those of this site are in the chain: a file that was
- * put back to an earlier state contradicts what it signed since. After the chain. ERROR_UNTRUSTED names the file. */
+ * put back to an earlier state contradicts what it signed since; and each names the approval of its job. After the
+ * chain. ERROR_UNTRUSTED names the file. */
 MUST_USE struct error *auditor_check_receipts(const struct auditor *auditor, const char *directory,
                                               struct auditor_findings *findings);

@@ -78,6 +78,9 @@ static void audit_verify_print(const struct auditor_findings *findings)
         (void)printf("Unsigned  the first %" PRIu64
                      ", from before events were signed; covered by the hashes that follow\n",
                      findings->unsigned_events);
+    (void)printf("Decisions %" PRIu64 ", and %" PRIu64
+                 " endorsements, each as its event says; none is gone\n",
+                 findings->decisions, findings->endorsements);
     (void)printf("Answers   %" PRIu64 ", each as its event says\n", findings->answers);
     if (audit_verify_given.receipts != NULL)
         (void)printf("Receipts  %" PRIu64 " of this site, each in the chain; %" PRIu64
@@ -116,6 +119,8 @@ static struct error *audit_verify_site(const struct invocation *invocation)
     struct auditor auditor = {store, identity, &progress};
     TRY(auditor_check_chain(&auditor, &findings));
     progress_end(&progress);
+    TRY(auditor_check_vault(&auditor));
+    TRY(auditor_check_decisions(&auditor, &findings));
     TRY(auditor_check_answers(&auditor, &findings));
     if (audit_verify_given.receipts != NULL)
         TRY(auditor_check_receipts(&auditor, audit_verify_given.receipts, &findings));
@@ -148,8 +153,10 @@ const struct verb verb_audit_verify = {
     .summary = "Check that no event was edited, removed, reordered or cut off",
     .arguments = "",
     .detail =
-        "Recomputes every hash and verifies every signature, and that each stored answer is the one that\n"
-        "its event names. The first that does not hold is named. Receipts that researchers hold show\n"
+        "Recomputes every hash and verifies every signature, and that each decision, endorsement and stored\n"
+        "answer is the one that its event names, and none is gone; also that rows are encrypted, or in "
+        "clear,\n"
+        "as events say. The first that does not hold is named. Receipts that researchers hold show\n"
         "whether site.db was rolled back to an earlier state. An export is checked with nothing but the\n"
         "site's certificate. SECURITY.md says what cannot be found in this way.\n\n"
         "Example:\n"

@@ -39,6 +39,8 @@ struct status {
     size_t datasets, peers;
     bool contradicted;                   /* a receipt that this site signed is not in its chain */
     char warning[STATUS_SENTENCE_BYTES]; /* about the certificate, or "" */
+    bool encrypted;                      /* the rows */
+    char changed[ERROR_SENTENCE_BYTES];  /* the record of their key is not the one that was signed, or "" */
 };
 
 static struct error *status_count_jobs(struct status *status)
@@ -67,6 +69,18 @@ done:
     return err;
 }
 
+/* A record that somebody changed is shown, and does not keep the rest from being shown. */
+static struct error *status_rows(struct status *status)
+{
+    struct vault_record record;
+    struct error *err = store_vault_find(status->store, &record, &status->encrypted);
+    if (err != NULL && err->code == ERROR_UNTRUSTED) {
+        (void)snprintf(status->changed, sizeof(status->changed), "%s", err->sentence);
+        error_clear(&err);
+    }
+    return err;
+}
+
 static struct error *status_load(const char *home, struct status *status)
 {
     struct error *err = NULL;
@@ -81,6 +95,7 @@ static struct error *status_load(const char *home, struct status *status)
     error_clear(&err);
     TRY(status_count_jobs(status));
     TRY(status_count_rest(status));
+    TRY(status_rows(status));
     TRY(store_contradiction_open(status->store, &status->contradicted));
     if (!home_certificate_warning(status->identity, clock_now_ms() / 1000, status->warning,
                                   sizeof(status->warning)))
@@ -127,6 +142,11 @@ static void status_print(const struct status *status, const char *program)
                  status->jobs[JOB_STATE_RUNNING],
                  status->jobs[JOB_STATE_FINISHED] + status->jobs[JOB_STATE_DENIED] +
                      status->jobs[JOB_STATE_REVOKED] + status->jobs[JOB_STATE_EXPIRED]);
+    if (status->changed[0] != '\0')
+        (void)printf("At rest      %s%s%s\n", terminal_style(stdout, STYLE_WARN), status->changed,
+                     terminal_style(stdout, STYLE_PLAIN));
+    else
+        (void)printf("At rest      %s\n", status->encrypted ? "Rows are encrypted" : "Rows are in clear");
     if (status->jobs[JOB_STATE_PENDING] > 0)
         (void)printf("\n%s requests lists what waits for you.\n", program);
     if (status->warning[0] != '\0')
@@ -159,6 +179,14 @@ static json_t *status_json_jobs(const struct status *status)
     return jobs;
 }
 
+/* "changed": the record of the key is not the one that was signed. */
+static const char *status_rows_word(const struct status *status)
+{
+    if (status->changed[0] != '\0')
+        return "changed";
+    return status->encrypted ? "encrypted" : "clear";
+}
+
 static struct error *status_print_json(const struct status *status)
 {
     struct error *err = NULL;
@@ -166,12 +194,12 @@ static struct error *status_print_json(const struct status *status)
     site_id_format(identity_id(status->identity), fingerprint);
     clock_format(identity_not_after(status->identity), until);
     json_t *document =
-        json_pack("{s:i, s:s, s:s, s:s, s:s?, s:b, s:b, s:o, s:I, s:I, s:o}", "version", 1, "name",
+        json_pack("{s:i, s:s, s:s, s:s, s:s?, s:b, s:b, s:o, s:I, s:s, s:I, s:o}", "version", 1, "name",
                   status->home->config->name, "fingerprint", fingerprint, "certificate_until", until,
                   "certificate_warning", status->warning[0] == '\0' ? NULL : status->warning, "contradicted",
                   status->contradicted, "running", status->pid != 0, "daemon", status_json_daemon(status),
-                  "datasets", (json_int_t)status->datasets, "trusted_peers", (json_int_t)status->peers,
-                  "jobs", status_json_jobs(status));
+                  "datasets", (json_int_t)status->datasets, "rows", status_rows_word(status), "trusted_peers",
+                  (json_int_t)status->peers, "jobs", status_json_jobs(status));
     if (document == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to describe the site.");
     if (json_dumpf(document, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF)
@@ -203,7 +231,10 @@ const struct verb verb_status = {
     .name = "status",
     .summary = "Show the site, its daemon and its jobs at a glance",
     .arguments = "",
-    .detail = "Example:\n"
+    .detail = "Says too whether rows are encrypted at rest; --json: \"rows\" is \"encrypted\", \"clear\", or "
+              "\"changed\"\n"
+              "where the record of their key is not the one that this site signed.\n\n"
+              "Example:\n"
               "  datasite status",
     .options = status_options,
     .run = status_run,

@@ -34,6 +34,14 @@ struct error *endorsement_make(const struct identity *owner, const struct site_i
     return identity_sign(owner, statement.bytes, statement.used, endorsement->signature);
 }
 
+struct error *endorsement_digest(const struct site_id *site, const struct site_id *requester,
+                                 const struct endorsement *endorsement, struct digest *ret_digest)
+{
+    struct statement statement;
+    endorsement_statement(site, requester, endorsement, &statement);
+    return digest_of(statement.bytes, statement.used, ret_digest);
+}
+
 struct error *endorsement_verify(const struct site_id *site, const struct site_id *requester,
                                  const struct endorsement *endorsement)
 {
@@ -197,9 +205,9 @@ done:
 /* Once an owner; whose word is there already may still be the one who completes an approval that was cut off
  * between the second word and the decision. */
 static struct error *endorsement_store(struct store *store, const struct endorsement *endorsement,
-                                       size_t before)
+                                       const struct digest *statement, size_t before)
 {
-    struct error *err = store_endorse(store, endorsement);
+    struct error *err = store_endorse(store, endorsement, statement);
     if (err != NULL && err->code == ERROR_CONFLICT && before >= ENDORSEMENT_NEEDED)
         error_clear(&err);
     return err;
@@ -212,6 +220,7 @@ struct error *endorsement_give(struct store *store, const struct identity *ident
 {
     struct error *err = NULL;
     struct endorsement endorsement;
+    struct digest statement;
     const struct site_id *site = identity_id(identity);
     char fingerprint[FINGERPRINT_BYTES];
     size_t count = 0;
@@ -225,7 +234,8 @@ struct error *endorsement_give(struct store *store, const struct identity *ident
     TRY(endorsement_make(owner, site, &record->requester, &endorsement));
     struct decision decision = endorsement_decision(&endorsement);
     TRY(endorsement_count(store, gate, site, &record->requester, &decision, &count));
-    TRY(endorsement_store(store, &endorsement, count));
+    TRY(endorsement_digest(site, &record->requester, &endorsement, &statement));
+    TRY(endorsement_store(store, &endorsement, &statement, count));
     TRY(endorsement_count(store, gate, site, &record->requester, &decision, &count));
     if (count >= ENDORSEMENT_NEEDED) {
         struct approval_limits agreed = {decision.rounds, decision.runs, decision.expires, decision.hold,

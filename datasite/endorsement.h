@@ -29,6 +29,10 @@
 MUST_USE struct error *endorsement_make(const struct identity *owner, const struct site_id *site,
                                         const struct site_id *requester, struct endorsement *endorsement);
 
+/* SHA-256 of the statement. */
+MUST_USE struct error *endorsement_digest(const struct site_id *site, const struct site_id *requester,
+                                          const struct endorsement *endorsement, struct digest *ret_digest);
+
 /* ERROR_UNTRUSTED unless the key is that of endorsement->owner and signed what the fields give. */
 MUST_USE struct error *endorsement_verify(const struct site_id *site, const struct site_id *requester,
                                           const struct endorsement *endorsement);

@@ -123,9 +123,9 @@ static struct error *home_fill(const struct home *home, const char *name, const 
     TRY(home_write_split_key(home));
     TRY(store_open(home->database_path, STORE_CREATE, &store));
     store_sign_with(store, identity);
+    TRY(store_event_add(store, EVENT_SITE_CREATED, NULL, NULL, 0, clock_now_ms() / 1000, name, NULL));
     if (record != NULL)
         TRY(store_vault_add(store, record));
-    TRY(store_event_add(store, EVENT_SITE_CREATED, NULL, NULL, 0, clock_now_ms() / 1000, name, NULL));
 done:
     store_close(store);
     identity_free(identity);

@@ -130,10 +130,12 @@ struct vault_record {
     char key_path[STORE_KEY_PATH_BYTES]; /* absolute; "" unless from a file */
     int64_t made_at;
 };
-/* *ret_found is false, and *ret_record untouched, for a site whose chunks are stored in clear. */
+/* *ret_found is false, and *ret_record untouched, for a site whose chunks are stored in clear. The latest event about a
+ * key (data-encrypted, data-rekeyed) has the record's digest: ERROR_UNTRUSTED where the record is another one, or gone,
+ * so that nobody who edits the file has rows stored in clear or under a key of theirs. */
 MUST_USE struct error *store_vault_find(struct store *store, struct vault_record *ret_record,
                                         bool *ret_found);
-/* Of a new site. ERROR_CONFLICT if it has one, or holds data already. */
+/* Of a new site, with its event. ERROR_CONFLICT if it has one, or holds data already. */
 MUST_USE struct error *store_vault_add(struct store *store, const struct vault_record *record);
 
 /* From now on this store seals and opens chunks with the vault, borrowed until store_close; NULL: none. Where the site
@@ -243,11 +245,16 @@ MUST_USE struct error *store_job_find_prefix(struct store *store, const char *pr
                                              struct job_record *ret_record);
 MUST_USE struct error *store_job_list(struct store *store, struct job_record **ret_records,
                                       size_t *ret_count);
-/* Makes the transition and records the event; ERROR_CONFLICT says the present state. */
+/* Makes the transition and records the event, with the digest of the statement; ERROR_CONFLICT says the present state. */
 MUST_USE struct error *store_decide(struct store *store, const struct decision *decision);
 /* The approval in force; ERROR_NOT_FOUND without one. */
 MUST_USE struct error *store_approval(struct store *store, const struct digest *job_id,
                                       struct decision *ret_decision);
+/* Every decision, oldest first. `requester` is all zero where there is no such job. */
+MUST_USE struct error *store_decisions(struct store *store,
+                                       struct error *(*visit)(void *context, const struct decision *decision,
+                                                              const struct site_id *requester),
+                                       void *context);
 /* Whether the job was ever denied or revoked, whatever its state says. */
 MUST_USE struct error *store_withheld(struct store *store, const struct digest *job_id, bool *ret_withheld);
 /* How many jobs of `requester` were approved by `decided_by` at or after `since`. */
@@ -347,8 +354,16 @@ struct endorsement {
     int64_t endorsed_at;
     uint8_t signature[SIGNATURE_BYTES];
 };
-/* Of a pending job, once an owner: ERROR_CONFLICT. Records the event. */
-MUST_USE struct error *store_endorse(struct store *store, const struct endorsement *endorsement);
+/* Of a pending job, once an owner: ERROR_CONFLICT. Records the event, with the digest of the statement that the owner
+ * signed (endorsement_digest). */
+MUST_USE struct error *store_endorse(struct store *store, const struct endorsement *endorsement,
+                                     const struct digest *statement);
+/* Every one, of all jobs. `requester` is all zero where there is no such job. */
+MUST_USE struct error *store_endorsements_all(struct store *store,
+                                              struct error *(*visit)(void *context,
+                                                                     const struct endorsement *endorsement,
+                                                                     const struct site_id *requester),
+                                              void *context);
 /* In the order in which they were given; at most POLICY_MAX_OWNERS. */
 MUST_USE struct error *store_endorsements(struct store *store, const struct digest *job_id,
                                           struct endorsement ret_endorsements[static POLICY_MAX_OWNERS],
@@ -362,6 +377,8 @@ enum event_kind {
 #undef EVENT
     EVENT_KINDS
 };
+/* The event by which a decision of that kind is recorded. */
+enum event_kind decision_event(enum decision_kind kind);
 /* Adds one event in the transaction that is open, or in one of its own. job_id, run_id and digest (of the
  * body that it is about) may be NULL, round 0. Its number is one more than the file ever gave, so that a gap stays
  * where events were removed. ERROR_UNTRUSTED when the last event there is not signed with the site's key. */
@@ -405,6 +422,26 @@ MUST_USE struct error *store_has_signed(struct store *store, const struct chain_
                                         bool *ret_same);
 /* The highest number that the file ever gave to an event, by SQLite's own count. */
 MUST_USE struct error *store_event_count_ever(struct store *store, uint64_t *ret_count);
+
+/* ---- what events say of rows, for the auditor (store_vouched.c) ---- */
+
+#define STORE_EVENT_WORD_BYTES 32 /* of a kind of event, with its NUL */
+
+/* Of a decision, or an endorsement. */
+struct vouched {
+    uint64_t sequence; /* 0: there is no such event */
+    bool has_digest;   /* of a statement; events of earlier versions have none */
+    struct digest digest;
+};
+/* The event of that kind about the job, and with that detail unless it is NULL. */
+MUST_USE struct error *store_vouched(struct store *store, enum event_kind kind, const struct digest *job_id,
+                                     const char *detail, struct vouched *ret_vouched);
+/* The number of the first event about a decision or an endorsement that has a digest; 0: none. */
+MUST_USE struct error *store_vouched_since(struct store *store, uint64_t *ret_sequence);
+/* The first event about a decision, an endorsement or an answer whose row is gone; *ret_sequence 0: none. */
+MUST_USE struct error *store_vouched_gone(struct store *store, uint64_t *ret_sequence,
+                                          char ret_kind[static STORE_EVENT_WORD_BYTES],
+                                          struct digest *ret_job_id);
 
 /* ---- heads that are missing (store_contradiction.c) ---- */
 

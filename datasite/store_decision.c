@@ -151,6 +151,28 @@ struct error *store_last_decision(struct store *store, const struct digest *job_
     return decision_find(&query, job_id, ret_decision);
 }
 
+struct error *store_decisions(struct store *store,
+                              struct error *(*visit)(void *context, const struct decision *decision,
+                                                     const struct site_id *requester),
+                              void *context)
+{
+    struct error *err = NULL;
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT " DECISION_COLUMNS ", (SELECT requester FROM job WHERE job.job_id = decision.job_id) "
+                "FROM decision ORDER BY id");
+    while (err == NULL && query_step(&query)) {
+        struct decision decision;
+        struct site_id requester = {{{0}}};
+        err = decision_read(&query, &decision);
+        if (err == NULL && !query_is_null(&query, 15))
+            query_blob_exact(&query, 15, requester.digest.bytes, DIGEST_BYTES);
+        if (err == NULL)
+            err = visit(context, &decision, &requester);
+    }
+    return job_query_end(&query, err);
+}
+
 /* What a decision makes of a job, and ERROR_CONFLICT when its present state forbids that. */
 static struct error *decision_transition(enum decision_kind kind, enum job_state state,
                                          enum job_state *ret_next)
@@ -266,7 +288,7 @@ done:
     return err;
 }
 
-static enum event_kind decision_event(enum decision_kind kind)
+enum event_kind decision_event(enum decision_kind kind)
 {
     switch (kind) {
     case DECISION_APPROVE:
@@ -285,6 +307,8 @@ struct error *store_decide(struct store *store, const struct decision *decision)
     TRY(database_begin(store->database));
     enum job_state state;
     enum job_state next;
+    struct digest digest;
+    TRY(digest_of(decision->statement, decision->statement_bytes, &digest));
     TRY(job_state_read(store, &decision->job_id, &state));
     TRY(decision_transition(decision->kind, state, &next));
     TRY(decision_insert(store, decision));
@@ -294,7 +318,7 @@ struct error *store_decide(struct store *store, const struct decision *decision)
     if (decision->kind == DECISION_APPROVE)
         TRY(job_requester_list(store, decision));
     TRY(store_event_add(store, decision_event(decision->kind), &decision->job_id, NULL, 0,
-                        decision->decided_at, decision->decided_by, NULL));
+                        decision->decided_at, decision->decided_by, &digest));
     TRY(database_commit(store->database));
 done:
     if (err != NULL)

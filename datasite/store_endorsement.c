@@ -94,7 +94,33 @@ done:
     return err;
 }
 
-struct error *store_endorse(struct store *store, const struct endorsement *endorsement)
+struct error *store_endorsements_all(struct store *store,
+                                     struct error *(*visit)(void *context,
+                                                            const struct endorsement *endorsement,
+                                                            const struct site_id *requester),
+                                     void *context)
+{
+    struct error *err = NULL;
+    struct query query;
+    query_start(
+        &query, store->database,
+        "SELECT " ENDORSEMENT_COLUMNS
+        ", (SELECT requester FROM job WHERE job.job_id = endorsement.job_id) FROM endorsement ORDER BY "
+        "rowid");
+    while (err == NULL && query_step(&query)) {
+        struct endorsement endorsement;
+        struct site_id requester = {{{0}}};
+        err = endorsement_read(&query, &endorsement);
+        if (err == NULL && !query_is_null(&query, 12))
+            query_blob_exact(&query, 12, requester.digest.bytes, DIGEST_BYTES);
+        if (err == NULL)
+            err = visit(context, &endorsement, &requester);
+    }
+    return job_query_end(&query, err);
+}
+
+struct error *store_endorse(struct store *store, const struct endorsement *endorsement,
+                            const struct digest *statement)
 {
     struct error *err = NULL;
     char owner[FINGERPRINT_BYTES];
@@ -103,7 +129,7 @@ struct error *store_endorse(struct store *store, const struct endorsement *endor
     TRY(endorsement_check_new(store, endorsement));
     TRY(endorsement_insert(store, endorsement));
     TRY(store_event_add(store, EVENT_JOB_ENDORSED, &endorsement->job_id, NULL, 0, endorsement->endorsed_at,
-                        owner, NULL));
+                        owner, statement));
     TRY(database_commit(store->database));
 done:
     if (err != NULL)

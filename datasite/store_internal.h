@@ -31,3 +31,7 @@ size_t store_row_bytes(const struct dataset_info *info);
 
 /* Writes the record of the key, in the transaction that is open. */
 MUST_USE struct error *store_vault_put(struct store *store, const struct vault_record *record);
+/* The event that vouches for the record from now on: its digest is that of the wrapped key, where the secret comes from
+ * and the path of the key file. */
+MUST_USE struct error *store_vault_event(struct store *store, enum event_kind kind,
+                                         const struct vault_record *record, int64_t at, const char *detail);

@@ -105,7 +105,7 @@ done:
 }
 
 static struct error *rekey_all(struct store *store, const struct vault *vault,
-                               const struct vault_record *record)
+                               const struct vault_record *record, int64_t now)
 {
     struct error *err = NULL;
     struct dataset_info *infos = NULL;
@@ -114,6 +114,9 @@ static struct error *rekey_all(struct store *store, const struct vault *vault,
     for (size_t i = 0; i < count; i++)
         TRY(dataset_rekey(store, &infos[i], vault));
     TRY(store_vault_put(store, record));
+    TRY(store_vault_event(store, EVENT_DATA_REKEYED, record, now,
+                          store->vault == NULL ? "the data is encrypted from now on"
+                                               : "all data has a new key"));
     store_unlock(store, vault);
     for (size_t i = 0; i < count; i++)
         TRY(dataset_check(store, infos[i].name));
@@ -128,10 +131,7 @@ struct error *store_rekey(struct store *store, const struct vault *vault, const 
     struct error *err = NULL;
     const struct vault *before = store->vault;
     TRY(database_begin(store->database));
-    TRY(rekey_all(store, vault, record));
-    TRY(store_event_add(store, EVENT_DATA_REKEYED, NULL, NULL, 0, now,
-                        before == NULL ? "the data is encrypted from now on" : "all data has a new key",
-                        NULL));
+    TRY(rekey_all(store, vault, record, now));
     TRY(database_commit(store->database));
     before = vault;
 done:

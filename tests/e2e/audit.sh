@@ -90,6 +90,19 @@ put_back() {
   rm -f "$work/site-1/site.db-wal" "$work/site-1/site.db-shm"
   cp "$1" "$work/site-1/site.db"
 }
+# A decision or an answer is edited or removed, and its event stays.
+edited() {
+  put_back "$work/backup.db"
+  /usr/bin/python3 -c 'import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+database.execute(sys.argv[2])
+database.commit()' "$work/site-1/site.db" "$1"
+  expect_status 1 "$datasite" "${site[@]}" audit verify
+  expect_text "$work/err.log" "$2"
+}
+edited "UPDATE decision SET hold = 'every'" "The decision about job"
+edited "DELETE FROM decision" "the decision that was stored with it is gone"
+edited "DELETE FROM answer WHERE round = 1" "the answer that was stored with it is gone"
 put_back "$work/backup.db"
 expect_status 0 "$datasite" "${site[@]}" audit verify
 expect_status 1 "$datasite" "${site[@]}" audit verify --receipts "$work/run-2/receipts"

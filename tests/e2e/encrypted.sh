@@ -49,6 +49,8 @@ mv "$key.away" "$key"
 expect_status 0 "$datasite" --home "$work/site-2" data mnist
 expect_text "$work/out.log" "encrypted, AES-256-GCM"
 expect_status 0 "$datasite" --home "$work/site-2" status
+expect_text "$work/out.log" "Rows are encrypted"
+expect_status 0 "$datasite" --home "$work/site-2" audit verify
 
 start_sites() {
   serve 1
@@ -98,6 +100,8 @@ stop_sites
 "$datasite" --home "$work/site-3" init --name "Part 3" --listen "tcp://127.0.0.1:$((port + 2))" >/dev/null
 "$datasite" --home "$work/site-3" import idx "$data/subset-test-images.idx3" "$data/subset-test-labels.idx1" \
   --name mnist >/dev/null
+expect_status 0 "$datasite" --home "$work/site-3" status
+expect_text "$work/out.log" "Rows are in clear"
 expect_status 2 "$datasite" --home "$work/site-3" data rekey
 openssl rand -hex 32 >"$work/keys/line"
 "$datasite" --home "$work/site-3" data rekey --key-stdin <"$work/keys/line" >/dev/null
@@ -105,6 +109,32 @@ expect_status 1 "$datasite" --home "$work/site-3" data --check
 "$datasite" --home "$work/site-3" data --check <"$work/keys/line" >/dev/null || fail "the key of standard input does not open"
 cat "$work/keys/line" "$work/words" | "$datasite" --home "$work/site-3" data rekey --passphrase >/dev/null
 with_words "$datasite" --home "$work/site-3" data --check >/dev/null || fail "the passphrase does not open"
+
+# Who can write site.db takes the record of the key away, or puts their own there: nothing is stored in clear, or for them.
+edit() {
+  /usr/bin/python3 -c 'import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+for statement in sys.argv[2:]:
+    database.execute(statement)
+database.commit()' "$work/site-3/site.db" "$@"
+}
+changed() {
+  expect_status 1 "$datasite" --home "$work/site-3" import idx "$data/subset-test-images.idx3" \
+    "$data/subset-test-labels.idx1" --name more
+  expect_text "$work/err.log" "$1"
+  expect_status 1 "$datasite" --home "$work/site-3" data rekey --key-file "$work/keys/mine.key"
+  expect_text "$work/err.log" "$1"
+  [ ! -e "$work/keys/mine.key" ] || fail "a key was made for a file that somebody changed"
+  expect_status 1 "$datasite" --home "$work/site-3" serve
+  expect_status 1 "$datasite" --home "$work/site-3" audit verify
+  expect_text "$work/err.log" "$1"
+  expect_status 0 "$datasite" --home "$work/site-3" status --json
+  expect_text "$work/out.log" '"rows": "changed"'
+}
+edit "CREATE TABLE kept AS SELECT * FROM vault" "DELETE FROM vault"
+changed "the record of their key is gone"
+edit "INSERT INTO vault SELECT one, wrapped, 'file', '$work/keys/new.key', made_at FROM kept"
+changed "somebody put another key"
 
 # A site that cannot be made leaves neither a home nor a key.
 expect_status 1 "$datasite" --home "$work/site-1" init --name "Again" --encrypt --key-file "$work/keys/unused.key"

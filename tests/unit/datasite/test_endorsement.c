@@ -242,6 +242,7 @@ static void test_endorsement_of_another_site_refused(void **state)
     struct eyes *eyes = *state;
     struct site *site = eyes->site;
     struct decision decision;
+    struct digest statement;
     struct site_id other = *identity_id(site->identity);
     size_t count = 0;
     submit(eyes, "try");
@@ -260,7 +261,8 @@ static void test_endorsement_of_another_site_refused(void **state)
     other.digest.bytes[0] ^= 1;
     must(endorsement_make(eyes->owners[1], &other, &site->researcher, &copied));
     site_sql(site, "UPDATE job SET state = 'pending'");
-    must(store_endorse(site->store, &copied));
+    must(endorsement_digest(&other, &site->researcher, &copied, &statement));
+    must(store_endorse(site->store, &copied, &statement));
     site_sql(site, "UPDATE job SET state = 'approved'");
     must(endorsement_count(site->store, &site->policy.gate, &other, &site->researcher, &decision, &count));
     assert_int_equal(count, 1); /* there it would hold */
@@ -273,6 +275,7 @@ static void test_endorsement_truly_signed_for_something_else_refused(void **stat
     struct eyes *eyes = *state;
     struct site *site = eyes->site;
     struct decision decision;
+    struct digest statement;
     char name[16];
     for (int field = 0; field < 8; field++) {
         (void)snprintf(name, sizeof(name), "try-%d", field);
@@ -292,7 +295,8 @@ static void test_endorsement_truly_signed_for_something_else_refused(void **stat
         other.dataset_digest.bytes[0] ^= field == 7;
         must(endorsement_make(eyes->owners[1], identity_id(site->identity), &site->researcher, &other));
         site_sql(site, "UPDATE job SET state = 'pending' WHERE state = 'approved'");
-        must(store_endorse(site->store, &other));
+        must(endorsement_digest(identity_id(site->identity), &site->researcher, &other, &statement));
+        must(store_endorse(site->store, &other, &statement));
         site_sql(site, "UPDATE job SET state = 'approved' WHERE state = 'pending'");
         if (field > 0)
             expect_refused(eyes, "and 1 gave it");
