@@ -44,7 +44,7 @@ static const struct option *approve_options(void)
         {.name = "allow-growth",
          .kind = OPTION_FLAG,
          .target = &approve_given.allow_growth,
-         .help = "rows may be added to the dataset behind those of now"},
+         .help = "rows may be added to the dataset behind those of now, min_rows or more at a time"},
         {.name = "key",
          .kind = OPTION_TEXT,
          .target = &approve_given.key,
@@ -81,14 +81,17 @@ static void approve_tell_hold(const struct invocation *invocation, const struct 
         [HOLD_NEVER] = NULL,
         [HOLD_FIRST] = "The first answer of each kind in a run waits",
         [HOLD_EVERY] = "Every answer waits",
-        [HOLD_FINAL] = "The answers of the last round wait",
+        [HOLD_FINAL] = "The answers of the last approved round alone wait",
     };
     if (which[decision->hold] != NULL)
         (void)printf("%s until you have looked: %s held %s\n", which[decision->hold], invocation->program,
                      desk->id);
+    if (decision->hold == HOLD_FINAL)
+        (void)printf("A requester who stops a round earlier has all others, and you have looked at none.\n");
     if (decision->allow_growth)
         (void)printf(
-            "It holds on when rows are added behind those of now, and not when one of them changes.\n");
+            "It holds on when min_rows rows or more are added behind those of now, and not when one of "
+            "them\nchanges.\n");
 }
 
 /* With four eyes each owner says so with an own key; *ret_count is how many have. */
@@ -182,6 +185,9 @@ const struct verb verb_approve = {
         "site's key and holds for exactly these bytes of the job, this requester and this dataset. With "
         "four_eyes\n"
         "in policy.yaml it takes two owners, each with --key.\n\n"
+        "Prefer --hold every or --hold first. --hold final waits in the last approved round "
+        "alone: a\n"
+        "requester who stops a round earlier leaves with all others, and nobody has looked.\n\n"
         "Example:\n"
         "  datasite approve 1f2e3d4c5b6a --rounds 5 --expires 24h",
     .minimum_arguments = 1,

@@ -118,7 +118,8 @@ static const char *words_hold(enum hold hold)
     case HOLD_EVERY:
         return "Every answer waits until you have looked at it.";
     case HOLD_FINAL:
-        return "The answer of the last round waits until you have looked at it.";
+        return "The answers of the last approved round alone wait until you have looked (who stops a round "
+               "earlier\n   evades that: prefer every or first).";
     }
     return "";
 }
@@ -130,8 +131,9 @@ static void words_approval(const struct policy_rule *rule)
     (void)printf("   It approves %" PRIu32 " job%s of one requester in %d days; more of them wait for you.\n",
                  rule->max_jobs, rule->max_jobs == 1 ? "" : "s", POLICY_JOBS_DAYS);
     (void)printf("   %s %s\n", words_hold(rule->hold),
-                 rule->allow_growth ? "Rows may be added to the dataset meanwhile."
-                                    : "It ends when the dataset changes.");
+                 rule->allow_growth
+                     ? "Rows may be added to the dataset meanwhile, min_rows or more at a time."
+                     : "It ends when the dataset changes.");
 }
 
 void policy_words_rule(size_t number, const struct policy_rule *rule)

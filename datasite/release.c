@@ -26,6 +26,7 @@ static struct error *release_admit(struct release_check *check)
     TRY(release_check_chain(check->context->store));
     TRY(release_check_approval(check));
     TRY(release_check_dataset(check));
+    TRY(release_check_growth(check->context->store, &check->approval, check->output));
     TRY(release_check_run(check));
     TRY(release_check_round(check));
     TRY(release_check_events(check));
@@ -250,6 +251,7 @@ static struct release_record release_record_of(const struct release_check *check
         .kind = check->kind,
         .state = hold ? ANSWER_HELD : ANSWER_RELEASED,
         .model_digest = context->model_digest,
+        .dataset = context->dataset,
         .update_norm = NAN,
         .protections = protections,
         .body = body->bytes,

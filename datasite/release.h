@@ -95,7 +95,8 @@ MUST_USE struct error *release_evaluation(const struct release_context *context,
 
 /* The bytes that left, or may leave, for a stored answer of the approved job `approval`: ERROR_UNTRUSTED unless its
  * receipt is of this site's own key and about this approval, job, run, round, kind and these very bytes. ERROR_HELD,
- * while the owner looks at it; ERROR_REFUSED, with the owner's reason. */
+ * while the owner looks at it; ERROR_REFUSED, with the owner's reason. Output rules that became stricter after
+ * the release do not take it back, whether it was fetched or not; revoking the approval does. */
 MUST_USE struct error *release_repeat(const struct identity *identity, const struct decision *approval,
                                       const struct answer *answer, struct release_outcome *ret_outcome);
 /* What the requester of a held answer is told, always the same. */
@@ -114,7 +115,7 @@ struct release_held {
     int64_t now; /* Unix seconds */
 };
 /* Lets a held answer out, in one transaction: the approval holds, the run goes on, the answer is held and is the one
- * that was held; event and receipt are those of this moment. The requester gets it when it asks again. ERROR_NOT_FOUND
+ * that was held, and the output rules of now (`gate`) are no stricter than those that it was made under; event and receipt are those of this moment. The requester gets it when it asks again. ERROR_NOT_FOUND
  * when nothing of that round is held. */
 MUST_USE struct error *release_held_out(const struct release_held *held);
 /* Keeps it back for good; `reason` is told to the requester. */

@@ -43,6 +43,29 @@ struct error *release_check_dataset(const struct release_check *check)
     return NULL;
 }
 
+struct error *release_check_growth(struct store *store, const struct approval *approval,
+                                   const struct policy_output *output)
+{
+    struct error *err = NULL;
+    const struct dataset_info *dataset = &approval->dataset;
+    struct release_versions versions;
+    if (!approval->grown)
+        goto done;
+    TRY(store_release_versions(store, &approval->record.id, &dataset->digest, &versions));
+    uint64_t most = approval->decision.dataset_rows;
+    if (versions.most_rows > most)
+        most = versions.most_rows;
+    if (!versions.known && (dataset->rows <= most || dataset->rows - most < output->min_rows))
+        FAIL(ERROR_REFUSED,
+             "The dataset has changed by fewer than the %" PRIu64
+             " added rows that this site's policy wants, "
+             "since the owner approved the job or since an answer to it: the difference would tell of single "
+             "rows.",
+             output->min_rows);
+done:
+    return err;
+}
+
 struct error *release_check_run(struct release_check *check)
 {
     struct error *err = NULL;
@@ -220,47 +243,23 @@ done:
     return err;
 }
 
-struct error *release_check_size(const struct release_check *check, size_t body_bytes)
+struct error *release_check_answer_bytes(const struct policy_output *output, size_t body_bytes)
 {
-    uint64_t cap = check->output->max_update_bytes;
+    uint64_t cap = output->max_update_bytes;
     if (body_bytes > cap)
         return error_new(ERROR_LIMIT,
                          "The answer of %zu bytes is over the %" PRIu64
                          " bytes that this site's policy lets out.",
                          body_bytes, cap);
+    return NULL;
+}
+
+struct error *release_check_size(const struct release_check *check, size_t body_bytes)
+{
+    struct error *err = release_check_answer_bytes(check->output, body_bytes);
+    if (err != NULL)
+        return err;
     return release_check_job_bytes(check->context->store, check->context->job_id, check->output, body_bytes);
-}
-
-/* Appends as much as fits. */
-static void protections_add(char text[static RECEIPT_PROTECTIONS_BYTES], const char *more)
-{
-    size_t used = strlen(text);
-    (void)snprintf(text + used, RECEIPT_PROTECTIONS_BYTES - used, "%s", more);
-}
-
-void release_check_protections(const struct policy_output *output,
-                               char ret_text[static RECEIPT_PROTECTIONS_BYTES])
-{
-    static const struct {
-        uint32_t bit;
-        const char *word;
-    } metrics[] = {{POLICY_METRIC_EXAMPLES, " examples"},
-                   {POLICY_METRIC_TRAIN_ACCURACY, " train-accuracy"},
-                   {POLICY_METRIC_CONFUSION, " confusion"}};
-    char norm[64];
-    (void)snprintf(ret_text, RECEIPT_PROTECTIONS_BYTES, "min-rows %" PRIu64 "; min-cell %" PRIu64,
-                   output->min_rows, output->min_cell);
-    if (output->max_update_norm > 0) {
-        (void)snprintf(norm, sizeof(norm), "; norm <= %g", output->max_update_norm);
-        protections_add(ret_text, norm);
-    }
-    if ((output->metrics & POLICY_METRICS_ALL) == POLICY_METRICS_ALL)
-        return;
-    protections_add(ret_text, "; metrics");
-    for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
-        protections_add(ret_text, (output->metrics & metrics[i].bit) != 0 ? metrics[i].word : "");
-    if ((output->metrics & POLICY_METRICS_ALL) == 0)
-        protections_add(ret_text, " none");
 }
 
 struct error *release_check_hold(const struct release_check *check, bool *ret_hold)

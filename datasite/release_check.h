@@ -25,6 +25,11 @@ MUST_USE struct error *release_check_chain(struct store *store);
 MUST_USE struct error *release_check_approval(struct release_check *check);
 /* The rows that were worked on are those of the approved dataset. */
 MUST_USE struct error *release_check_dataset(const struct release_check *check);
+/* A dataset that has grown is worked on as one of the versions that answers of this approval came from already, or else
+ * with at least min_rows rows more than the longest of them and than at approval: what differs between two answers is
+ * then never about a few rows. The trainer asks too, before it reads a row. */
+MUST_USE struct error *release_check_growth(struct store *store, const struct approval *approval,
+                                            const struct policy_output *output);
 /* The run began here, for this job, has not ended, and is among the approved number of runs. */
 MUST_USE struct error *release_check_run(struct release_check *check);
 /* The round is within the approval, not behind the run, and nothing of this kind left in it yet. */
@@ -58,6 +63,8 @@ MUST_USE struct error *release_check_norm(const struct release_check *check,
                                           const struct release_update *update, double *ret_norm);
 /* One answer within max_update_bytes, and all answers of the job together, this one included, within max_job_bytes. */
 MUST_USE struct error *release_check_size(const struct release_check *check, size_t body_bytes);
+/* The first half of that. */
+MUST_USE struct error *release_check_answer_bytes(const struct policy_output *output, size_t body_bytes);
 /* The second half of that, for the trainer too, before it spends time. */
 MUST_USE struct error *release_check_job_bytes(struct store *store, const struct digest *job_id,
                                                const struct policy_output *output, size_t body_bytes);
@@ -66,6 +73,11 @@ MUST_USE struct error *release_check_job_bytes(struct store *store, const struct
  * not all may leave. */
 void release_check_protections(const struct policy_output *output,
                                char ret_text[static RECEIPT_PROTECTIONS_BYTES]);
+
+/* An answer that was held leaves only if the output rules of now would have let it: no rule is stricter than those that
+ * it was made under, and its norm and bytes are within those of now. ERROR_REFUSED or ERROR_LIMIT, for the owner. */
+MUST_USE struct error *release_check_held(struct store *store, const struct policy_output *output,
+                                          const struct answer *answer);
 
 /* Whether the owner wants to see this answer before it leaves, by the signed approval and the events. */
 MUST_USE struct error *release_check_hold(const struct release_check *check, bool *ret_hold);

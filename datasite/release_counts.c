@@ -3,6 +3,10 @@
 #include "datasite/suppress.h"
 #include "schemas/wire.h"
 
+#include <math.h>
+
+#define COUNTS_ACCURACY_STEPS 1000.0
+
 /* Adds to what stays here. */
 static void counts_withhold(struct release_counts *counts, const char *what)
 {
@@ -55,6 +59,15 @@ done:
     return err;
 }
 
+/* An exact fraction gives its denominator away, which is the number of training rows. */
+static double counts_accuracy(const struct policy_output *output, uint64_t correct, uint64_t rows)
+{
+    double accuracy = (double)correct / (double)rows;
+    if ((output->metrics & POLICY_METRIC_EXAMPLES) != 0)
+        return accuracy;
+    return nearbyint(accuracy * COUNTS_ACCURACY_STEPS) / COUNTS_ACCURACY_STEPS;
+}
+
 void release_counts_train(struct release_counts *counts, const struct policy_output *output, uint64_t correct,
                           uint64_t rows)
 {
@@ -63,7 +76,7 @@ void release_counts_train(struct release_counts *counts, const struct policy_out
         counts->train_accuracy = WIRE_WITHHELD_REAL;
         counts_withhold(counts, "training accuracy withheld");
     } else {
-        counts->train_accuracy = (double)correct / (double)rows;
+        counts->train_accuracy = counts_accuracy(output, correct, rows);
     }
 }
 

@@ -20,7 +20,8 @@ struct release_counts {
 MUST_USE struct error *release_counts_make(const struct policy_output *output, const uint64_t *confusion,
                                            size_t classes, uint64_t test_rows,
                                            struct release_counts *ret_counts);
-/* Sets train_accuracy: withheld when the metrics lack it, or fewer than min_cell rows are right, or wrong. */
+/* Sets train_accuracy: withheld when the metrics lack it, or fewer than min_cell rows are right, or wrong; to three
+ * decimals when the number of rows stays here. */
 void release_counts_train(struct release_counts *counts, const struct policy_output *output, uint64_t correct,
                           uint64_t rows);
 /* Appends what leaves to the text of an event: ", training accuracy, 89 of 100 counts of the test rows, right answers".

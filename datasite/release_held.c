@@ -108,6 +108,7 @@ struct error *release_held_out(const struct release_held *held)
     TRY(store_release_begin(held->store));
     TRY(held_admit(held, &approval));
     TRY(held_find(held, &answer));
+    TRY(release_check_held(held->store, policy_gate_output(held->gate, approval.dataset.name), &answer));
     held_protections(&answer, protections);
     struct held_decision decision = {.answer = &answer,
                                      .state = ANSWER_RELEASED,

@@ -70,7 +70,7 @@ static void summary_hold(const struct screen *screen, char text[static SHOW_SUMM
         [HOLD_NEVER] = "nothing waits for your look",
         [HOLD_FIRST] = "the first answers of a run wait for your look",
         [HOLD_EVERY] = "every answer waits for your look",
-        [HOLD_FINAL] = "the answers of the last round wait for your look",
+        [HOLD_FINAL] = "only the last round waits for your look: who stops before it evades that",
     };
     if (screen->has_terms)
         summary_add(text, "; %s", words[screen->terms.hold]);
@@ -85,7 +85,10 @@ static void summary_protection(const struct screen *screen, char text[static SHO
     const struct policy_output *output = summary_output(screen);
     summary_add(text, "What protects you: at least %" PRIu64 " rows", output->min_rows);
     if (output->min_cell > 0)
-        summary_add(text, ", counts below %" PRIu64 " withheld", output->min_cell);
+        summary_add(text,
+                    ", counts below %" PRIu64
+                    " withheld (larger ones are exact, and under many models can tell of single rows)",
+                    output->min_cell);
     else
         summary_add(text, ", every count leaves");
     if (output->max_update_norm > 0)

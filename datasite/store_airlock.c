@@ -119,12 +119,14 @@ static struct error *delivery_insert(struct store *store, const struct release_r
 {
     struct query query;
     bool held = record->state == ANSWER_HELD;
-    query_start(&query, store->database, "INSERT INTO delivery VALUES (?, ?, ?, ?, ?, 'open')");
+    query_start(&query, store->database, "INSERT INTO delivery VALUES (?, ?, ?, ?, ?, 'open', ?, ?)");
     query_bind_blob(&query, record->run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, record->round);
     query_bind_text(&query, answer_kind_word(record->kind));
     query_bind_int(&query, held ? 0 : (int64_t)event->head.sequence);
     query_bind_int(&query, (int64_t)record->body_bytes);
+    query_bind_int(&query, (int64_t)record->dataset->rows);
+    query_bind_blob(&query, record->dataset->digest.bytes, DIGEST_BYTES);
     return query_finish(&query);
 }
 

@@ -365,6 +365,26 @@ struct error *store_release_bytes(struct store *store, const struct digest *job_
     return err;
 }
 
+struct error *store_release_versions(struct store *store, const struct digest *job_id,
+                                     const struct digest *digest, struct release_versions *ret_versions)
+{
+    struct release_versions versions = {0, false};
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT coalesce(max(dataset_rows), 0), coalesce(sum(dataset_digest IS ?2), 0) FROM delivery "
+                "JOIN run USING (run_id) WHERE run.job_id = ?1");
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    query_bind_blob(&query, digest->bytes, DIGEST_BYTES);
+    if (query_step(&query)) {
+        versions.most_rows = (uint64_t)query_int(&query, 0);
+        versions.known = query_int(&query, 1) > 0;
+    }
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_versions = versions;
+    return err;
+}
+
 struct error *store_step_abandoned(struct store *store, const struct digest *job_id,
                                    const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                    enum answer_kind kind, int64_t now, uint32_t *ret_times)

@@ -18,12 +18,13 @@ struct release_record {
     const struct digest *job_id;
     uint32_t round;
     enum answer_kind kind;
-    enum answer_state state;           /* released: with a receipt; held: without */
-    bool refused;                      /* the body is the refusal of a step that failed: without a receipt */
-    const struct digest *model_digest; /* of the parameters that came in */
-    double update_norm;                /* of what is released less what came in; NaN: none */
-    const char *protections;           /* that were applied */
-    const uint8_t *body;               /* the exact bytes that will leave */
+    enum answer_state state;            /* released: with a receipt; held: without */
+    bool refused;                       /* the body is the refusal of a step that failed: without a receipt */
+    const struct digest *model_digest;  /* of the parameters that came in */
+    const struct dataset_info *dataset; /* as it was worked on */
+    double update_norm;                 /* of what is released less what came in; NaN: none */
+    const char *protections;            /* that were applied */
+    const uint8_t *body;                /* the exact bytes that will leave */
     size_t body_bytes;
     int64_t now;
     const char *detail; /* of the event: one sentence without private values */
@@ -47,6 +48,15 @@ MUST_USE struct error *store_release_events(struct store *store, const struct di
 /* Bytes of all answers of the job that left or may leave: all runs together, without refusals. */
 MUST_USE struct error *store_release_bytes(struct store *store, const struct digest *job_id,
                                            uint64_t *ret_bytes);
+
+/* The versions of a dataset that answers of the job, which left or may leave, came from. */
+struct release_versions {
+    uint64_t most_rows; /* of the longest; 0: no answer yet */
+    bool known;         /* `digest` is one of them */
+};
+MUST_USE struct error *store_release_versions(struct store *store, const struct digest *job_id,
+                                              const struct digest *digest,
+                                              struct release_versions *ret_versions);
 
 MUST_USE struct error *store_release_begin(struct store *store);
 MUST_USE struct error *store_release_event(struct store *store, const struct release_record *record,

@@ -135,6 +135,7 @@ static struct error *work_foresee(const struct work *work)
     const struct dataset_info *dataset = &trainer->dataset->info;
     const struct job *job = work->step->approval.job;
     TRY(wire_parameters_check(work->step->count * sizeof(double), dataset->features, dataset->classes));
+    TRY(release_check_growth(trainer->store, &work->step->approval, work_output(work)));
     if (work->step->kind == STEP_TRAIN)
         TRY(work_foresee_training(work));
     if (work->step->kind == STEP_EVALUATE) {

@@ -75,7 +75,7 @@ enum hold {
     HOLD_NEVER,
     HOLD_FIRST, /* until one of the same kind was released in the run: skipping a round evades nothing */
     HOLD_EVERY,
-    HOLD_FINAL /* of the last approved round alone */
+    HOLD_FINAL /* of the last approved round alone: a requester who stops a round earlier evades it */
 };
 const char *hold_word(enum hold hold);
 /* False for another word. */

@@ -43,9 +43,13 @@ CREATE TABLE delivery (
     bytes    INTEGER NOT NULL,                -- of its body
     -- 'open' until the requester presents its receipt ('made') or the run ends without that ('unmade', with an event).
     made     TEXT NOT NULL CHECK (made IN ('open', 'made', 'unmade')),
+    -- Of the dataset as it was worked on: where rows may be added, versions that answers came from differ by many rows.
+    -- 0 and NULL: from version 1, where none could be added.
+    dataset_rows   INTEGER NOT NULL,
+    dataset_digest BLOB CHECK (dataset_digest IS NULL OR length(dataset_digest) = 32),
     PRIMARY KEY (run_id, round, kind)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO delivery SELECT run_id, round, kind, event_id, length(body), 'open' FROM answer WHERE refused = 0;
+INSERT INTO delivery SELECT run_id, round, kind, event_id, length(body), 'open', 0, NULL FROM answer WHERE refused = 0;
 
 -- Of a requester that was known only through a CA when it submitted the job (lobby): all of these together are bounded.
 ALTER TABLE job ADD COLUMN lobby INTEGER NOT NULL DEFAULT 0 CHECK (lobby IN (0, 1));

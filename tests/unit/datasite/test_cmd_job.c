@@ -120,6 +120,8 @@ static int bench_remove(void **state)
     give(&verb_approve, "rounds", NULL, 0, false);
     give(&verb_approve, "runs", NULL, 0, false);
     give(&verb_approve, "expires", NULL, 0, false);
+    give(&verb_approve, "hold", NULL, 0, false);
+    give(&verb_approve, "allow-growth", NULL, 0, false);
     give(&verb_show, "json", NULL, 0, false);
     give(&verb_show, "raw", NULL, 0, false);
     give(&verb_requests, "json", NULL, 0, false);
@@ -188,9 +190,35 @@ static void test_show_longest_names_fit_one_screen(void **state)
     struct bench *bench = *state;
     must(type(bench, &verb_show, bench->job_id));
     expect_one_screen(bench);
+    give(&verb_approve, "hold", "final", 0, false);
+    give(&verb_approve, "allow-growth", NULL, 0, true);
     must(type(bench, &verb_approve, bench->job_id));
     must(type(bench, &verb_show, bench->job_id));
     expect_one_screen(bench);
+}
+
+/* The summary of `show`, in one line. */
+static char *shown_in_one_line(const struct bench *bench)
+{
+    must(type(bench, &verb_show, bench->job_id));
+    char *text = printed(bench);
+    for (char *end = text; (end = strchr(end, '\n')) != NULL;)
+        *end = ' '; /* the summary is broken into lines */
+    return text;
+}
+
+static void test_show_says_that_hold_final_can_be_evaded(void **state)
+{
+    struct bench *bench = *state;
+    give(&verb_approve, "hold", "final", 0, false);
+    must(type(bench, &verb_approve, bench->job_id));
+    char *text = printed(bench);
+    assert_non_null(strstr(text, "A requester who stops a round earlier has all others"));
+    free(text);
+    text = shown_in_one_line(bench);
+    assert_non_null(
+        strstr(text, "only the last round waits for your look: who stops before it evades that."));
+    free(text);
 }
 
 static void test_show_control_characters_are_made_visible(void **state)
@@ -206,13 +234,11 @@ static void test_show_control_characters_are_made_visible(void **state)
 static void test_show_says_what_protects(void **state)
 {
     struct bench *bench = *state;
-    must(type(bench, &verb_show, bench->job_id));
-    char *text = printed(bench);
-    for (char *end = text; (end = strchr(end, '\n')) != NULL;)
-        *end = ' '; /* the summary is broken into lines */
+    char *text = shown_in_one_line(bench);
     assert_non_null(strstr(text, "sees them in clear and can test guesses about single records"));
     assert_non_null(strstr(text, "4 model coefficients"));
     assert_non_null(strstr(text, "What protects you: at least 100 rows, counts below 10 withheld"));
+    assert_non_null(strstr(text, "larger ones are exact, and under many models can tell of single rows"));
     assert_non_null(strstr(text, "unless you approve with --hold"));
     assert_non_null(strstr(text, "datasite approve "));
     free(text);
@@ -336,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_show_longest_names_fit_one_screen),
         TEST(test_show_control_characters_are_made_visible),
+        TEST(test_show_says_that_hold_final_can_be_evaded),
         TEST(test_show_says_what_protects),
         TEST(test_show_raw_is_the_job_byte_for_byte),
         TEST(test_json_of_each_verb_parses),

@@ -203,7 +203,7 @@ static void test_policy_words_say_every_bound(void **state)
         "mon, tue (local time)",
         "from 08:00 to 18:00",
         "at most 3 jobs in 24 hours",
-        "The answer of the last round waits",
+        "The answers of the last approved round alone wait",
         "counts below 5 leave as null",
         "besides coefficients: examples",
         "norm of the update of at most 2.5",

@@ -3,6 +3,8 @@
 #include "datasite/release.h"
 #include "tests/unit/datasite/site.h"
 
+#include <math.h>
+
 #define UPDATE FDS__MESSAGE_TYPE__MESSAGE_UPDATE
 #define CELLS (SITE_CLASSES * SITE_CLASSES)
 
@@ -106,6 +108,28 @@ static void test_gate_training_accuracy_of_few_right_or_wrong_rows_withheld(void
     assert_true(update->metrics->train_accuracy == WIRE_WITHHELD_REAL);
     assert_true(update->metrics->correct == WIRE_WITHHELD);
     assert_int_equal(expect_no_small_count(update->metrics->confusion, CELLS, UINT64_MAX), CELLS);
+    wire_update_free(update);
+}
+
+static double thousandths(double value)
+{
+    return nearbyint(value * 1000) / 1000;
+}
+
+/* The same model twice: with the number of rows, and without. */
+static void test_gate_training_accuracy_does_not_tell_the_number_of_rows(void **state)
+{
+    struct site *site = *state;
+    gate_set(site, 10, POLICY_METRICS_ALL);
+    site_approved(site, &(struct job_words){.weighting = "equal"}, 0, 0);
+    Fds__Update *update = gate_train(site, 1);
+    double exact = update->metrics->train_accuracy;
+    assert_true(exact != thousandths(exact));
+    wire_update_free(update);
+    gate_set(site, 10, POLICY_METRIC_TRAIN_ACCURACY | POLICY_METRIC_CONFUSION);
+    update = gate_train(site, 2);
+    assert_true(update->examples == WIRE_WITHHELD);
+    assert_true(update->metrics->train_accuracy == thousandths(exact));
     wire_update_free(update);
 }
 
@@ -269,6 +293,7 @@ int main(void)
         TEST(test_gate_without_a_minimum_every_count_leaves),
         TEST(test_gate_metrics_that_the_policy_lacks_are_withheld),
         TEST(test_gate_training_accuracy_of_few_right_or_wrong_rows_withheld),
+        TEST(test_gate_training_accuracy_does_not_tell_the_number_of_rows),
         TEST(test_gate_too_few_test_rows_release_no_counts),
         TEST(test_gate_rules_of_the_dataset_go_before_those_of_all),
         TEST(test_gate_update_that_cannot_be_weighted_is_refused_before_a_run),

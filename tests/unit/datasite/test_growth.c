@@ -34,6 +34,60 @@ static void test_growth_allowed_trains_on_the_new_rows_too(void **state)
     site_expect_type(site_train(site, 3, 0), UPDATE);
 }
 
+static void test_growth_by_too_few_rows_is_refused(void **state)
+{
+    struct site *site = *state;
+    uint64_t least = site->policy.gate.output.min_rows;
+    approved_to_grow(site, true);
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+    site_reimport(site, SITE_ROWS + 1, SITE_ROWS + 1);
+    site_expect_refusal(site_train(site, 2, 0), ERROR_REFUSED, "single rows");
+    site_expect_refusal(site_evaluate(site, 1, 0), ERROR_REFUSED, "single rows");
+    site_reimport(site, SITE_ROWS + least - 1, SITE_ROWS + least);
+    site_expect_refusal(site_train(site, 2, 0), ERROR_REFUSED, "single rows");
+    site_reimport(site, SITE_ROWS + least, SITE_ROWS + least);
+    site_expect_type(site_train(site, 2, 0), UPDATE);
+    site_expect_type(site_evaluate(site, 2, 0), FDS__MESSAGE_TYPE__MESSAGE_EVALUATION); /* known by now */
+    site_reimport(site, SITE_ROWS + least + 1, SITE_ROWS + least + 1);
+    site_expect_refusal(site_train(site, 3, 0), ERROR_REFUSED, "single rows");
+    site_reimport(site, SITE_ROWS + least, SITE_ROWS + 3); /* as many, but an added one differs */
+    site_expect_refusal(site_train(site, 3, 0), ERROR_REFUSED, "single rows");
+    site_reimport(site, SITE_ROWS, SITE_ROWS); /* the approved ones again */
+    site_expect_type(site_train(site, 3, 0), UPDATE);
+    assert_int_equal(site_count(site, "SELECT count(DISTINCT dataset_digest) FROM delivery"), 2);
+}
+
+/* The airlock asks by itself, whatever the trainer found. */
+static void test_growth_by_one_row_does_not_leave(void **state)
+{
+    struct site *site = *state;
+    struct approval approval = {.job = NULL};
+    struct run_record run;
+    struct digest model = {{0}};
+    uint64_t confusion[SITE_CLASSES * SITE_CLASSES] = {300};
+    struct release_outcome outcome = {.body = NULL};
+    approved_to_grow(site, true);
+    site_reimport(site, SITE_ROWS + 1, SITE_ROWS + 1);
+    must(store_run_begin(site->store, &site->job_id, site->run, SITE_NOW, &run));
+    must(approval_find(site->store, site->identity, &site->policy.gate, &site->job_id, NULL, SITE_NOW,
+                       &approval));
+    struct release_context context = {.store = site->store,
+                                      .identity = site->identity,
+                                      .gate = &site->policy.gate,
+                                      .job_id = &site->job_id,
+                                      .job = approval.job,
+                                      .dataset = &approval.dataset,
+                                      .early_rows = SITE_ROWS,
+                                      .early_digest = &approval.decision.dataset_digest,
+                                      .run_id = site->run,
+                                      .round = 1,
+                                      .model_digest = &model,
+                                      .now = SITE_NOW};
+    refused(release_evaluation(&context, confusion, &outcome), ERROR_REFUSED, "single rows");
+    assert_int_equal(site_released(site), 0);
+    approval_clear(&approval);
+}
+
 static void test_growth_not_allowed_is_refused(void **state)
 {
     struct site *site = *state;
@@ -125,6 +179,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_growth_allowed_trains_on_the_new_rows_too),
+        TEST(test_growth_by_too_few_rows_is_refused),
+        TEST(test_growth_by_one_row_does_not_leave),
         TEST(test_growth_not_allowed_is_refused),
         TEST(test_growth_taken_into_the_decision_is_refused),
         TEST(test_growth_with_an_early_row_changed_is_refused),

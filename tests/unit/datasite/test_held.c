@@ -201,6 +201,84 @@ static void test_held_nothing_of_that_round_is_told(void **state)
     refused(release_held_refuse(&held, ""), ERROR_CONFLICT, "released already");
 }
 
+/* ---- when the output rules have changed meanwhile ---- */
+
+static void test_held_under_looser_rules_does_not_leave(void **state)
+{
+    struct site *site = *state;
+    struct policy_output *output = &site->policy.gate.output;
+    approved_to_hold(site, HOLD_EVERY, 2);
+    site_expect_refusal(site_train(site, 1, 0), ERROR_HELD, LOOKS);
+    const struct policy_output then = *output;
+    output->min_rows = then.min_rows + 1;
+    not_let_out(site, 1, ERROR_REFUSED, "stricter");
+    *output = then;
+    output->min_cell = then.min_cell + 1;
+    not_let_out(site, 1, ERROR_REFUSED, "stricter");
+    for (uint32_t metric = 1; metric < POLICY_METRICS_ALL; metric <<= 1) {
+        *output = then;
+        output->metrics &= ~metric;
+        not_let_out(site, 1, ERROR_REFUSED, "stricter");
+    }
+    *output = then;
+    output->max_update_norm = 1e-6;
+    not_let_out(site, 1, ERROR_REFUSED, "norm bound");
+    *output = then;
+    output->max_update_bytes = 10;
+    not_let_out(site, 1, ERROR_LIMIT, "policy lets out");
+    *output = then;
+    output->max_job_bytes = 10;
+    not_let_out(site, 1, ERROR_LIMIT, "bytes together");
+    *output = then;
+    let_out(site, 1, ANSWER_UPDATE);
+    output->min_cell = 500; /* what was released is released */
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+}
+
+static void test_held_under_rules_of_its_dataset_is_asked_for_those(void **state)
+{
+    struct site *site = *state;
+    struct policy_gate *gate = &site->policy.gate;
+    approved_to_hold(site, HOLD_EVERY, 2);
+    site_expect_refusal(site_train(site, 1, 0), ERROR_HELD, LOOKS);
+    gate->dataset_count = 1;
+    (void)snprintf(gate->datasets[0].name, sizeof(gate->datasets[0].name), "made");
+    gate->datasets[0].output = gate->output;
+    gate->datasets[0].output.min_cell = 500;
+    not_let_out(site, 1, ERROR_REFUSED, "min-cell 500");
+}
+
+static void test_held_under_stricter_rules_leaves(void **state)
+{
+    struct site *site = *state;
+    struct policy_output *output = &site->policy.gate.output;
+    output->min_cell = 10;
+    output->max_update_norm = 1e9;
+    output->metrics = POLICY_METRIC_CONFUSION | POLICY_METRIC_EXAMPLES;
+    executor_set_policy(site->executor, &site->policy);
+    approved_to_hold(site, HOLD_EVERY, 2);
+    site_expect_refusal(site_train(site, 1, 0), ERROR_HELD, LOOKS);
+    site_expect_refusal(site_evaluate(site, 1, 0), ERROR_HELD, LOOKS);
+    output->min_cell = 5;
+    output->min_rows -= 1;
+    output->max_update_norm = 0;
+    output->metrics = POLICY_METRICS_ALL;
+    let_out(site, 1, ANSWER_UPDATE);
+    output->max_update_norm = 1e-6; /* says nothing about an evaluation */
+    let_out(site, 1, ANSWER_EVALUATION);
+}
+
+static void test_held_without_its_rules_does_not_leave(void **state)
+{
+    struct site *site = *state;
+    approved_to_hold(site, HOLD_EVERY, 2);
+    site_expect_refusal(site_train(site, 1, 0), ERROR_HELD, LOOKS);
+    site_sql(site, "UPDATE answer SET protections = 'min-rows 100; min-cell 10x'");
+    not_let_out(site, 1, ERROR_UNTRUSTED, "does not say");
+    site_sql(site, "UPDATE answer SET protections = ''");
+    not_let_out(site, 1, ERROR_UNTRUSTED, "does not say");
+}
+
 /* A refusal of a step that failed tells nothing, so nobody needs to look at it. */
 static void test_held_failed_step_is_answered_at_once(void **state)
 {
@@ -313,6 +391,10 @@ int main(void)
         TEST(test_held_of_a_run_that_ended_never_leaves),
         TEST(test_held_past_the_approvals_time_never_leaves),
         TEST(test_held_nothing_of_that_round_is_told),
+        TEST(test_held_under_looser_rules_does_not_leave),
+        TEST(test_held_under_rules_of_its_dataset_is_asked_for_those),
+        TEST(test_held_under_stricter_rules_leaves),
+        TEST(test_held_without_its_rules_does_not_leave),
         TEST(test_held_failed_step_is_answered_at_once),
         TEST(test_attack_held_called_released_does_not_leave),
         TEST(test_attack_held_with_an_event_and_no_receipt_does_not_leave),

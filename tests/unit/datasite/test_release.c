@@ -458,11 +458,13 @@ static void test_release_killed_before_the_commit_leaves_nothing(void **state)
     if (child == 0) {
         struct store *store = workspace_store(site->workspace);
         struct release_event event;
+        struct dataset_info dataset = {.rows = SITE_ROWS};
         struct release_record record = {.run_id = site->run,
                                         .job_id = &site->job_id,
                                         .round = 1,
                                         .kind = ANSWER_UPDATE,
                                         .model_digest = &attempt.model,
+                                        .dataset = &dataset,
                                         .protections = "",
                                         .body = (const uint8_t *)"body",
                                         .body_bytes = 4,
