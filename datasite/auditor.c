@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #define AUDITOR_RENUMBERED_MOST 256 /* numbers that are tried for an event that was moved up */
+#define AUDITOR_ACCEPTANCE_BYTES 512
 
 struct auditor_walk {
     const struct auditor *auditor;
@@ -222,8 +223,28 @@ struct error *auditor_check_vault(const struct auditor *auditor)
 
 /* ---- receipts that others hold ---- */
 
+/* By which the owner said that they know why receipts are contradicted: the first since a receipt was given. */
+struct auditor_acceptance {
+    char sentence[AUDITOR_ACCEPTANCE_BYTES]; /* " The owner …", or "": none */
+};
+
+static struct error *auditor_acceptance_visit(void *context, const struct event_record *record)
+{
+    struct auditor_acceptance *acceptance = context;
+    char when[CLOCK_TEXT_BYTES], reason[AUDITOR_ACCEPTANCE_BYTES / 2];
+    if (acceptance->sentence[0] != '\0')
+        return NULL;
+    clock_format(record->event.at, when);
+    terminal_clean(record->event.detail, reason, sizeof(reason));
+    (void)snprintf(
+        acceptance->sentence, sizeof(acceptance->sentence),
+        " The owner accepted on %s that earlier receipts contradict this chain, with the reason: %s", when,
+        reason);
+    return NULL;
+}
+
 static struct error *auditor_contradict(const struct auditor_findings *findings, const char *path,
-                                        const struct receipt *receipt)
+                                        const struct receipt *receipt, const char *accepted)
 {
     char job[DESK_ID_BYTES], when[CLOCK_TEXT_BYTES];
     desk_id(&receipt->job_id, job);
@@ -233,16 +254,16 @@ static struct error *auditor_contradict(const struct auditor_findings *findings,
                          "%s proves that this site signed event %" PRIu64 " (%s of job %s, round %" PRIu32
                          ", %s), but the chain here ends with event %" PRIu64
                          ": site.db was rolled back to an earlier state, which contradicts receipts already "
-                         "given.",
+                         "given.%s",
                          path, receipt->sequence, receipt_kind_word(receipt->kind), job, receipt->round, when,
-                         findings->events);
+                         findings->events, accepted);
     return error_new(ERROR_UNTRUSTED,
                      "%s proves that this site signed event %" PRIu64 " (%s of job %s, round %" PRIu32
                      ", %s), but event %" PRIu64
                      " here is another one: site.db was rolled back to an earlier state and used on, or its "
-                     "history was written anew, which contradicts receipts already given.",
+                     "history was written anew, which contradicts receipts already given.%s",
                      path, receipt->sequence, receipt_kind_word(receipt->kind), job, receipt->round, when,
-                     receipt->sequence);
+                     receipt->sequence, accepted);
 }
 
 /* What the receipt says was allowed is what this site's owner allowed. */
@@ -276,8 +297,12 @@ static struct error *auditor_receipt_visit(void *context, const char *path, cons
         return NULL;
     }
     TRY(store_has_head(auditor->store, &head, &has));
-    if (!has)
-        TRY(auditor_contradict(receipts->findings, path, receipt));
+    if (!has) {
+        const struct event_filter since = {.since = receipt->at, .kind = "chain-accepted"};
+        struct auditor_acceptance acceptance = {""};
+        TRY(store_events(auditor->store, &since, auditor_acceptance_visit, &acceptance));
+        TRY(auditor_contradict(receipts->findings, path, receipt, acceptance.sentence));
+    }
     TRY(auditor_receipt_approval(auditor, path, receipt));
     receipts->findings->receipts++;
 done:

@@ -66,7 +66,8 @@ const struct verb verb_audit_accept = {
     .detail =
         "A requester presented a receipt that this site signed, and site.db lacks its event: the file was\n"
         "rolled back or used twice. Until you accept that, nothing is computed and nothing leaves. Lists\n"
-        "what contradicts; the acceptance is an event with your reason.\n\n"
+        "what contradicts; the acceptance is an event with your reason, which\n"
+        "`audit verify --receipts` tells beside what stays contradicted.\n\n"
         "Example:\n"
         "  datasite audit accept --reason \"restored from the backup of Sunday\"",
     .options = audit_accept_options,
