@@ -210,11 +210,19 @@ done:
     return err;
 }
 
-/* Parses the options of one verb and runs it. `words` starts with the verb's last word. */
+bool verbs_no_home(const struct invocation *invocation)
+{
+    (void)invocation;
+    return false;
+}
+
+/* Parses the options of one verb and runs it. `words` starts with the verb's last word; `home` is what --home named, or
+ * NULL. */
 static struct error *verbs_run(const struct program *program, const struct verb *verb, int count,
                                const char **words, const char *home)
 {
     struct error *err = NULL;
+    char *found = NULL;
     struct poptOption table[VERBS_MAX_OPTIONS + 2] = {0};
     const struct option *options = verbs_options(verb);
     size_t option_count = verbs_table(options, table);
@@ -231,13 +239,20 @@ static struct error *verbs_run(const struct program *program, const struct verb 
         FAIL(ERROR_USAGE, "%s: %s. `%s %s --help` lists the options.", poptBadOption(context, 0),
              poptStrerror(value), program->name, verb->name);
     const char **arguments = poptGetArgs(context);
-    struct invocation invocation = {
-        .program = program->name, .verb = verb->name, .home = home, .arguments = arguments};
+    struct invocation invocation = {.program = program->name,
+                                    .verb = verb->name,
+                                    .home = home == NULL ? "" : home,
+                                    .arguments = arguments};
     while (arguments != NULL && arguments[invocation.argument_count] != NULL)
         invocation.argument_count++;
     TRY(verbs_check_arguments(verb, invocation.argument_count));
+    if (home == NULL && (verb->needs_home == NULL || verb->needs_home(&invocation))) {
+        TRY(verbs_default_home(program, &found));
+        invocation.home = found;
+    }
     TRY(verb->run(&invocation));
 done:
+    free(found);
     (void)poptFreeContext(context);
     return err;
 }
@@ -287,8 +302,6 @@ static struct error *verbs_dispatch(const struct program *program, int argc, con
         goto done;
     }
     *ret_verb = verb->name;
-    if (home == NULL)
-        TRY(verbs_default_home(program, &home));
     TRY(verbs_run(program, verb, count - name_words + 1, words + name_words - 1, home));
 done:
     free(home);

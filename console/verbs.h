@@ -9,6 +9,7 @@
 
 #include "schemas/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_COUNT };
@@ -29,7 +30,7 @@ struct option {
 struct invocation {
     const char *program; /* "datasite" */
     const char *verb;    /* "trust add": as typed, with the second word for verbs that have one */
-    const char *home;    /* resolved path, never NULL; need not exist */
+    const char *home;    /* resolved path, never NULL; need not exist; "" for a verb that needs none */
     int argument_count;
     const char *const *arguments;
 };
@@ -43,7 +44,13 @@ struct verb {
     const struct option *(*options)(
         void); /* NULL: none. The table and its targets are static in the verb's file */
     struct error *(*run)(const struct invocation *invocation);
+    /* Whether this invocation reads or writes a home: asked when options and arguments are known; NULL: it does. One
+     * that does not runs where no home can be named, such as at an auditor's. */
+    bool (*needs_home)(const struct invocation *invocation);
 };
+
+/* For verbs that never need a home. */
+bool verbs_no_home(const struct invocation *invocation);
 
 /* The whole of main(): finds the verb, parses, runs, prints a failure as "PROGRAM VERB: sentence" and returns
  * the exit status. `environment` is the variable that names the home ("DATASITE_HOME"); the fallback is

@@ -148,6 +148,12 @@ static struct error *audit_verify_run(const struct invocation *invocation)
     return offline ? audit_verify_export() : audit_verify_site(invocation);
 }
 
+static bool audit_verify_needs_home(const struct invocation *invocation)
+{
+    (void)invocation;
+    return audit_verify_given.export_file == NULL;
+}
+
 const struct verb verb_audit_verify = {
     .name = "audit verify",
     .summary = "Check that no event was edited, removed, reordered or cut off",
@@ -164,4 +170,5 @@ const struct verb verb_audit_verify = {
         "  datasite audit verify --export events.jsonl --certificate identity.crt",
     .options = audit_verify_options,
     .run = audit_verify_run,
+    .needs_home = audit_verify_needs_home,
 };

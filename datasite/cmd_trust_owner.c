@@ -57,4 +57,5 @@ const struct verb verb_trust_owner_key = {
     .maximum_arguments = 1,
     .options = owner_options,
     .run = owner_run,
+    .needs_home = verbs_no_home,
 };

@@ -32,6 +32,16 @@ static const struct option *receipts_options(void)
     return options;
 }
 
+static bool names_directory(const struct invocation *invocation)
+{
+    return invocation->argument_count > 0 && strchr(invocation->arguments[0], '/') != NULL;
+}
+
+static bool needs_home(const struct invocation *invocation)
+{
+    return !names_directory(invocation);
+}
+
 /* RUN is an id or its first digits, or, with a slash in it, a directory that holds a run, such as one of --out. */
 static struct error *find_run(const struct invocation *invocation, char **ret_directory,
                               struct run_record **ret_record)
@@ -39,7 +49,7 @@ static struct error *find_run(const struct invocation *invocation, char **ret_di
     struct error *err = NULL;
     char *directory = NULL;
     const char *named = invocation->argument_count > 0 ? invocation->arguments[0] : NULL;
-    if (named != NULL && strchr(named, '/') != NULL) {
+    if (names_directory(invocation)) {
         directory = strdup(named);
         if (directory == NULL)
             FAIL(ERROR_MEMORY, "There is not enough memory to read a run.");
@@ -345,6 +355,7 @@ const struct verb verb_receipts = {
     .maximum_arguments = 1,
     .options = receipts_options,
     .run = list_run,
+    .needs_home = needs_home,
 };
 
 const struct verb verb_receipts_list = {
@@ -355,6 +366,7 @@ const struct verb verb_receipts_list = {
     .maximum_arguments = 1,
     .options = receipts_options,
     .run = list_run,
+    .needs_home = needs_home,
 };
 
 const struct verb verb_receipts_verify = {
@@ -374,4 +386,5 @@ const struct verb verb_receipts_verify = {
     .maximum_arguments = 1,
     .options = receipts_options,
     .run = verify_run,
+    .needs_home = needs_home,
 };

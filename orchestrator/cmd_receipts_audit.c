@@ -94,4 +94,5 @@ const struct verb verb_receipts_audit = {
     .maximum_arguments = 1,
     .options = audit_options,
     .run = audit_run,
+    .needs_home = verbs_no_home,
 };

@@ -14,4 +14,5 @@ const struct verb verb_version = {
     .arguments = "",
     .detail = "Example:\n  orchestrator version",
     .run = version_run,
+    .needs_home = verbs_no_home,
 };

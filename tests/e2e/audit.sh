@@ -71,6 +71,10 @@ expect_text "$work/err.log" "truncated"
 offline 1 "$work/events.jsonl" "$work/orchestrator/keys/identity.crt"
 expect_text "$work/err.log" "take the certificate of the site"
 expect_status 2 "$datasite" audit verify --export "$work/events.jsonl"
+# At an auditor's, where nothing names a home.
+expect_status 0 env -i "$datasite" audit verify --export "$work/events.jsonl" --certificate "$work/site-1/keys/identity.crt"
+expect_status 0 env -i "$orchestrator" receipts audit "$work/events.jsonl" --certificate "$work/site-1/keys/identity.crt"
+expect_status 2 env -i "$datasite" audit verify
 "$datasite" "${site[@]}" audit export --from 3 >"$work/newer.jsonl"
 offline 0 "$work/newer.jsonl" "$certificate"
 expect_text "$work/out.log" "events 1 to 2 are not in this file"
@@ -108,6 +112,7 @@ expect_status 0 "$datasite" "${site[@]}" audit verify
 expect_status 1 "$datasite" "${site[@]}" audit verify --receipts "$work/run-2/receipts"
 expect_text "$work/err.log" "run-2/receipts/"
 expect_text "$work/err.log" "rolled back to an earlier state"
+expect_no_text "$work/err.log" "The owner accepted"
 # The researcher's next request presents its last receipt: the site says so, and computes nothing.
 serve 1
 write_job "$work/job-3.yaml" 1 2 "seed: 3"
@@ -137,6 +142,8 @@ run 4
 expect_status 0 "$datasite" "${site[@]}" audit verify --receipts "$work/run-4/receipts"
 expect_status 1 "$datasite" "${site[@]}" audit verify --receipts "$work/run-2/receipts"
 expect_text "$work/err.log" "is another one"
+expect_text "$work/err.log" "The owner accepted on $(date -u +%Y-)"
+expect_text "$work/err.log" "with the reason: restored from a backup"
 stop
 
 # ---- edited rows, with the triggers dropped ----

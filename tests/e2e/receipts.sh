@@ -27,6 +27,7 @@ expect_text "$work/run/report.html" "8 receipts verified"
 expect_status 0 researcher receipts verify "${run:0:8}"
 for words in "Part 1" "Part 2" "verified" "All 8 receipts hold; 4 updates counted"; do expect_text "$work/out.log" "$words"; done
 expect_status 0 researcher receipts verify "$work/run"
+expect_status 0 env -i "$orchestrator" receipts verify "$work/run"
 expect_status 0 researcher receipts verify --json
 cp "$work/out.log" "$work/verdict.json"
 expect_status 0 researcher receipts --json

@@ -40,11 +40,18 @@ static struct error *run_interrupted(const struct invocation *invocation)
     return error_new(ERROR_INTERRUPTED, "Stopped.");
 }
 
+/* Only with an argument. */
+static bool needs_home(const struct invocation *invocation)
+{
+    return invocation->argument_count > 0;
+}
+
 static const struct verb verbs[] = {
-    {"note", "notes", "[ARGUMENT]", NULL, 0, 1, options, run_note},
-    {"trust add", "adds", "LINE", NULL, 1, -1, NULL, run_note},
-    {"refuse", "refuses", "", NULL, 0, 0, NULL, run_refuse},
-    {"stop", "stops", "", NULL, 0, 0, NULL, run_interrupted},
+    {"note", "notes", "[ARGUMENT]", NULL, 0, 1, options, run_note, NULL},
+    {"trust add", "adds", "LINE", NULL, 1, -1, NULL, run_note, NULL},
+    {"offline", "needs no home", "[ARGUMENT]", NULL, 0, 1, NULL, run_note, needs_home},
+    {"refuse", "refuses", "", NULL, 0, 0, NULL, run_refuse, NULL},
+    {"stop", "stops", "", NULL, 0, 0, NULL, run_interrupted, NULL},
     {0},
 };
 
@@ -135,6 +142,22 @@ static void test_verbs_exit_status_follows_the_error(void **state)
     assert_int_equal(RUN("prog", "--version"), 0);
 }
 
+static void test_verbs_nothing_names_a_home_only_verbs_without_one_run(void **state)
+{
+    (void)state;
+    assert_int_equal(unsetenv("TEST_HOME"), 0);
+    assert_int_equal(unsetenv("XDG_DATA_HOME"), 0);
+    assert_int_equal(unsetenv("HOME"), 0);
+    assert_int_equal(RUN("prog", "offline"), 0);
+    assert_string_equal(seen, "offline||0");
+    assert_int_equal(RUN("prog", "--home", "/h", "offline"), 0);
+    assert_string_equal(seen, "offline|/h|0");
+    assert_int_equal(RUN("prog", "offline", "x"), 2);
+    assert_string_equal(seen, "");
+    assert_int_equal(RUN("prog", "note"), 2);
+    assert_int_equal(RUN("prog", "note", "--help"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_verbs_count_out_of_range_or_not_a_number_is_usage),
         cmocka_unit_test(test_verbs_two_words_found_before_one),
         cmocka_unit_test(test_verbs_home_from_environment_then_user),
+        cmocka_unit_test(test_verbs_nothing_names_a_home_only_verbs_without_one_run),
         cmocka_unit_test(test_verbs_exit_status_follows_the_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
