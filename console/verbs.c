@@ -181,6 +181,8 @@ static struct error *verbs_check_arguments(const struct verb *verb, int count)
 {
     if (count < verb->minimum_arguments)
         return error_new(ERROR_USAGE, "An argument is missing: %s %s.", verb->name, verb->arguments);
+    if (verb->maximum_arguments == 0 && count > 0)
+        return error_new(ERROR_USAGE, "There are too many arguments: `%s` takes none.", verb->name);
     if (verb->maximum_arguments >= 0 && count > verb->maximum_arguments)
         return error_new(ERROR_USAGE, "There are too many arguments: %s %s.", verb->name, verb->arguments);
     return NULL;

@@ -254,8 +254,11 @@ static struct error *data_remove_run(const struct invocation *invocation)
     TRY(store_dataset_find(store, invocation->arguments[0], &info));
     if (!data_given.yes)
         FAIL(ERROR_REFUSED,
-             "This removes the %llu rows of \"%s\" for good, and jobs approved for them can no longer run. "
-             "To do it: "
+             "This removes the %llu rows of \"%s\" for good. Jobs approved for them cannot run until the "
+             "same rows are "
+             "imported again under that name; more may follow behind them where the approval allows growth. "
+             "To "
+             "do it: "
              "%s data remove %s --yes",
              (unsigned long long)info.rows, info.name, invocation->program, info.name);
     TRY(store_dataset_remove(store, info.name));

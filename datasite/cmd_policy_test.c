@@ -39,6 +39,7 @@ struct trial {
     struct identity *identity;
     struct store *store;
     struct job *job;
+    bool has_dataset; /* else the site refuses the job before any rule is looked at */
     struct site_id requester;
     int64_t at;
     struct policy_facts facts;
@@ -66,6 +67,16 @@ done:
     return err;
 }
 
+static struct error *trial_look_for_dataset(struct trial *trial)
+{
+    struct dataset_info dataset;
+    struct error *err = store_dataset_find(trial->store, trial->job->dataset, &dataset);
+    trial->has_dataset = err == NULL;
+    if (err != NULL && err->code == ERROR_NOT_FOUND)
+        error_clear(&err);
+    return err;
+}
+
 static struct error *trial_open(const struct invocation *invocation, struct trial *trial)
 {
     struct error *err = NULL;
@@ -79,6 +90,7 @@ static struct error *trial_open(const struct invocation *invocation, struct tria
     TRY(policy_load(trial->home->policy_path, &trial->policy));
     TRY(trial_read_job(trial, invocation->arguments[0]));
     TRY(home_store(trial->home, STORE_READ, &trial->identity, &trial->store));
+    TRY(trial_look_for_dataset(trial));
     TRY(admission_facts(trial->store, &trial->requester, test_given.requester, 1, trial->at, &trial->facts));
     policy_decide(trial->policy, trial->job, &trial->facts, &trial->decision);
 done:
@@ -116,8 +128,12 @@ static struct error *trial_print_decision(const struct trial *trial)
     bool approves = trial->decision.action == POLICY_APPROVE;
     if (approves)
         TRY(admission_look(trial->store, rule, trial->job, &trial->requester, trial->at, &admission));
+    if (!trial->has_dataset)
+        (void)printf(
+            "The job is refused: this site has no dataset \"%s\". What follows would be, if it had.\n",
+            trial->job->dataset);
     (void)printf(
-        "The job %s.\n",
+        "%s %s.\n", trial->has_dataset ? "The job" : "With the dataset, the job",
         policy_words_action(admission.obstacle == ADMISSION_NONE ? trial->decision.action : POLICY_ASK));
     trial_print_rules(trial);
     if (admission.obstacle != ADMISSION_NONE)
@@ -130,20 +146,10 @@ done:
     return err;
 }
 
-static struct error *trial_print_dataset(const struct trial *trial)
+static void trial_print_dataset(const struct trial *trial)
 {
-    struct dataset_info dataset;
-    struct error *err = store_dataset_find(trial->store, trial->job->dataset, &dataset);
-    if (err != NULL && err->code == ERROR_NOT_FOUND) {
-        error_clear(&err);
-        (void)printf("This site has no dataset \"%s\", so the job is refused before any rule is looked at.\n",
-                     trial->job->dataset);
-    }
-    if (err != NULL)
-        return err;
     (void)printf("At every release of \"%s\":\n", trial->job->dataset);
     policy_words_output(policy_gate_output(&trial->policy->gate, trial->job->dataset), 2);
-    return NULL;
 }
 
 static struct error *test_run(const struct invocation *invocation)
@@ -156,7 +162,7 @@ static struct error *test_run(const struct invocation *invocation)
     if (trial.policy->gate.four_eyes && trial.decision.action != POLICY_DENY)
         (void)printf("An approval needs %d of %zu owners (four_eyes).\n", ENDORSEMENT_NEEDED,
                      trial.policy->gate.owner_count);
-    TRY(trial_print_dataset(&trial));
+    trial_print_dataset(&trial);
 done:
     trial_close(&trial);
     return err;

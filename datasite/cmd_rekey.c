@@ -27,7 +27,7 @@ static const struct option *rekey_options(void)
         {.name = "key-stdin",
          .kind = OPTION_FLAG,
          .target = &rekey_given.key_stdin,
-         .help = "from now on the key is a line of standard input"},
+         .help = "from now on the key is a line of standard input, 64 hexadecimal digits"},
         {0},
     };
     return options;

@@ -56,6 +56,8 @@ static struct error *show_run(const struct invocation *invocation)
     struct desk desk = {.home = NULL};
     if (show_given.raw && show_given.diff != NULL)
         FAIL(ERROR_USAGE, "--raw and --diff do not go together.");
+    if (show_given.raw && show_given.json)
+        FAIL(ERROR_USAGE, "--raw and --json do not go together.");
     TRY(desk_open(invocation, STORE_READ, &desk));
     if (show_given.raw)
         TRY(show_print_raw(&desk));

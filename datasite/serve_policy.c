@@ -1,9 +1,10 @@
 /* That policy.yaml changed is recorded: who can write it can loosen it, but not unseen. */
 #include "crypto/digest.h"
+#include "datasite/release_check.h"
 #include "datasite/serve_parts.h"
 #include "schemas/files.h"
 
-#define SERVE_POLICY_DETAIL_BYTES 160
+#define SERVE_POLICY_DETAIL_BYTES 2048
 
 struct error *serve_policy_read(const char *path, struct policy **ret_policy, struct digest *ret_digest)
 {
@@ -27,6 +28,24 @@ done:
     return err;
 }
 
+/* Of all datasets, then of those with rules of their own: as many as fit. */
+static void policy_detail_output(const struct policy_gate *gate, char *detail, size_t detail_bytes)
+{
+    char rules[RECEIPT_PROTECTIONS_BYTES];
+    size_t used = strlen(detail);
+    release_check_protections(&gate->output, rules);
+    used += (size_t)snprintf(detail + used, detail_bytes - used, "; output: %s", rules);
+    for (size_t i = 0; i < gate->dataset_count; i++) {
+        size_t left = detail_bytes - used, wanted = strlen("; : ...") + JOB_NAME_BYTES + sizeof(rules);
+        if (left <= wanted) {
+            (void)snprintf(detail + used, left, "; ...");
+            return;
+        }
+        release_check_protections(&gate->datasets[i].output, rules);
+        used += (size_t)snprintf(detail + used, left, "; %s: %s", gate->datasets[i].name, rules);
+    }
+}
+
 /* What an auditor wants to know of a policy first. */
 static void policy_detail(const struct policy *policy, char *ret_detail, size_t detail_bytes)
 {
@@ -37,6 +56,7 @@ static void policy_detail(const struct policy *policy, char *ret_detail, size_t 
                    "policy.yaml: default %s, %zu rules of which %zu approve, four_eyes %s, %zu owners",
                    policy_action_word(policy->fallback), policy->rule_count, approving,
                    policy->gate.four_eyes ? "true" : "false", policy->gate.owner_count);
+    policy_detail_output(&policy->gate, ret_detail, detail_bytes);
 }
 
 struct error *serve_policy_note(const struct serve *serve, const struct policy *policy,

@@ -30,9 +30,13 @@ static json_t *show_json_leaves(const struct screen *screen)
     const struct job *job = screen->desk->job;
     json_t *coefficients =
         screen->has_dataset ? json_integer((json_int_t)screen_coefficients(screen)) : json_null();
-    bool counts = job->metrics == JOB_METRICS_PER_SITE;
-    return json_pack("{s:o, s:b, s:b, s:b, s:s}", "coefficients", coefficients, "training_rows", 1,
-                     "train_accuracy", counts ? 1 : 0, "confusion", counts ? 1 : 0, "protection", "none");
+    uint32_t metrics = policy_gate_output(&screen->policy->gate, job->dataset)->metrics;
+    if (job->metrics == JOB_METRICS_NONE)
+        metrics &= POLICY_METRIC_EXAMPLES;
+    return json_pack("{s:o, s:b, s:b, s:b, s:s}", "coefficients", coefficients, "training_rows",
+                     (metrics & POLICY_METRIC_EXAMPLES) != 0, "train_accuracy",
+                     (metrics & POLICY_METRIC_TRAIN_ACCURACY) != 0, "confusion",
+                     (metrics & POLICY_METRIC_CONFUSION) != 0, "protection", "none");
 }
 
 static json_t *show_json_likeness(const struct screen *screen)

@@ -47,6 +47,20 @@ done:
     return err;
 }
 
+/* A held round is spent, but nobody has its answer. */
+static struct error *load_held(struct screen *screen)
+{
+    struct error *err = NULL;
+    struct answer *answers = NULL;
+    size_t count = 0;
+    TRY(store_held(screen->desk->store, &screen->desk->record.id, &answers, &count));
+    for (size_t i = 0; i < count; i++)
+        screen->last_held |= answers[i].round == screen->last_round;
+done:
+    answers_free(answers, count);
+    return err;
+}
+
 /* ---- an earlier job that is like this one ---- */
 
 static const char *likeness_word(enum job_state state)
@@ -136,6 +150,7 @@ struct error *screen_load(const struct desk *desk, struct screen *ret_screen)
     TRY(policy_load(desk->home->policy_path, &screen.policy));
     TRY(desk_is_listed(desk->store, &desk->record.requester, &screen.listed));
     TRY(store_runs_used(desk->store, &desk->record.id, &screen.runs_used, &screen.last_round));
+    TRY(load_held(&screen));
     TRY(load_dataset(&screen));
     TRY(load_decision(&screen));
     TRY(load_terms(&screen));

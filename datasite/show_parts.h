@@ -26,6 +26,7 @@ struct screen {
     struct decision terms;
     size_t owners; /* that have endorsed, where the policy wants two */
     uint32_t runs_used, last_round;
+    bool last_held; /* an answer of the last round waits for the owner */
     /* The decided job of the same requester that differs least, while this one is pending: */
     bool has_likeness;
     char likeness[DESK_ID_BYTES];

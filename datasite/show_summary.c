@@ -42,6 +42,13 @@ static void summary_what(const struct screen *screen, char text[static SHOW_SUMM
             screen->dataset.classes, screen->dataset.classes);
 }
 
+/* The site would refuse each Train: release_check_weighting. */
+static bool summary_useless(const struct screen *screen)
+{
+    return screen->desk->job->weighting == JOB_WEIGHT_EXAMPLES &&
+           (summary_output(screen)->metrics & POLICY_METRIC_EXAMPLES) == 0;
+}
+
 static void summary_how_often(const struct screen *screen, char text[static SHOW_SUMMARY_BYTES])
 {
     uint32_t rounds = screen->has_terms ? screen->terms.rounds : screen->desk->job->rounds;
@@ -95,6 +102,8 @@ static void summary_protection(const struct screen *screen, char text[static SHO
         summary_add(text, ", updates move by at most %g", output->max_update_norm);
     else
         summary_add(text, ", no noise and no bound on updates");
+    if (output->max_job_bytes > 0)
+        summary_add(text, ", all answers together at most %" PRIu64 " bytes", output->max_job_bytes);
     summary_hold(screen, text);
     if (screen->policy->gate.four_eyes)
         summary_add(text, "; two owners' keys are needed, %zu agreed", screen->owners);
@@ -104,6 +113,10 @@ static void summary_protection(const struct screen *screen, char text[static SHO
 void show_summary(const struct screen *screen, char ret_text[static SHOW_SUMMARY_BYTES])
 {
     (void)snprintf(ret_text, SHOW_SUMMARY_BYTES, "In short: ");
+    if (summary_useless(screen))
+        summary_add(ret_text,
+                    "refused while your policy withholds the number of rows, by which the job weights "
+                    "updates (weighting: equal would do). Else: ");
     summary_what(screen, ret_text);
     summary_how_often(screen, ret_text);
     summary_who(screen, ret_text);

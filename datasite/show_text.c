@@ -79,8 +79,10 @@ static void show_decision(const struct screen *screen)
     terminal_clean(decision->decided_by, by, sizeof(by));
     (void)printf("%-9s%.71s\n", "By", by);
     (void)printf(SHOW_LABEL "%s", "Decided", when);
-    if (decision->kind == DECISION_APPROVE && screen->desk->record.state == JOB_STATE_RUNNING)
-        (void)printf("; round %" PRIu32 " is done", screen->last_round);
+    if (decision->kind == DECISION_APPROVE)
+        (void)printf("; %" PRIu32 " run%s of %" PRIu32 " rounds; hold: %s%s", decision->runs,
+                     decision->runs == 1 ? "" : "s", decision->rounds, hold_word(decision->hold),
+                     decision->allow_growth ? "; growth" : "");
     (void)putchar('\n');
     if (decision->reason[0] != '\0') {
         terminal_clean(decision->reason, reason, sizeof(reason));
@@ -113,6 +115,8 @@ static void show_state(const struct screen *screen)
     (void)printf(SHOW_LABEL "%s%s%s; ends %s", "State",
                  terminal_style(stdout, show_state_style(record->state)), job_state_word(record->state),
                  terminal_style(stdout, STYLE_PLAIN), until);
+    if (record->state == JOB_STATE_RUNNING && screen->last_round > 0)
+        (void)printf("; round %" PRIu32 " %s", screen->last_round, screen->last_held ? "is held" : "is over");
     show_owners(screen);
     (void)putchar('\n');
     if (screen->has_decision)

@@ -63,9 +63,9 @@ static const char policy_text[] =
     "  submissions_per_day: 200        # new jobs in 24 hours\n"
     "  requests_per_minute: 600        # messages of any kind; more are refused unread\n"
     "\n"
-    "# true: an approval needs the keys of two owners (`datasite trust owner-key FILE`, `datasite approve\n"
-    "# JOB_ID --key FILE`), and no rule approves. Whoever can write this file can switch it off; that the\n"
-    "# file changed is recorded (`datasite audit list --kind policy-changed`).\n"
+    "# true: an approval needs the keys of two owners (`datasite trust owner-key DIR`, `datasite approve\n"
+    "# JOB_ID --key DIR`), and no rule approves. Whoever can write this file can switch it off; that the\n"
+    "# file changed is recorded (`datasite audit --kind policy-changed`).\n"
     "four_eyes: false\n"
     "owners: []                        # fingerprints of owners' keys, 2 to 16\n";
 

@@ -32,6 +32,9 @@ expect_status 0 "${owner1[@]}" approve "$id" --hold first
 expect_text "$work/out.log" "held ${id:0:12}"
 await 20 holds update 1
 await 10 grep -qi "a person" "$work/first.log"
+expect_status 0 "${owner1[@]}" show "$id"
+expect_text "$work/out.log" "; round 1 is held"
+expect_text "$work/out.log" "; hold: "
 # Meanwhile the home begins nothing else at these sites, and does not disturb the run with questions.
 expect_status 1 "$orchestrator" --home "$work/orchestrator" run "$work/first.yaml" --out "$work/second"
 expect_text "$work/err.log" "of this home goes on with 'Part 1'"

@@ -150,6 +150,16 @@ static void test_serve_hangup_reads_the_policy(void **state)
                                 "SELECT count(DISTINCT digest) FROM event WHERE kind = 'policy-changed' "
                                 "AND detail LIKE '%1 rules of which 1 approve%' OR detail LIKE '%0 rules%'"),
                      2);
+    size_t used = strlen(text);
+    (void)snprintf(text + used, sizeof(text) - used,
+                   "output: {min_cell: 3}\ndatasets: {digits: {min_cell: 0}}\n");
+    must(file_write(path, text, strlen(text), 0600));
+    assert_int_equal(kill(scene->daemon, SIGHUP), 0);
+    log_await(scene, "config-reloaded", 3);
+    assert_int_equal(count_rows(scene,
+                                "SELECT count(*) FROM event WHERE kind = 'policy-changed' AND detail LIKE "
+                                "'%; output: min-rows 100; min-cell 3; digits: min-rows 100; min-cell 0'"),
+                     1);
 }
 
 /* Refused before anything is decoded, and told in one line. */

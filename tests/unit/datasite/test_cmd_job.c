@@ -244,6 +244,53 @@ static void test_show_says_what_protects(void **state)
     free(text);
 }
 
+/* Every key of the output rules that makes a line longer, and a job that this policy makes useless. */
+static void test_show_says_what_the_policy_makes_of_the_job(void **state)
+{
+    struct bench *bench = *state;
+    static const char policy[] =
+        "output: {max_job_bytes: 123456, max_update_norm: 12.5, metrics: [confusion]}\n";
+    char path[200];
+    (void)snprintf(path, sizeof(path), "%s/policy.yaml", bench->home);
+    workspace_write(path, policy, strlen(policy));
+    must(type(bench, &verb_show, bench->job_id));
+    expect_one_screen(bench);
+    char *text = printed(bench);
+    for (char *end = text; (end = strchr(end, '\n')) != NULL;)
+        *end = ' ';
+    assert_non_null(strstr(text, "all answers together at most 123456 bytes"));
+    assert_non_null(strstr(text, "refused while your policy withholds the number of rows"));
+    free(text);
+    give(&verb_show, "json", NULL, 0, true);
+    must(type(bench, &verb_show, bench->job_id));
+    text = printed(bench);
+    assert_non_null(strstr(text, "\"training_rows\": false"));
+    assert_non_null(strstr(text, "\"confusion\": true"));
+    free(text);
+}
+
+static void test_show_of_an_approved_job_says_its_terms(void **state)
+{
+    struct bench *bench = *state;
+    give(&verb_approve, "rounds", NULL, 2, false);
+    give(&verb_approve, "runs", NULL, 3, false);
+    must(type(bench, &verb_approve, bench->job_id));
+    must(type(bench, &verb_show, bench->job_id));
+    expect_one_screen(bench);
+    char *text = printed(bench);
+    assert_non_null(strstr(text, "; 3 runs of 2 rounds; hold: never\n"));
+    assert_null(strstr(text, "; round "));
+    free(text);
+}
+
+static void test_show_raw_and_json_together_is_wrong_usage(void **state)
+{
+    struct bench *bench = *state;
+    give(&verb_show, "raw", NULL, 0, true);
+    give(&verb_show, "json", NULL, 0, true);
+    refused(type(bench, &verb_show, bench->job_id), ERROR_USAGE, "do not go together");
+}
+
 static void test_show_raw_is_the_job_byte_for_byte(void **state)
 {
     struct bench *bench = *state;
@@ -364,6 +411,9 @@ int main(void)
         TEST(test_show_control_characters_are_made_visible),
         TEST(test_show_says_that_hold_final_can_be_evaded),
         TEST(test_show_says_what_protects),
+        TEST(test_show_says_what_the_policy_makes_of_the_job),
+        TEST(test_show_of_an_approved_job_says_its_terms),
+        TEST(test_show_raw_and_json_together_is_wrong_usage),
         TEST(test_show_raw_is_the_job_byte_for_byte),
         TEST(test_json_of_each_verb_parses),
         TEST(test_approve_short_id_approves),

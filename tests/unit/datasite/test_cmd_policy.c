@@ -251,10 +251,11 @@ static void test_policy_json_says_every_bound(void **state)
     free(text);
 }
 
-static void try_job(const struct bench *bench, const char *at)
+static void try_job_on(const struct bench *bench, const char *dataset, const char *at)
 {
     char text[1024], path[200];
     job_text(bench, "try", text);
+    memcpy(strstr(text, "dataset: made") + strlen("dataset: "), dataset, strlen("made"));
     (void)workspace_file(bench->workspace, "job.yaml", path);
     workspace_write(path, text, strlen(text));
     give(&verb_policy_test, "requester", RESEARCHER);
@@ -262,6 +263,23 @@ static void try_job(const struct bench *bench, const char *at)
     must(type(bench, &verb_policy_test, path));
     give(&verb_policy_test, "requester", NULL);
     give(&verb_policy_test, "at", NULL);
+}
+
+static void try_job(const struct bench *bench, const char *at)
+{
+    try_job_on(bench, "made", at);
+}
+
+static void test_policy_test_without_the_dataset_says_first_that_it_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    write_policy(bench, FULL);
+    try_job_on(bench, "lost", "2026-09-21T18:00:00Z");
+    expect_printed(bench, "With the dataset, the job waits for you.");
+    expect_not_printed(bench, "The job waits");
+    char *text = printed(bench);
+    assert_ptr_equal(strstr(text, "The job is refused: this site has no dataset \"lost\"."), text);
+    free(text);
 }
 
 static void test_policy_test_says_which_rule_decides_and_why(void **state)
@@ -468,6 +486,7 @@ int main(void)
         TEST(test_policy_words_say_every_bound),
         TEST(test_policy_json_says_every_bound),
         TEST(test_policy_test_says_which_rule_decides_and_why),
+        TEST(test_policy_test_without_the_dataset_says_first_that_it_is_refused),
         TEST(test_policy_test_counts_what_the_site_knows),
         TEST(test_owner_key_is_private_and_never_replaced),
         TEST(test_approve_with_four_eyes_takes_two_owners),
