@@ -1,6 +1,7 @@
 /* The owner's program. To add a verb: write cmd_<verb>.c with its `struct verb`, name it below and in the
  * table. */
 #include "console/verbs.h"
+#include "datasite/core.h"
 
 extern const struct verb verb_init, verb_import_idx, verb_import_csv, verb_data, verb_data_remove,
     verb_data_rekey;
@@ -53,6 +54,13 @@ int main(int argc, char **argv)
         {0},
         /* clang-format on */
     };
+    /* Any verb may read rows or the site's key. */
+    struct error *err = core_forbid();
+    if (err != NULL) {
+        (void)fprintf(stderr, "datasite: %s\n", err->sentence);
+        error_free(err);
+        return EXIT_FAILURE;
+    }
     return verbs_main(
         argc, argv, "DATASITE_HOME",
         "A datasite keeps an organisation's records and trains on them only what its owner approved.", verbs);

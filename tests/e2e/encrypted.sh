@@ -67,8 +67,15 @@ stop_sites() {
 # The fingerprint of a run's model.
 model_of() { grep -o '"model_sha256": *"[^"]*"' "$1/report.json" | tail -n 1; }
 
+# What has rows and keys in memory leaves no core.
+expect_no_cores() {
+  grep -Eq '^Max core file size +0 +0 ' "/proc/$1/limits" || fail "the daemon may leave a core: $(cat "/proc/$1/limits")"
+}
+
 # One approval for two runs: the second comes after the new keys.
 start_sites
+expect_no_cores "$first"
+expect_no_cores "$second"
 write_job "$work/job.yaml" 2 1
 "$orchestrator" --home "$work/orchestrator" run "$work/job.yaml" --out "$work/run" >"$work/run.log" 2>&1 &
 run=$!
