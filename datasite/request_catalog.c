@@ -77,20 +77,31 @@ static struct error *text_add(char **texts, size_t *count, size_t *left, const c
     return NULL;
 }
 
+struct entry_names {
+    struct entry *entry;
+    size_t left, most;
+};
+
+static struct error *entry_column(void *context, const char *name, bool *ret_enough)
+{
+    struct entry_names *names = context;
+    Fds__DatasetSchema *message = &names->entry->message;
+    *ret_enough = message->n_columns == names->most;
+    if (*ret_enough)
+        return NULL;
+    return text_add(message->columns, &message->n_columns, &names->left, name, ret_enough);
+}
+
 static struct error *entry_columns(struct store *store, const struct dataset_info *info, struct entry *entry)
 {
     struct error *err = NULL;
-    size_t left = CATALOG_COLUMN_BYTES;
-    bool full = info->kind == DATASET_BYTES;
-    uint64_t most = info->features < left / 4 ? info->features : left / 4;
-    entry->message.columns = calloc(most + 1, sizeof(char *));
+    struct entry_names names = {.entry = entry, .left = CATALOG_COLUMN_BYTES};
+    names.most = info->features < names.left / 4 ? info->features : names.left / 4;
+    entry->message.columns = calloc(names.most + 1, sizeof(char *));
     if (entry->message.columns == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory for the names of a dataset.");
-    for (uint64_t i = 0; i < most && !full; i++) {
-        char name[STORE_COLUMN_BYTES];
-        TRY(store_dataset_column(store, info->id, i, name));
-        TRY(text_add(entry->message.columns, &entry->message.n_columns, &left, name, &full));
-    }
+    if (info->kind != DATASET_BYTES)
+        TRY(store_dataset_columns(store, info->id, entry_column, &names));
 done:
     return err;
 }

@@ -1,6 +1,7 @@
 #include "datasite/store_mock.h"
 
 #include "datasite/store_internal.h"
+#include "datasite/store_job_parts.h"
 
 #define MOCK_COLUMNS "SELECT dataset, source, kind, rows, features, classes, digest, made_at FROM mock "
 
@@ -291,6 +292,25 @@ struct error *store_mock_page(struct store *store, const struct mock_info *info,
 done:
     mock_page_clear(&page);
     return err;
+}
+
+struct error *store_dataset_columns(struct store *store, int64_t dataset_id,
+                                    struct error *(*visit)(void *context, const char *name, bool *ret_enough),
+                                    void *context)
+{
+    struct error *err = NULL;
+    struct query query;
+    bool enough = false;
+    int64_t next = 0;
+    query_start(&query, store->database,
+                "SELECT position, name FROM dataset_column WHERE dataset_id = ? ORDER BY position");
+    query_bind_int(&query, dataset_id);
+    while (err == NULL && !enough && query_step(&query)) {
+        enough = query_int(&query, 0) != next++;
+        if (!enough)
+            err = visit(context, query_text(&query, 1), &enough);
+    }
+    return job_query_end(&query, err);
 }
 
 struct error *store_dataset_column(struct store *store, int64_t dataset_id, uint64_t position,

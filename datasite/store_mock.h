@@ -43,6 +43,12 @@ MUST_USE struct error *store_mock_page(struct store *store, const struct mock_in
                                        struct mock_page *ret_page);
 void mock_page_clear(struct mock_page *page);
 
+/* The names of the first features of a dataset, in their order, until one has none or the visitor has enough: one query,
+ * as a dataset can have thousands. The name is valid during the visit. */
+MUST_USE struct error *store_dataset_columns(struct store *store, int64_t dataset_id,
+                                             struct error *(*visit)(void *context, const char *name,
+                                                                    bool *ret_enough),
+                                             void *context);
 /* The name of a feature of a dataset of numbers; "" when it has none. */
 MUST_USE struct error *store_dataset_column(struct store *store, int64_t dataset_id, uint64_t position,
                                             char ret_name[static STORE_COLUMN_BYTES]);
