@@ -251,8 +251,10 @@ static struct error *print_verdict(const struct run_record *record, const struct
     }
     print_problems(record, check);
     if (check->problem_count == 0)
-        (void)printf("All %zu receipts hold; %zu updates counted, and each is covered.\n", check->held,
-                     check->wanted);
+        (void)printf(
+            "All %zu receipts hold; %zu updates counted, and each is covered.\nThat proves what the sites "
+            "released, not that the model is the average of it: the updates are not kept.\n",
+            check->held, check->wanted);
 done:
     table_free(table);
     return err;
@@ -378,7 +380,8 @@ const struct verb verb_receipts_verify = {
     "run,\n"
     "round and of the bytes that arrived, and those of a site must follow each other. The files in receipts/ "
     "are\n"
-    "compared with run.db. What is missing or wrong is named.\n\n"
+    "compared with run.db. What is missing or wrong is named. This proves what the sites released; that the\n"
+    "model was averaged from it is the orchestrator's word, as the updates themselves are not kept.\n\n"
     "Exit status: 0 all receipts hold, 1 something is missing or wrong, or the run was a trial on mock "
     "data.\n\n"
     "Example:\n"
