@@ -5,6 +5,9 @@
 static const char chain_start_magic[] = "FDS-CHAIN1"; /* each with its NUL */
 static const char chain_event_magic[] = "FDS-EVENT1";
 static const char chain_head_magic[] = "FDS-HEAD1";
+static const char chain_beginning_magic[] = "FDS-CHAINSTART1";
+
+#define CHAIN_BEGINNING_STATEMENT (CHAIN_BEGINNING_BYTES - SIGNATURE_BYTES)
 
 struct error *chain_start(const struct site_id *site, struct digest *ret_hash)
 {
@@ -98,6 +101,56 @@ struct error *chain_head_verify(const uint8_t public_key[static PUBLIC_KEY_BYTES
         error_free(err);
         FAIL(ERROR_UNTRUSTED, "The signature of the head of the chain does not hold.");
     }
+done:
+    return err;
+}
+
+static void chain_beginning_statement(const struct chain_head *beginning, struct statement *ret_statement)
+{
+    ret_statement->used = 0;
+    statement_put(ret_statement, chain_beginning_magic, sizeof(chain_beginning_magic));
+    statement_put(ret_statement, beginning->site.digest.bytes, DIGEST_BYTES);
+    statement_number(ret_statement, beginning->sequence, 8);
+    statement_put(ret_statement, beginning->hash.bytes, DIGEST_BYTES);
+}
+
+struct error *chain_beginning_sign(const struct identity *identity, const struct chain_head *beginning,
+                                   uint8_t ret_bytes[static CHAIN_BEGINNING_BYTES])
+{
+    struct error *err = NULL;
+    struct statement statement;
+    if (!site_id_equal(identity_id(identity), &beginning->site))
+        FAIL(ERROR_INTERNAL, "The beginning of another site's chain cannot be signed.");
+    chain_beginning_statement(beginning, &statement);
+    TRY(identity_sign(identity, statement.bytes, statement.used, ret_bytes + statement.used));
+    memcpy(ret_bytes, statement.bytes, statement.used);
+done:
+    return err;
+}
+
+struct error *chain_beginning_read(const uint8_t public_key[static PUBLIC_KEY_BYTES], const uint8_t *bytes,
+                                   size_t count, struct chain_head *ret_beginning)
+{
+    struct error *err = NULL;
+    struct statement statement;
+    struct chain_head beginning = {.sequence = 0};
+    const size_t number = sizeof(chain_beginning_magic) + DIGEST_BYTES;
+    if (count != CHAIN_BEGINNING_BYTES)
+        FAIL(ERROR_UNTRUSTED, "The statement of the chain's beginning has a wrong length.");
+    TRY(site_id_of_key(public_key, &beginning.site));
+    for (size_t i = 0; i < 8; i++)
+        beginning.sequence |= (uint64_t)bytes[number + i] << (8 * i);
+    memcpy(beginning.hash.bytes, bytes + number + 8, DIGEST_BYTES);
+    chain_beginning_statement(&beginning, &statement);
+    if (memcmp(statement.bytes, bytes, CHAIN_BEGINNING_STATEMENT) != 0)
+        FAIL(ERROR_UNTRUSTED, "The statement of the chain's beginning is none, or of another site.");
+    err = signature_verify(public_key, bytes, CHAIN_BEGINNING_STATEMENT, bytes + CHAIN_BEGINNING_STATEMENT);
+    if (err != NULL && err->code == ERROR_UNTRUSTED) {
+        error_free(err);
+        FAIL(ERROR_UNTRUSTED, "The signature of the statement of the chain's beginning does not hold.");
+    }
+    if (err == NULL)
+        *ret_beginning = beginning;
 done:
     return err;
 }

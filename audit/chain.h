@@ -10,6 +10,13 @@
  *
  *     "FDS-HEAD1" 0x00 || site_id || u64 n || hash(n)
  *
+ * Events that are older than the chain have no hash of their own. How many there are, and what they say, the site
+ * states once, signed, and keeps beside its key, outside the file that the events are in:
+ *
+ *     "FDS-CHAINSTART1" 0x00 || site_id || u64 n || hash(n)        n events come before the first that is signed
+ *
+ * and the first signed event behind n > 0 of them is "chain-started", whose digest is hash(n).
+ *
  * Changing, removing or reordering an event changes every hash behind it; a head that somebody else keeps proves
  * what the chain was. What nobody else has seen a head of can be rewritten by whoever has the key. */
 #pragma once
@@ -19,6 +26,9 @@
 #include "schemas/error.h"
 
 #define CHAIN_RUN_ID_BYTES 16
+#define CHAIN_STARTED_KIND "chain-started"
+#define CHAIN_BEGINNING_BYTES                                                                                \
+    (16 + 32 + 8 + 32 + 64)    /* a statement of the chain's beginning, and its signature */
 #define CHAIN_TEXT_BYTES 65536 /* longest kind or detail that is hashed */
 
 struct chain_event {
@@ -51,3 +61,13 @@ MUST_USE struct error *chain_head_sign(const struct identity *identity, const st
 MUST_USE struct error *chain_head_verify(const uint8_t public_key[static PUBLIC_KEY_BYTES],
                                          const struct chain_head *head,
                                          const uint8_t signature[static SIGNATURE_BYTES]);
+
+/* The statement of the chain's beginning: beginning->sequence events are unsigned, and beginning->hash is their hash(n).
+ * Signs with the site's own key; beginning->site must be the identity's: ERROR_INTERNAL. */
+MUST_USE struct error *chain_beginning_sign(const struct identity *identity,
+                                            const struct chain_head *beginning,
+                                            uint8_t ret_bytes[static CHAIN_BEGINNING_BYTES]);
+/* ERROR_UNTRUSTED unless these bytes are such a statement, of the site of `public_key` and signed with it. */
+MUST_USE struct error *chain_beginning_read(const uint8_t public_key[static PUBLIC_KEY_BYTES],
+                                            const uint8_t *bytes, size_t count,
+                                            struct chain_head *ret_beginning);

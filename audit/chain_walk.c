@@ -62,6 +62,21 @@ static struct error *chain_walk_bare(struct chain_walk *walk, uint64_t sequence)
                      sequence, walk->bare + 1);
 }
 
+/* The first event with a hash, behind events without one: the site must have stated that these are they. */
+static struct error *chain_walk_stated(struct chain_walk *walk, const struct chain_event *event)
+{
+    bool is_statement = strcmp(event->kind, CHAIN_STARTED_KIND) == 0 && event->digest != NULL &&
+                        digest_equal(event->digest, &walk->hash);
+    if (walk->bare == 0 || is_statement)
+        return NULL;
+    walk->fault = CHAIN_UNSTATED;
+    return error_new(ERROR_UNTRUSTED,
+                     "Events %" PRIu64 " to %" PRIu64 " were edited: they have no hash, and event %" PRIu64
+                     " is not this site's statement (" CHAIN_STARTED_KIND
+                     ") that these events are older than its chain.",
+                     event->sequence - walk->bare, event->sequence - 1, event->sequence);
+}
+
 static struct error *chain_walk_hash(struct chain_walk *walk, uint64_t sequence, const struct digest *hash,
                                      const struct digest *computed, const uint8_t *signature)
 {
@@ -94,6 +109,8 @@ struct error *chain_walk_step(struct chain_walk *walk, const struct chain_event 
     struct digest computed;
     TRY(chain_walk_number(walk, event->sequence));
     TRY(chain_next(&walk->hash, event, &computed));
+    if (hash != NULL && !walk->hashed)
+        TRY(chain_walk_stated(walk, event));
     if (hash != NULL || (event->sequence == 1 && strcmp(event->kind, CHAIN_FIRST_KIND) == 0))
         walk->hashed = true;
     if (hash == NULL)
@@ -110,6 +127,9 @@ struct error *chain_walk_end(const struct chain_walk *walk, const struct chain_h
                              const uint8_t signature[static SIGNATURE_BYTES])
 {
     struct error *err = NULL;
+    if (walk->bare > 0 && !walk->hashed)
+        FAIL(ERROR_UNTRUSTED, "None of the events up to %" PRIu64 " has a hash, so nothing proves them.",
+             walk->sequence);
     if (head->sequence != walk->sequence)
         FAIL(ERROR_UNTRUSTED,
              "Truncated: the last event is %" PRIu64 ", and the head is that of event %" PRIu64 ".",

@@ -2,8 +2,9 @@
  * not hold what is wrong with it. For whoever has the events: the site itself, or the reader of an export.
  *
  * Events of a site that is older than its chain carry no hash of their own; they may only be at the beginning, and the
- * first hash covers them. A site whose first event is "site-created" was made with the chain: all of its events carry
- * one. */
+ * first event with a hash is then "chain-started", whose digest is that of exactly these events: the site's own word,
+ * given once, for what it had not signed. Otherwise hashes were wiped. A site whose first event is "site-created" was
+ * made with the chain: all of its events carry one. */
 #pragma once
 
 #include "audit/chain.h"
@@ -13,6 +14,7 @@ enum chain_fault {
     CHAIN_GAP,       /* numbers are missing before this event */
     CHAIN_ORDER,     /* its number is not above the one before */
     CHAIN_BARE,      /* it has no hash where there must be one */
+    CHAIN_UNSTATED,  /* events without a hash come before it, and it is not the site's statement of them */
     CHAIN_HASH,      /* what it says, or what came before, is not what its hash was made of */
     CHAIN_SIGNATURE, /* its hash is the right one, and the signature over it is not */
 };

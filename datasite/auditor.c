@@ -138,8 +138,9 @@ static struct error *auditor_check_end(const struct auditor_walk *walk)
     if (walk->walk.bare == last)
         FAIL(ERROR_UNTRUSTED,
              "None of the %" PRIu64
-             " events is signed, so nothing proves them. A site from before events were "
-             "signed signs them all with the next one: start it once.",
+             " events is signed, so nothing proves them. Unless this site is from before "
+             "events were signed and has just been brought here, somebody changed site.db: restore it from a "
+             "backup.",
              last);
 done:
     return err;

@@ -2,6 +2,7 @@
 
 #include "crypto/keyfile.h"
 #include "crypto/secret.h"
+#include "datasite/chain_start.h"
 #include "datasite/store.h"
 #include "schemas/clock.h"
 #include "schemas/files.h"
@@ -78,6 +79,7 @@ struct error *home_store(const struct home *home, enum store_mode mode, struct i
     TRY(identity_load(home->keys_path, &identity));
     TRY(store_open(home->database_path, mode, &store));
     store_sign_with(store, identity);
+    TRY(chain_start_check(home->keys_path, mode, identity, store));
     *ret_identity = identity;
     *ret_store = store;
     identity = NULL;
@@ -126,6 +128,7 @@ static struct error *home_fill(const struct home *home, const char *name, const 
     TRY(store_event_add(store, EVENT_SITE_CREATED, NULL, NULL, 0, clock_now_ms() / 1000, name, NULL));
     if (record != NULL)
         TRY(store_vault_add(store, record));
+    TRY(chain_start_check(home->keys_path, STORE_CREATE, identity, store));
 done:
     store_close(store);
     identity_free(identity);
@@ -138,7 +141,7 @@ done:
  * make. */
 static void home_discard(const struct home *home)
 {
-    static const char *const keys[] = {"identity.key", "identity.crt", SPLIT_KEY_FILE};
+    static const char *const keys[] = {"identity.key", "identity.crt", SPLIT_KEY_FILE, CHAIN_START_FILE};
     static const char *const files[] = {"site.db", "site.db-wal", "site.db-shm", "site.yaml", "policy.yaml"};
     int directory = open(home->keys_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     for (size_t i = 0; directory >= 0 && i < sizeof(keys) / sizeof(keys[0]); i++)

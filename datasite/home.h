@@ -3,7 +3,8 @@
  *     site.yaml    who this site is, where it listens            schemas/site_config.h
  *     policy.yaml  what may be approved without asking           schemas/policy.h
  *     site.db      datasets, jobs, decisions, releases, events   schemas/sql/datasite_001.sql
- *     keys/        identity.key (0600), identity.crt, split.key (0600: key of the train/test split)
+ *     keys/        identity.key (0600), identity.crt, split.key (0600: key of the train/test split),
+ *                  chain.start (0600: where the chain of events begins, signed)   datasite/chain_start.h
  *     lock         held by the daemon (flock)
  */
 #pragma once
@@ -33,7 +34,8 @@ MUST_USE struct error *home_create_encrypted(const char *path, const char *name,
 MUST_USE struct error *home_open(const char *path, struct home **ret_home);
 void home_free(struct home *home); /* accepts NULL */
 
-/* site.db with the key that signs its events. The store borrows the identity: close it first. */
+/* site.db with the key that signs its events, which begin as keys/chain.start says (chain_start_check): else
+ * ERROR_UNTRUSTED. The store borrows the identity: close it first. */
 MUST_USE struct error *home_store(const struct home *home, enum store_mode mode,
                                   struct identity **ret_identity, struct store **ret_store);
 

@@ -1,6 +1,7 @@
 #include "datasite/serve.h"
 
 #include "console/interrupt.h"
+#include "datasite/chain_start.h"
 #include "datasite/home_vault.h"
 #include "datasite/lock.h"
 #include "datasite/serve_parts.h"
@@ -172,6 +173,7 @@ static struct error *serve_open(struct serve *serve, const char *home)
     TRY(serve_policy_read(serve->home->policy_path, &serve->policy, &policy_digest));
     TRY(store_open(serve->home->database_path, STORE_WRITE, &serve->store));
     store_sign_with(serve->store, serve->identity);
+    TRY(chain_start_check(serve->home->keys_path, STORE_WRITE, serve->identity, serve->store));
     TRY(home_unlock(serve->store, &serve->vault));
     TRY(store_version(serve->store, &serve->store_version));
     TRY(store_event_last(serve->store, &serve->event_seen));

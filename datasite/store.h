@@ -381,7 +381,8 @@ enum event_kind {
 enum event_kind decision_event(enum decision_kind kind);
 /* Adds one event in the transaction that is open, or in one of its own. job_id, run_id and digest (of the
  * body that it is about) may be NULL, round 0. Its number is one more than the file ever gave, so that a gap stays
- * where events were removed. ERROR_UNTRUSTED when the last event there is not signed with the site's key. */
+ * where events were removed. ERROR_UNTRUSTED when the last event there is not signed with the site's key, or not
+ * signed at all (store_chain_adopt). */
 MUST_USE struct error *store_event_add(struct store *store, enum event_kind kind, const struct digest *job_id,
                                        const uint8_t *run_id, uint32_t round, int64_t at, const char *detail,
                                        const struct digest *digest);
@@ -420,6 +421,26 @@ MUST_USE struct error *store_has_head(struct store *store, const struct chain_he
 MUST_USE struct error *store_has_signed(struct store *store, const struct chain_head *head,
                                         const uint8_t signature[static SIGNATURE_BYTES], bool *ret_has,
                                         bool *ret_same);
+/* The first event that carries a hash, as it is stored: what it says is not checked against its hash. */
+struct event_beginning {
+    bool found;             /* there is one */
+    uint64_t events;        /* its number, or of the last event if there is none with a hash; 0: no events */
+    bool made_with_chain;   /* event 1 is "site-created", signed or not */
+    bool created, started;  /* its kind is "site-created", or "chain-started" with a digest */
+    struct digest digest;   /* of the latter */
+    struct digest previous; /* hash(n-1), computed from what the events before it say */
+    struct digest computed; /* hash(n), in the same way */
+    struct chain_head head; /* its number n and its stored hash */
+    bool has_signature;
+    uint8_t signature[SIGNATURE_BYTES];
+};
+/* One pass over the events up to it. */
+MUST_USE struct error *store_chain_beginning(struct store *store, struct event_beginning *ret_beginning);
+/* Adds "chain-started" behind events that are all older than the chain; nothing when there is a signed event already.
+ * Only datasite/chain_start.c knows when this may be done: events whose hashes were wiped look the same. */
+MUST_USE struct error *store_chain_adopt(struct store *store, int64_t at);
+/* From now on an empty table of events is a changed file: nothing is added to one. */
+void store_chain_begun(struct store *store);
 /* The highest number that the file ever gave to an event, by SQLite's own count. */
 MUST_USE struct error *store_event_count_ever(struct store *store, uint64_t *ret_count);
 

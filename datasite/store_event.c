@@ -75,26 +75,6 @@ done:
 
 /* ---- adding ---- */
 
-/* hash(n) over events that were written before the chain existed: they have none of their own. */
-static struct error *event_chain_unsigned(struct store *store, struct digest *ret_hash)
-{
-    struct error *err = NULL;
-    struct query query;
-    struct digest digests[2] = {{{0}}};
-    uint8_t run_id[STORE_RUN_ID_BYTES] = {0};
-    struct chain_event event;
-    TRY(chain_start(identity_id(store->identity), ret_hash));
-    query_start(&query, store->database, "SELECT " EVENT_COLUMNS " FROM event ORDER BY id");
-    while (err == NULL && query_step(&query)) {
-        err = event_read(&query, digests, run_id, &event);
-        if (err == NULL)
-            err = chain_next(ret_hash, &event, ret_hash);
-    }
-    TRY(job_query_end(&query, err));
-done:
-    return err;
-}
-
 /* What the next event is built on must be this site's own: else its signature would vouch for a hash that somebody
  * else put there. */
 static struct error *event_check_last(struct store *store, const struct chain_head *head,
@@ -121,6 +101,23 @@ done:
     return err;
 }
 
+/* Hashes that were wiped look like events from before the chain: those are taken over once, by store_chain_adopt. */
+static struct error *event_unsigned(uint64_t sequence)
+{
+    if (sequence == 0)
+        return error_new(ERROR_UNTRUSTED,
+                         "There are no events any more in the site's database: somebody changed "
+                         "the file. Nothing is recorded, and so nothing is done: restore the "
+                         "file from a backup.");
+    return error_new(
+        ERROR_UNTRUSTED,
+        "Event %" PRIu64
+        ", the last in the site's database, has no hash: somebody changed the file. Nothing is "
+        "recorded, and so nothing is done: see datasite audit verify, and restore the file from a "
+        "backup.",
+        sequence);
+}
+
 /* Number and hash of the last event; 0 and hash(0) before the first. The number is the highest that the file ever
  * gave: where events at the end were removed, a gap stays that shows it. */
 static struct error *event_last(struct store *store, uint64_t *ret_sequence, struct digest *ret_hash)
@@ -130,10 +127,11 @@ static struct error *event_last(struct store *store, uint64_t *ret_sequence, str
     struct chain_head head = {.site = *identity_id(store->identity)};
     uint8_t signature[SIGNATURE_BYTES];
     uint64_t ever = 0;
-    bool has_hash = false;
+    bool found = false, has_hash = false;
     TRY(store_event_count_ever(store, &ever));
     query_start(&query, store->database, "SELECT id, hash, signature FROM event ORDER BY id DESC LIMIT 1");
     if (query_step(&query)) {
+        found = true;
         head.sequence = (uint64_t)query_int(&query, 0);
         has_hash = !query_is_null(&query, 1);
         if (has_hash) {
@@ -142,10 +140,12 @@ static struct error *event_last(struct store *store, uint64_t *ret_sequence, str
         }
     }
     TRY(query_end(&query));
-    if (has_hash)
+    if (found ? !has_hash : store->begun)
+        TRY(event_unsigned(head.sequence));
+    if (found)
         TRY(event_check_last(store, &head, signature));
     else
-        TRY(event_chain_unsigned(store, &head.hash));
+        TRY(chain_start(identity_id(store->identity), &head.hash));
     *ret_sequence = head.sequence > ever ? head.sequence : ever;
     *ret_hash = head.hash;
 done:
@@ -183,20 +183,29 @@ static struct error *event_insert(struct store *store, const struct chain_event 
     return query_finish(&query);
 }
 
+/* Signs it behind `previous`, and adds it. */
+static struct error *event_sign(struct store *store, const struct chain_event *event,
+                                const struct digest *previous)
+{
+    struct error *err = NULL;
+    struct chain_head head = {.site = *identity_id(store->identity), .sequence = event->sequence};
+    uint8_t signature[SIGNATURE_BYTES];
+    TRY(chain_next(previous, event, &head.hash));
+    TRY(chain_head_sign(store->identity, &head, signature));
+    TRY(event_insert(store, event, &head.hash, signature));
+    store->checked = head;
+done:
+    return err;
+}
+
 /* The next in the chain, in the transaction that is open. */
 static struct error *event_append(struct store *store, struct chain_event *event)
 {
     struct error *err = NULL;
-    struct chain_head head = {.site = *identity_id(store->identity)};
     struct digest previous;
-    uint8_t signature[SIGNATURE_BYTES];
     TRY(event_last(store, &event->sequence, &previous));
     event->sequence++;
-    head.sequence = event->sequence;
-    TRY(chain_next(&previous, event, &head.hash));
-    TRY(chain_head_sign(store->identity, &head, signature));
-    TRY(event_insert(store, event, &head.hash, signature));
-    store->checked = head;
+    TRY(event_sign(store, event, &previous));
 done:
     return err;
 }
@@ -227,6 +236,93 @@ done:
     if (err != NULL && own)
         database_rollback(store->database);
     return err;
+}
+
+/* ---- where the chain begins ---- */
+
+/* The row of EVENT_COLUMNS, hash and signature that the query stands on; ret_beginning->computed is that of the event before. */
+static struct error *beginning_read(struct query *query, struct event_beginning *ret_beginning)
+{
+    struct error *err = NULL;
+    struct digest digests[2] = {{{0}}};
+    uint8_t run_id[STORE_RUN_ID_BYTES] = {0};
+    const uint8_t *bytes = NULL;
+    struct chain_event event;
+    TRY(event_read(query, digests, run_id, &event));
+    ret_beginning->created = strcmp(event.kind, event_kind_word(EVENT_SITE_CREATED)) == 0;
+    ret_beginning->started =
+        strcmp(event.kind, event_kind_word(EVENT_CHAIN_STARTED)) == 0 && event.digest != NULL;
+    ret_beginning->digest = digests[1];
+    if (event.sequence == 1)
+        ret_beginning->made_with_chain = ret_beginning->created;
+    ret_beginning->events = event.sequence;
+    ret_beginning->head.sequence = event.sequence;
+    ret_beginning->previous = ret_beginning->computed;
+    TRY(chain_next(&ret_beginning->previous, &event, &ret_beginning->computed));
+    TRY(event_blob(query, 8, DIGEST_BYTES, ret_beginning->head.hash.bytes, &bytes));
+    ret_beginning->found = bytes != NULL;
+    TRY(event_blob(query, 9, SIGNATURE_BYTES, ret_beginning->signature, &bytes));
+    ret_beginning->has_signature = bytes != NULL;
+done:
+    return err;
+}
+
+struct error *store_chain_beginning(struct store *store, struct event_beginning *ret_beginning)
+{
+    struct error *err = NULL;
+    struct query query;
+    struct event_beginning beginning = {.found = false};
+    if (store->identity == NULL)
+        FAIL(ERROR_INTERNAL, "The beginning of the chain was asked for without the site's key.");
+    beginning.head.site = *identity_id(store->identity);
+    TRY(chain_start(&beginning.head.site, &beginning.computed));
+    query_start(&query, store->database,
+                "SELECT " EVENT_COLUMNS ", event.hash, event.signature FROM event ORDER BY id");
+    while (err == NULL && !beginning.found && query_step(&query))
+        err = beginning_read(&query, &beginning);
+    TRY(job_query_end(&query, err));
+    *ret_beginning = beginning;
+done:
+    return err;
+}
+
+static struct error *chain_adopt(struct store *store, int64_t at)
+{
+    struct error *err = NULL;
+    char detail[80];
+    uint64_t ever = 0;
+    struct event_beginning beginning;
+    struct chain_event event = {.at = at,
+                                .kind = event_kind_word(EVENT_CHAIN_STARTED),
+                                .detail = detail,
+                                .digest = &beginning.computed};
+    TRY(store_chain_beginning(store, &beginning));
+    if (beginning.found)
+        return NULL;
+    (void)snprintf(detail, sizeof(detail), "over %" PRIu64 " events from before events were signed",
+                   beginning.events);
+    TRY(store_event_count_ever(store, &ever));
+    event.sequence = (beginning.events > ever ? beginning.events : ever) + 1;
+    TRY(event_sign(store, &event, &beginning.computed));
+done:
+    return err;
+}
+
+struct error *store_chain_adopt(struct store *store, int64_t at)
+{
+    struct error *err = NULL;
+    TRY(database_begin(store->database));
+    TRY(chain_adopt(store, at));
+    TRY(database_commit(store->database));
+done:
+    if (err != NULL)
+        database_rollback(store->database);
+    return err;
+}
+
+void store_chain_begun(struct store *store)
+{
+    store->begun = true;
 }
 
 /* ---- reading ---- */

@@ -11,6 +11,8 @@ struct store {
     const struct identity *identity; /* signs events; borrowed, may be NULL */
     /* The head whose signature this store has verified, or made itself; sequence 0: none. */
     struct chain_head checked;
+    bool
+        begun; /* this site's chain has its first event, and it is signed: an empty table is a changed file */
     /* Signatures that held, the latest ones, as store_signature_known has them. */
     struct digest signatures[STORE_SIGNATURES];
     size_t signature_count;    /* ever noted; the ring's place is this modulo STORE_SIGNATURES */

@@ -47,6 +47,7 @@ struct error *trainer_open(const struct trainer_options *options, struct trainer
     trainer->clock = options->clock;
     TRY(store_open(options->database_path, STORE_WRITE, &trainer->store));
     store_sign_with(trainer->store, trainer->identity);
+    store_chain_begun(trainer->store);
     store_unlock(trainer->store, options->vault);
     TRY(pool_open(options->threads, &trainer->pool));
     *ret_trainer = trainer;

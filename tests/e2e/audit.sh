@@ -170,5 +170,12 @@ edit "UPDATE event SET id = -4 WHERE id = 4; UPDATE event SET id = 4 WHERE id = 
 edit "DELETE FROM event WHERE id > 4" "what followed event 4 was cut off"
 edit "UPDATE event SET hash = NULL WHERE id = 1" "Event 1 was edited: its hash or its signature is gone"
 edit "UPDATE event SET hash = NULL" "Event 1 was edited: its hash or its signature is gone"
+edit "UPDATE event SET hash = NULL, signature = NULL; UPDATE event SET kind = 'serve-started', detail = '' WHERE id = 1;
+  DELETE FROM event WHERE id > 4; UPDATE sqlite_sequence SET seq = 4 WHERE name = 'event'" \
+  "by keys/chain.start this site signed every event from event 1 on"
+expect_status 1 "$datasite" "${site[@]}" audit export --out "$work/wiped.jsonl"
+expect_text "$work/err.log" "restore site.db from a backup"
+expect_status 1 timeout 60 "$datasite" "${site[@]}" serve
+expect_text "$work/err.log" "restore site.db from a backup"
 edit "UPDATE event SET signature = zeroblob(64) WHERE id = 4" "Event 4 was not written by this site"
 edit "UPDATE answer SET body = zeroblob(length(body)) WHERE round = 1" "round 1"

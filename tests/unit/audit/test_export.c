@@ -11,7 +11,24 @@ struct scene {
     char *text;
     size_t bytes;
     struct digest hashes[EVENTS + 1];
+    const char *stated;      /* kind of event 3, of a site that is older than its chain */
+    struct digest statement; /* its digest */
 };
+
+/* Of a site that is older than its chain: two events, and then its statement of them. */
+static struct chain_event old_event(const struct scene *scene, uint64_t sequence)
+{
+    struct chain_event event = sample_event(sequence);
+    if (sequence == 1)
+        event.kind = "serve-started";
+    if (sequence == 3)
+        event = (struct chain_event){.sequence = 3,
+                                     .at = 1790000120,
+                                     .kind = scene->stated,
+                                     .detail = "over 2 events",
+                                     .digest = &scene->statement};
+    return event;
+}
 
 /* Writes events `from` to EVENTS; the first `unsigned_events` have no hash. */
 static void scene_write(struct scene *scene, uint64_t from, uint64_t unsigned_events)
@@ -30,8 +47,8 @@ static void scene_write(struct scene *scene, uint64_t from, uint64_t unsigned_ev
     for (uint64_t sequence = from; sequence <= EVENTS; sequence++) {
         struct chain_event event = sample_event(sequence);
         bool bare = sequence < from + unsigned_events;
-        if (unsigned_events > 0 && sequence == 1)
-            event.kind = "serve-started";
+        if (unsigned_events > 0)
+            event = old_event(scene, sequence);
         succeeds(export_write_event(stream, &event, bare ? NULL : &scene->hashes[sequence]));
     }
     succeeds(chain_head_sign(scene->identity, &head, signature));
@@ -39,13 +56,15 @@ static void scene_write(struct scene *scene, uint64_t from, uint64_t unsigned_ev
     assert_int_equal(fclose(stream), 0);
 }
 
-static void scene_chain(struct scene *scene, const char *first_kind)
+/* `stated` NULL: of a site that was made with its chain. */
+static void scene_chain(struct scene *scene, const char *stated)
 {
+    scene->stated = stated;
     succeeds(chain_start(identity_id(scene->identity), &scene->hashes[0]));
     for (uint64_t sequence = 1; sequence <= EVENTS; sequence++) {
-        struct chain_event event = sample_event(sequence);
-        if (sequence == 1)
-            event.kind = first_kind;
+        if (sequence == 3)
+            scene->statement = scene->hashes[2];
+        struct chain_event event = stated == NULL ? sample_event(sequence) : old_event(scene, sequence);
         succeeds(chain_next(&scene->hashes[sequence - 1], &event, &scene->hashes[sequence]));
     }
 }
@@ -54,7 +73,7 @@ static struct scene scene_make(const char *directory)
 {
     struct scene scene = {.identity = sample_identity(directory)};
     (void)scratch_path(directory, "keys/identity.crt", scene.certificate);
-    scene_chain(&scene, "site-created");
+    scene_chain(&scene, NULL);
     scene_write(&scene, 1, 0);
     return scene;
 }
@@ -151,11 +170,39 @@ static void test_export_of_the_newer_events_verifies(void **state)
 static void test_export_of_a_site_older_than_its_chain_verifies(void **state)
 {
     struct scene scene = scene_make(*state);
-    scene_chain(&scene, "serve-started");
+    scene_chain(&scene, "chain-started");
     scene_write(&scene, 1, 2);
     succeeds(verify_text(&scene, scene.text, scene.bytes, NULL));
     fails(verify_edited(&scene, "serve-started", "serve-stopped"), ERROR_UNTRUSTED);
     fails_saying(verify_edited(&scene, "\"unsigned\":2", "\"unsigned\":1"), ERROR_UNTRUSTED, "first line");
+    scene_clear(&scene);
+}
+
+/* Hashes were wiped, and the site was led to go on: its signed head is over what others wrote. */
+static void test_export_of_unsigned_events_that_nobody_stated_is_refused(void **state)
+{
+    struct scene scene = scene_make(*state);
+    scene_chain(&scene, "serve-started");
+    scene_write(&scene, 1, 2);
+    fails_saying(verify_text(&scene, scene.text, scene.bytes, NULL), ERROR_UNTRUSTED,
+                 "Events 1 to 2 were edited");
+    scene_chain(&scene, "chain-started");
+    scene_write(&scene, 1, 3);
+    fails_saying(verify_text(&scene, scene.text, scene.bytes, NULL), ERROR_UNTRUSTED, "None of the events");
+    scene_clear(&scene);
+}
+
+/* A statement of other events than those that are there. */
+static void test_export_of_other_unsigned_events_is_refused(void **state)
+{
+    struct scene scene = scene_make(*state);
+    scene_chain(&scene, "chain-started");
+    scene.statement.bytes[0] ^= 1;
+    struct chain_event event = old_event(&scene, 3);
+    succeeds(chain_next(&scene.hashes[2], &event, &scene.hashes[3]));
+    scene_write(&scene, 1, 2);
+    fails_saying(verify_text(&scene, scene.text, scene.bytes, NULL), ERROR_UNTRUSTED,
+                 "Events 1 to 2 were edited");
     scene_clear(&scene);
 }
 
@@ -325,6 +372,8 @@ int main(void)
         SCRATCH_TEST(test_export_of_the_vectors_verifies),
         SCRATCH_TEST(test_export_of_the_newer_events_verifies),
         SCRATCH_TEST(test_export_of_a_site_older_than_its_chain_verifies),
+        SCRATCH_TEST(test_export_of_unsigned_events_that_nobody_stated_is_refused),
+        SCRATCH_TEST(test_export_of_other_unsigned_events_is_refused),
         SCRATCH_TEST(test_export_without_a_hash_is_refused),
         SCRATCH_TEST(test_export_with_any_one_byte_changed_is_refused),
         SCRATCH_TEST(test_export_that_is_cut_off_anywhere_is_refused),

@@ -191,18 +191,32 @@ static void test_auditor_finds_a_hash_that_was_wiped(void **state)
     says(check_chain(site), "Event 3 was edited: its hash or its signature is gone");
 }
 
-/* As version 1 wrote them: without hashes, which the first one covers. The first event is not "site-created". */
+/* As version 1 wrote them: without hashes, which the first one covers, and the site stated that. */
 static void test_auditor_takes_events_from_before_the_chain(void **state)
 {
     struct site *site = *state;
     struct auditor auditor = auditor_of(site);
     struct auditor_findings findings;
     unlock(site);
-    site_sql(site, "UPDATE event SET hash = NULL, signature = NULL WHERE id <= 3");
+    site_sql(site, "DELETE FROM event WHERE id > 3");
+    site_sql(site, "UPDATE event SET hash = NULL, signature = NULL");
+    site_sql(site, "UPDATE sqlite_sequence SET seq = 3 WHERE name = 'event'");
+    must(store_chain_adopt(site->store, SITE_NOW));
+    must(store_event_add(site->store, EVENT_SERVE_STARTED, NULL, NULL, 0, SITE_NOW, "", NULL));
     must(auditor_check_chain(&auditor, &findings));
     assert_int_equal(findings.unsigned_events, 3);
+    assert_int_equal(findings.events, 5);
     site_sql(site, "UPDATE event SET detail = detail || '.' WHERE id = 2");
-    says(check_chain(site), "Event 4 was edited: what it says, or what came before it");
+    says(check_chain(site), "Events 1 to 3 were edited");
+}
+
+/* Events that nobody stated, as if they were older than the chain. */
+static void test_auditor_finds_hashes_wiped_at_the_beginning(void **state)
+{
+    struct site *site = *state;
+    unlock(site);
+    site_sql(site, "UPDATE event SET hash = NULL, signature = NULL WHERE id <= 3");
+    says(check_chain(site), "Events 1 to 3 were edited");
 }
 
 static void test_auditor_finds_all_hashes_wiped(void **state)
@@ -353,6 +367,7 @@ int main(void)
         STORY_TEST(test_auditor_finds_that_all_events_are_gone),
         STORY_TEST(test_auditor_finds_a_hash_that_was_wiped),
         STORY_TEST(test_auditor_takes_events_from_before_the_chain),
+        STORY_TEST(test_auditor_finds_hashes_wiped_at_the_beginning),
         STORY_TEST(test_auditor_finds_all_hashes_wiped),
         STORY_TEST(test_auditor_finds_a_chain_that_another_key_signed),
         STORY_TEST(test_auditor_finds_a_hash_without_its_signature),

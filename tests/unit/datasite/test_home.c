@@ -42,6 +42,7 @@ static void test_home_create_makes_private_files(void **state)
     expect_mode(workspace, "home/keys", 0700);
     expect_mode(workspace, "home/keys/identity.key", 0600);
     expect_mode(workspace, "home/keys/split.key", 0600);
+    expect_mode(workspace, "home/keys/chain.start", 0600);
     expect_mode(workspace, "home/site.db", 0600);
     expect_mode(workspace, "home/site.yaml", 0600);
     assert_string_equal(home->config->name, "MNIST Part 1");

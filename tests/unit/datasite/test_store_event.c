@@ -256,7 +256,10 @@ static void test_store_event_of_version_1_is_covered_by_the_first_hash(void **st
         assert_int_equal(workspace_make(state), 0);
         const struct workspace *workspace = *state;
         struct store *store = old_events(workspace);
-        add(store, EVENT_SERVE_STARTED, NOW, "again");
+        refused(store_event_add(store, EVENT_SERVE_STARTED, NULL, NULL, 0, NOW, "again", NULL),
+                ERROR_UNTRUSTED, "has no hash");
+        must(store_chain_adopt(store, NOW));
+        must(store_chain_adopt(store, NOW));
         add(store, EVENT_PEER_UP, NOW, "researcher");
         struct walk walk = walk_events(store, workspace->identity);
         assert_int_equal(walk.events, 5);
@@ -268,6 +271,21 @@ static void test_store_event_of_version_1_is_covered_by_the_first_hash(void **st
         store_close(store);
         assert_int_equal(workspace_remove(state), 0);
     }
+}
+
+/* A daemon at work, and somebody empties the table and SQLite's count of it. */
+static void test_store_event_is_not_added_to_an_emptied_chain(void **state)
+{
+    const struct workspace *workspace = *state;
+    struct store *store = six(workspace);
+    store_chain_begun(store);
+    add(store, EVENT_PEER_UP, NOW, "researcher");
+    sql(store, "DROP TRIGGER event_no_delete");
+    sql(store, "DELETE FROM event");
+    sql(store, "DELETE FROM sqlite_sequence WHERE name = 'event'");
+    refused(store_event_add(store, EVENT_PEER_UP, NULL, NULL, 0, NOW, "researcher", NULL), ERROR_UNTRUSTED,
+            "no events any more");
+    store_close(store);
 }
 
 static void test_store_event_head_of_version_1_alone_is_not_found(void **state)
@@ -408,6 +426,7 @@ int main(void)
         TEST(test_store_event_rolled_back_leaves_no_gap),
         TEST(test_store_event_from_several_processes_is_one_chain),
         cmocka_unit_test(test_store_event_of_version_1_is_covered_by_the_first_hash),
+        TEST(test_store_event_is_not_added_to_an_emptied_chain),
         TEST(test_store_event_head_of_version_1_alone_is_not_found),
         TEST(test_store_event_filters_choose),
         TEST(test_store_event_filter_by_requester_chooses_its_jobs),

@@ -199,6 +199,7 @@ static void test_store_migration_old_approval_holds(void **state)
     assert_int_equal(approval.decision.hold, HOLD_NEVER);
     assert_false(approval.decision.allow_growth);
     approval_clear(&approval);
+    must(store_chain_adopt(site->store, SITE_NOW));
     site_expect_type(site_train(site, 2, 0), FDS__MESSAGE_TYPE__MESSAGE_UPDATE);
     site_expect_type(site_train(site, 3, 0), FDS__MESSAGE_TYPE__MESSAGE_UPDATE);
     site_expect_refusal(site_train(site, 4, 0), ERROR_REFUSED, "outside the 3 rounds");
@@ -215,6 +216,7 @@ static void test_store_migration_old_answer_stays_spent(void **state)
     assert_int_equal(answer.state, ANSWER_RELEASED);
     assert_int_equal(answer.receipt_bytes, 0);
     answer_clear(&answer);
+    must(store_chain_adopt(site->store, SITE_NOW));
     site_expect_refusal(site_train(site, 1, 0.5), ERROR_REFUSED, "another model");
     assert_int_equal(site_count(site, "SELECT count(*) FROM answer"), 1);
 }
@@ -226,6 +228,7 @@ static void test_store_migration_new_events_chain_over_the_old(void **state)
     assert_true(before.events >= 4);
     assert_int_equal(before.unsigned_events, before.events);
     assert_int_equal(before.first_bad, 0);
+    must(store_chain_adopt(site->store, SITE_NOW));
     site_expect_type(site_train(site, 2, 0), FDS__MESSAGE_TYPE__MESSAGE_UPDATE);
     struct walk after = walk_events(site->store, site->identity);
     assert_true(after.events > before.events);
