@@ -90,6 +90,8 @@ const char *receipt_kind_word(enum receipt_kind kind)
         return "update";
     case RECEIPT_EVALUATION:
         return "evaluation";
+    case RECEIPT_MASKED_INPUT:
+        return "masked-input";
     }
     return "unknown";
 }

@@ -21,7 +21,7 @@
 #define RECEIPT_RUN_ID_BYTES 16
 #define RECEIPT_MAX_BYTES 2048 /* encoded */
 
-enum receipt_kind { RECEIPT_UPDATE = 1, RECEIPT_EVALUATION = 2 };
+enum receipt_kind { RECEIPT_UPDATE = 1, RECEIPT_EVALUATION = 2, RECEIPT_MASKED_INPUT = 3 };
 
 struct receipt {
     uint8_t public_key[PUBLIC_KEY_BYTES];
@@ -67,5 +67,5 @@ MUST_USE struct error *receipt_from_json(const json_t *object, const char *where
 /* The Witness of a receipt, for a request; points into `receipt`. */
 void receipt_witness(struct receipt *receipt, Fds__Witness *ret_witness);
 
-/* "update", "evaluation". */
+/* "update", "evaluation", "masked-input". */
 const char *receipt_kind_word(enum receipt_kind kind);

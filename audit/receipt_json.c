@@ -84,8 +84,10 @@ struct error *receipt_from_json(const json_t *object, const char *where, struct 
         text.receipt.kind = RECEIPT_UPDATE;
     else if (strcmp(text.kind, receipt_kind_word(RECEIPT_EVALUATION)) == 0)
         text.receipt.kind = RECEIPT_EVALUATION;
+    else if (strcmp(text.kind, receipt_kind_word(RECEIPT_MASKED_INPUT)) == 0)
+        text.receipt.kind = RECEIPT_MASKED_INPUT;
     else
-        FAIL(ERROR_INVALID, "%s: \"kind\" must be \"update\" or \"evaluation\".", where);
+        FAIL(ERROR_INVALID, "%s: \"kind\" must be \"update\", \"evaluation\" or \"masked-input\".", where);
     TRY(receipt_check_ranges(&text.receipt, where));
     *ret_receipt = text.receipt;
 done:

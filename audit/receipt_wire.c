@@ -40,7 +40,7 @@ struct error *receipt_take(const Fds__Receipt *message, struct receipt *ret_rece
     memcpy(receipt.approval.bytes, message->approval.data, DIGEST_BYTES);
     memcpy(receipt.job_id.bytes, message->job_id.data, DIGEST_BYTES);
     memcpy(receipt.run_id, message->run_id.data, RECEIPT_RUN_ID_BYTES);
-    receipt.kind = message->kind == RECEIPT_UPDATE ? RECEIPT_UPDATE : RECEIPT_EVALUATION;
+    receipt.kind = (enum receipt_kind)message->kind; /* in range by wire_check_receipt */
     memcpy(receipt.digest.bytes, message->digest.data, DIGEST_BYTES);
     receipt.body_bytes = message->body_bytes;
     (void)snprintf(receipt.protections, sizeof(receipt.protections), "%s", message->protections);

@@ -13,6 +13,8 @@ const char *held_kind_word(enum answer_kind kind)
         return "update";
     case ANSWER_EVALUATION:
         return "evaluation";
+    case ANSWER_MASKED_INPUT:
+        return "masked-input";
     }
     return "";
 }
@@ -233,6 +235,8 @@ struct error *held_look(struct store *store, const struct answer *listed, const 
     case ANSWER_EVALUATION:
         TRY(held_look_evaluation(&stored, &look));
         break;
+    case ANSWER_MASKED_INPUT:
+        FAIL(ERROR_INTERNAL, "A masked input is never held.");
     }
     *ret_look = look;
 done:

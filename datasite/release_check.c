@@ -131,6 +131,7 @@ struct error *release_check_metrics(const struct job *job)
 {
     switch (job->metrics) {
     case JOB_METRICS_PER_SITE:
+    case JOB_METRICS_POOLED:
         return NULL;
     case JOB_METRICS_NONE:
         return error_new(ERROR_REFUSED, "The job says `metrics: none`, so no counts leave this site.");

@@ -95,6 +95,8 @@ static const char *held_detail(enum answer_kind kind)
         return "the update, by the owner";
     case ANSWER_EVALUATION:
         return "the evaluation, by the owner";
+    case ANSWER_MASKED_INPUT: /* is never held: there is nothing to look at under masks */
+        break;
     }
     return "";
 }

@@ -5,7 +5,15 @@
 
 static enum receipt_kind release_receipt_kind(enum answer_kind kind)
 {
-    return kind == ANSWER_UPDATE ? RECEIPT_UPDATE : RECEIPT_EVALUATION;
+    switch (kind) {
+    case ANSWER_UPDATE:
+        return RECEIPT_UPDATE;
+    case ANSWER_EVALUATION:
+        return RECEIPT_EVALUATION;
+    case ANSWER_MASKED_INPUT:
+        return RECEIPT_MASKED_INPUT;
+    }
+    return RECEIPT_UPDATE;
 }
 
 struct error *release_receipt_make(const struct release_receipt *about, uint8_t **ret_bytes,

@@ -287,7 +287,7 @@ MUST_USE struct error *store_run_end(struct store *store, const struct digest *j
 MUST_USE struct error *store_runs_used(struct store *store, const struct digest *job_id, uint32_t *ret_used,
                                        uint32_t *ret_last_round);
 
-enum answer_kind { ANSWER_UPDATE, ANSWER_EVALUATION };
+enum answer_kind { ANSWER_UPDATE, ANSWER_EVALUATION, ANSWER_MASKED_INPUT };
 enum answer_state { ANSWER_RELEASED, ANSWER_HELD, ANSWER_REFUSED };
 /* The stored answer of a round. Cleared with answer_clear. */
 struct answer {

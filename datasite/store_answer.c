@@ -17,6 +17,8 @@ const char *answer_kind_word(enum answer_kind kind)
         return "update";
     case ANSWER_EVALUATION:
         return "evaluation";
+    case ANSWER_MASKED_INPUT:
+        return "masked-input";
     }
     return "";
 }
@@ -44,6 +46,8 @@ static enum event_kind answer_event(enum answer_kind kind, bool refused)
         return refused ? EVENT_TRAIN_FAILED : EVENT_UPDATE_RELEASED;
     case ANSWER_EVALUATION:
         return refused ? EVENT_EVALUATE_FAILED : EVENT_EVALUATION_RELEASED;
+    case ANSWER_MASKED_INPUT:
+        return refused ? EVENT_INPUT_FAILED : EVENT_INPUT_RELEASED;
     }
     return EVENT_UPDATE_RELEASED;
 }
@@ -60,6 +64,8 @@ static enum event_kind answer_abandoned(enum answer_kind kind)
         return EVENT_TRAIN_ABANDONED;
     case ANSWER_EVALUATION:
         return EVENT_EVALUATE_ABANDONED;
+    case ANSWER_MASKED_INPUT:
+        return EVENT_INPUT_ABANDONED;
     }
     return EVENT_TRAIN_ABANDONED;
 }

@@ -43,6 +43,8 @@ const struct site_receipt *site_round_receipt(const struct site_round *site, enu
         return site->update_receipt;
     case RECEIPT_EVALUATION:
         return site->evaluation_receipt;
+    case RECEIPT_MASKED_INPUT:
+        return site->masked_receipt;
     }
     return NULL;
 }
@@ -53,6 +55,7 @@ void round_record_clear(struct round_record *round, size_t site_count)
         free(round->sites[i].confusion);
         free(round->sites[i].update_receipt);
         free(round->sites[i].evaluation_receipt);
+        free(round->sites[i].masked_receipt);
     }
     free(round->sites);
     free(round->model);

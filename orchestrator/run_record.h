@@ -42,6 +42,7 @@ struct site_round {
     double seconds;
     struct site_receipt *update_receipt;     /* verified when it came, or NULL */
     struct site_receipt *evaluation_receipt; /* likewise, of the evaluation of the round's model */
+    struct site_receipt *masked_receipt;     /* likewise, of its masked input in the last attempt */
 };
 
 struct round_record {

@@ -11,7 +11,7 @@ static const char *const job_init_words[] = {
     [JOB_INIT_ZEROS] = "zeros", [JOB_INIT_SEEDED] = "seeded", [JOB_INIT_FILE] = "file", NULL};
 static const char *const job_optimizer_words[] = {[JOB_LBFGS] = "lbfgs", [JOB_SGD] = "sgd", NULL};
 static const char *const job_metrics_words[] = {
-    [JOB_METRICS_PER_SITE] = "per-site", [JOB_METRICS_NONE] = "none", NULL};
+    [JOB_METRICS_PER_SITE] = "per-site", [JOB_METRICS_NONE] = "none", [JOB_METRICS_POOLED] = "pooled", NULL};
 static const char *const job_strategy_words[] = {[JOB_FEDAVG] = "fedavg", NULL};
 static const char *const job_weighting_words[] = {
     [JOB_WEIGHT_EXAMPLES] = "examples", [JOB_WEIGHT_EQUAL] = "equal", NULL};

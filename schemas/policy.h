@@ -19,7 +19,7 @@
  *         parameters:                 # a job with a value outside [low, high] does not match; both included
  *           l2: [1e-6, 1]             # also: learning_rate, momentum, batch_size, local_iterations, local_epochs,
  *           test_fraction: [0.1, 0.5] # test_fraction; a key of the other optimiser is not looked at
- *         metrics: [per-site, none]   # metrics policies that match; absent: any
+ *         metrics: [per-site, pooled, none]   # metrics policies that match; absent: any
  *         require: []                 # protections that the job must have: secure-aggregation, privacy
  *         min_sites: 2                # sites without whom the job completes no round (its own min_sites)
  *         days: [mon, tue, wed, thu, fri]   # of the site's local time, when the job comes in; absent: any
@@ -34,6 +34,7 @@
  *       metrics: [examples, train-accuracy, confusion]   # what may leave besides coefficients
  *       max_update_bytes: 268435456
  *       max_job_bytes: null           # all that one job may take out, all runs together; null: no bound
+ *       require: []                   # protections without which nothing leaves: secure-aggregation
  *       list: mock                    # who is told that there is such a dataset: nobody | mock (peers, once the owner
  *                                     # has made a mock dataset of it) | peers | members (of a consortium)
  *     datasets:                       # other output rules for single datasets; absent keys as in `output`
@@ -43,6 +44,14 @@
  *       max_jobs: 1000                # jobs that the site keeps
  *       submissions_per_day: 200      # new jobs in 24 hours
  *       requests_per_minute: 600      # messages of any kind; more are refused unread
+ *     secure_aggregation:             # what a job with it has to bring, at every step, whatever was approved
+ *       min_threshold: 3              # its `threshold`, 3 to 1000
+ *       min_colluding: 1              # its `tolerate_colluding`, 1 to 1000; never less than the sites that one other
+ *                                     # organisation of `partners` has in the job
+ *       min_organisations: 2          # different ones whose sites contributed to a sum, 1 to 64, this site's among them
+ *     organisation: null              # this site's own, as `partners` of others call it; null: one of its own
+ *     partners: []                    # sites that may be in a roster with this one, at most 512:
+ *                                     # {fingerprint: "sha256:…", organisation: NAME}
  *     four_eyes: false                # true: an approval needs the keys of two owners, and no rule approves
  *     owners: []                      # fingerprints of owners' keys (`datasite trust owner-key`), at most 16
  */
@@ -62,6 +71,9 @@ enum policy_action { POLICY_ASK, POLICY_APPROVE, POLICY_DENY };
 #define POLICY_MAX_DATASETS 64
 #define POLICY_MAX_OWNERS 16
 #define POLICY_MAX_UPDATE_BYTES 268435456
+#define POLICY_MAX_PARTNERS 512
+#define POLICY_MAX_ORGANISATIONS 64
+#define POLICY_OWN_ORGANISATION 0 /* the number of this site's own */
 /* Of `limits`, unless the file says otherwise. */
 #define POLICY_MAX_PENDING 16
 #define POLICY_MAX_JOBS 1000
@@ -96,7 +108,20 @@ struct policy_output {
     uint32_t metrics;       /* POLICY_METRIC_… */
     uint64_t max_update_bytes;
     uint64_t max_job_bytes; /* 0: no bound */
+    uint32_t require;       /* POLICY_REQUIRE_SECURE_AGGREGATION, or 0 */
     enum policy_list list;
+};
+
+/* A site that may be in a roster with this one. */
+struct policy_partner {
+    char fingerprint[JOB_FINGERPRINT_BYTES];
+    uint16_t
+        organisation; /* its number, in the order of the file; POLICY_OWN_ORGANISATION: this site's own */
+};
+
+/* What a job with secure aggregation has to bring. */
+struct policy_secure_aggregation {
+    uint32_t min_threshold, min_colluding, min_organisations;
 };
 
 /* The part of a policy that the airlock needs; copied by value between threads. */
@@ -107,6 +132,9 @@ struct policy_gate {
         struct policy_output output;
     } datasets[POLICY_MAX_DATASETS];
     size_t dataset_count;
+    struct policy_secure_aggregation secure;
+    struct policy_partner partners[POLICY_MAX_PARTNERS];
+    size_t partner_count;
     bool four_eyes;
     char owners[POLICY_MAX_OWNERS][JOB_FINGERPRINT_BYTES];
     size_t owner_count;
@@ -148,6 +176,9 @@ struct policy_rule {
 };
 
 struct policy {
+    /* By number; [POLICY_OWN_ORGANISATION] is "" when the file does not name it. */
+    char organisations[POLICY_MAX_ORGANISATIONS][JOB_NAME_BYTES];
+    size_t organisation_count;
     enum policy_action fallback; /* of `default`: ask or deny */
     struct policy_rule *rules;
     size_t rule_count;

@@ -13,7 +13,7 @@ struct error *wire_check_receipt(const Fds__Receipt *receipt)
     TRY(wire_check_bytes("Receipt", "approval", &receipt->approval, WIRE_DIGEST_BYTES));
     TRY(wire_check_run("Receipt", &receipt->job_id, &receipt->run_id));
     TRY(wire_check_number("Receipt", "round", receipt->round, 1, WIRE_MAX_ROUNDS));
-    TRY(wire_check_number("Receipt", "kind", receipt->kind, 1, 2));
+    TRY(wire_check_number("Receipt", "kind", receipt->kind, 1, 3));
     TRY(wire_check_bytes("Receipt", "digest", &receipt->digest, WIRE_DIGEST_BYTES));
     TRY(wire_check_number("Receipt", "body_bytes", receipt->body_bytes, 1, WIRE_MAX_EXAMPLES));
     TRY(wire_check_text("Receipt", "protections", receipt->protections, WIRE_PROTECTIONS_BYTES));

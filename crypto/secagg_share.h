@@ -1,0 +1,29 @@
+/* Shares of a slot's two secrets, sealed from site to site; the orchestrator carries them and cannot read them.
+ *
+ *     plain   u16 x || share of s_sk (40) || share of b (40)               x: the receiver's position
+ *     key and nonce (44)   HKDF-SHA256(X25519(c_from, c_to), salt = keyset_hash,
+ *                          info = "FDS-SA1 share v1" || u32 slot || site_id from || site_id to)
+ *     sealed  AES-256-GCM, AAD = job_hash || u32 slot || from || to || keyset_hash */
+#pragma once
+
+#include "crypto/secagg_keyset.h"
+
+#define SECAGG_SHARE_BYTES (2 + 2 * SHAMIR_SHARE_BYTES)
+#define SECAGG_SEALED_BYTES (SECAGG_SHARE_BYTES + 16)
+
+/* One peer's shares, opened. Wiped by whoever had it. */
+struct secagg_share {
+    uint8_t s[SHAMIR_SHARE_BYTES], b[SHAMIR_SHARE_BYTES];
+};
+
+/* What a site gives in step 'share' for one slot. *ret_sealed: [neighbours][SECAGG_SEALED_BYTES] in the order of
+ * secagg_neighbours, malloc'ed. *ret_own: its share of its own secrets, to keep. */
+MUST_USE struct error *secagg_share_make(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
+                                         const struct secagg_secret *secret, uint8_t **ret_sealed,
+                                         size_t *ret_count, struct secagg_share *ret_own);
+/* Opens what `from` sealed for `position`. ERROR_UNTRUSTED when the seal does not hold, ERROR_INVALID when what is
+ * inside is no share or is for another position; names `from`. */
+MUST_USE struct error *secagg_share_open(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
+                                         uint32_t from, const struct secagg_secret *secret,
+                                         const uint8_t sealed[static SECAGG_SEALED_BYTES],
+                                         struct secagg_share *ret_share);

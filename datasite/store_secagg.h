@@ -1,0 +1,139 @@
+/* What a site remembers of secure aggregation (schemas/sql/datasite_003.sql), as functions. Each that changes something
+ * does so inside the transaction that is open, or in one of its own, and raises the count of keys/secagg.count; the
+ * rules that protect secrets are in here and not with the callers:
+ *
+ *     slot   open --bind (one context)--> bound --reveal--> revealed        secrets are erased
+ *              \------------------- kill ---------------------> dead        likewise
+ *     round  encoded --agree (once, ever)--> agreed
+ *     peer   one kind of share a slot, ever (store_secagg_reveal)
+ *
+ * Blobs are what crypto/secagg*.h and the wire make; they are owned by whom they are returned to. */
+#pragma once
+
+#include "crypto/secagg_agree.h"
+#include "datasite/store.h"
+
+#define STORE_SECAGG_ATTEMPTS 8 /* attempts of one round */
+#define STORE_SECAGG_SLOTS 4096 /* slots of one run that may ever be advertised */
+
+/* ---- batches ---- */
+
+struct secagg_batch {
+    uint32_t first_slot, slots;
+    uint8_t *advert, *keyset, *shares; /* NULL: not yet */
+    size_t advert_bytes, keyset_bytes, shares_bytes;
+};
+void secagg_batch_clear(struct secagg_batch *batch);
+/* The batch that begins with, or contains, the slot. ERROR_NOT_FOUND. */
+MUST_USE struct error *store_secagg_batch(struct store *store,
+                                          const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t slot,
+                                          struct secagg_batch *ret_batch);
+/* Slots [slots] with fresh secrets, and the advert. ERROR_REFUSED when any was advertised before or first_slot is not above all of them;
+ * ERROR_LIMIT beyond STORE_SECAGG_SLOTS. */
+MUST_USE struct error *store_secagg_advertise(struct store *store, const struct digest *job_id,
+                                              const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                              uint32_t first_slot, size_t slots,
+                                              const struct secagg_secret *secrets, const uint8_t *advert,
+                                              size_t advert_bytes);
+/* Keyset, bundle, and own shares [slots] of a batch that has none yet: ERROR_REFUSED. */
+MUST_USE struct error *store_secagg_share(struct store *store,
+                                          const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                          uint32_t first_slot, const struct secagg_share *own,
+                                          const uint8_t *keyset, size_t keyset_bytes, const uint8_t *shares,
+                                          size_t shares_bytes);
+
+/* ---- slots ---- */
+
+enum secagg_slot_state { SECAGG_SLOT_OPEN, SECAGG_SLOT_BOUND, SECAGG_SLOT_REVEALED, SECAGG_SLOT_DEAD };
+struct secagg_slot {
+    enum secagg_slot_state state;
+    struct secagg_secret secret; /* of an open or bound one */
+    struct secagg_share own;
+    bool shared;
+    uint32_t round, attempt; /* of a bound one */
+    struct digest context;
+    uint32_t *sharers;
+    size_t sharer_count;
+    uint8_t *sealed, *revealed;
+    size_t sealed_bytes, revealed_bytes;
+};
+void secagg_slot_clear(struct secagg_slot *slot); /* wipes */
+MUST_USE struct error *store_secagg_slot(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                         uint32_t slot, struct secagg_slot *ret_slot);
+/* Binds an open slot; the same binding again changes nothing, another is ERROR_REFUSED. */
+MUST_USE struct error *store_secagg_bind(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                         uint32_t slot, uint32_t round, uint32_t attempt,
+                                         const struct digest *context, struct secagg_set sharers,
+                                         const uint8_t *sealed, size_t sealed_bytes);
+/* Notes which shares are given and the answer that has them, then erases the slot's secrets. ERROR_REFUSED when the other kind
+ * was given for any of the peers, or the slot is not bound. */
+MUST_USE struct error *store_secagg_reveal(struct store *store,
+                                           const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t slot,
+                                           const struct secagg_revealed *revealed, size_t count,
+                                           const uint8_t *answer, size_t answer_bytes);
+/* Erases the secrets of every slot of the run below `slot` that is not bound, or of all slots that are not revealed
+ * (UINT32_MAX: the run is over). */
+MUST_USE struct error *store_secagg_kill(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                         uint32_t slot);
+/* Every slot of every run: after a restore, or a contradiction. *ret_killed: how many were open or bound. */
+MUST_USE struct error *store_secagg_kill_all(struct store *store, uint32_t *ret_killed);
+
+/* ---- rounds ---- */
+
+struct secagg_round {
+    struct digest model_digest;
+    uint8_t *encoded; /* words as mask_write gives them; NULL once agreed */
+    size_t encoded_bytes;
+    bool agreed;
+    uint32_t attempt;
+    uint8_t agreement[SECAGG_AGREEMENT_BODY_BYTES];
+    uint8_t signature[SIGNATURE_BYTES];
+};
+void secagg_round_clear(struct secagg_round *round); /* wipes */
+/* ERROR_NOT_FOUND. */
+MUST_USE struct error *store_secagg_round(struct store *store, const struct digest *job_id,
+                                          const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                          struct secagg_round *ret_round);
+/* The vector of a round, once: ERROR_CONFLICT when there is one. */
+MUST_USE struct error *store_secagg_encode(struct store *store, const struct digest *job_id,
+                                           const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                           const struct digest *model_digest, const uint8_t *encoded,
+                                           size_t encoded_bytes);
+/* The one statement of a round: the same again changes nothing, another is ERROR_REFUSED. Erases the vector. */
+MUST_USE struct error *store_secagg_agree(struct store *store, const struct digest *job_id,
+                                          const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                          uint32_t attempt,
+                                          const uint8_t body[static SECAGG_AGREEMENT_BODY_BYTES],
+                                          const uint8_t signature[static SIGNATURE_BYTES]);
+
+/* ---- the model between rounds ---- */
+
+struct secagg_model {
+    uint32_t round; /* that starts from it */
+    struct digest digest;
+    uint8_t *parameters;
+    size_t bytes;
+};
+void secagg_model_clear(struct secagg_model *model);
+MUST_USE struct error *store_secagg_model(struct store *store,
+                                          const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                          struct secagg_model *ret_model);
+/* Replaces the one of the round before, or is the first (round 1): ERROR_CONFLICT. */
+MUST_USE struct error *store_secagg_set_model(struct store *store,
+                                              const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                              const struct secagg_model *model);
+
+/* ---- other sites' ledgers ---- */
+
+/* ERROR_REFUSED for a lower head than was seen, or another of the same height; names the fingerprint. Keeps the highest. */
+MUST_USE struct error *store_secagg_ledger(struct store *store, const struct site_id *site, uint64_t sequence,
+                                           const struct digest *head);
+
+/* ---- restored files ---- */
+
+/* To be called when the daemon opens its home: where keys/secagg.count and the database disagree, or the file is another
+ * one than it was, every slot dies (with an event). Makes the file when there is none and no slot is open. */
+MUST_USE struct error *store_secagg_check_count(struct store *store, const char *keys_directory, int64_t now,
+                                                uint32_t *ret_killed);
+/* The store raises that file's number whenever its transactions that changed these tables have committed. */
+MUST_USE struct error *store_secagg_count_in(struct store *store, const char *keys_directory);

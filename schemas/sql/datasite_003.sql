@@ -1,0 +1,122 @@
+-- site.db, version 3: secure aggregation (crypto/secagg.h). The output of every step is committed before it is sent, and
+-- repeated byte for byte when it is asked for again.
+
+-- Answers are told apart by their attempt too: a round of secure aggregation may be tried again with another set of
+-- sites, and the same vector under other masks. 0 for updates and evaluations.
+CREATE TABLE answer_3 (
+    run_id       BLOB NOT NULL REFERENCES run (run_id),
+    round        INTEGER NOT NULL,
+    kind         TEXT NOT NULL CHECK (kind IN ('update', 'evaluation', 'masked-input')),
+    attempt      INTEGER NOT NULL DEFAULT 0 CHECK (attempt >= 0),
+    model_digest BLOB NOT NULL CHECK (length(model_digest) = 32),  -- of the parameters that came in
+    refused      INTEGER NOT NULL CHECK (refused IN (0, 1)),       -- 1: body is the refusal of a step that failed
+    body         BLOB NOT NULL,
+    event_id     INTEGER NOT NULL REFERENCES event (id),
+    released_at  INTEGER NOT NULL,
+    state        TEXT NOT NULL DEFAULT 'released' CHECK (state IN ('released', 'held', 'refused')),
+    receipt      BLOB,                        -- encoded Receipt; NULL while held, and for refusals
+    update_norm  REAL,                        -- ||update - model that came in||, for the owner
+    protections  TEXT NOT NULL DEFAULT '',
+    reason       TEXT NOT NULL DEFAULT '',    -- of the owner's refusal
+    PRIMARY KEY (run_id, round, kind, attempt)
+) STRICT;
+INSERT INTO answer_3 SELECT run_id, round, kind, 0, model_digest, refused, body, event_id, released_at, state, receipt,
+                            update_norm, protections, reason FROM answer;
+DROP TABLE answer;
+ALTER TABLE answer_3 RENAME TO answer;
+
+CREATE TABLE delivery_3 (
+    run_id   BLOB NOT NULL,
+    round    INTEGER NOT NULL,
+    kind     TEXT NOT NULL CHECK (kind IN ('update', 'evaluation', 'masked-input')),
+    attempt  INTEGER NOT NULL DEFAULT 0,
+    event_id INTEGER NOT NULL,                -- of its release; 0 while it is held
+    bytes    INTEGER NOT NULL,                -- of its body
+    made     TEXT NOT NULL CHECK (made IN ('open', 'made', 'unmade')),
+    dataset_rows   INTEGER NOT NULL,
+    dataset_digest BLOB CHECK (dataset_digest IS NULL OR length(dataset_digest) = 32),
+    PRIMARY KEY (run_id, round, kind, attempt)
+) STRICT, WITHOUT ROWID;
+INSERT INTO delivery_3 SELECT run_id, round, kind, 0, event_id, bytes, made, dataset_rows, dataset_digest FROM delivery;
+DROP TABLE delivery;
+ALTER TABLE delivery_3 RENAME TO delivery;
+
+-- One batch of key slots of a run.
+CREATE TABLE secagg_batch (
+    run_id     BLOB NOT NULL CHECK (length(run_id) = 16),
+    job_id     BLOB NOT NULL REFERENCES job (job_id),
+    first_slot INTEGER NOT NULL,
+    slots      INTEGER NOT NULL CHECK (slots > 0),
+    advert     BLOB NOT NULL,                 -- encoded Advert, as it left
+    keyset     BLOB,                          -- encoded Share, as it came in; NULL before step 'share'
+    shares     BLOB,                          -- encoded Shares, as it left
+    PRIMARY KEY (run_id, first_slot)
+) STRICT;
+
+-- The secrets of a slot, until they are of no use: then they are NULL. A slot serves one context.
+CREATE TABLE secagg_slot (
+    run_id    BLOB NOT NULL,
+    slot      INTEGER NOT NULL,
+    state     TEXT NOT NULL CHECK (state IN ('open', 'bound', 'revealed', 'dead')),
+    secret    BLOB CHECK (length(secret) = 96),      -- c, s, b; NULL once revealed or dead
+    own_share BLOB CHECK (length(own_share) = 80),   -- its own share of s and of b, from step 'share' on
+    round     INTEGER,                        -- bound: to this round and attempt
+    attempt   INTEGER,
+    context   BLOB CHECK (context IS NULL OR length(context) = 32),
+    sharers   BLOB,                           -- u32 positions, little-endian
+    sealed    BLOB,                           -- the sharers' shares for this site, as they came in
+    revealed  BLOB,                           -- encoded Unmasking, as it left
+    PRIMARY KEY (run_id, slot)
+) STRICT;
+
+-- Of whose secret a share left, and which kind: never both of one peer. Rows are only ever added.
+CREATE TABLE secagg_given (
+    run_id BLOB NOT NULL,
+    slot   INTEGER NOT NULL,
+    peer   INTEGER NOT NULL,                  -- position in the roster
+    kind   INTEGER NOT NULL CHECK (kind IN (1, 2)),  -- 1 b, 2 s
+    PRIMARY KEY (run_id, slot, peer)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER secagg_given_no_update BEFORE UPDATE ON secagg_given
+BEGIN SELECT RAISE(ABORT, 'a share that left is never another'); END;
+CREATE TRIGGER secagg_given_no_delete BEFORE DELETE ON secagg_given
+BEGIN SELECT RAISE(ABORT, 'a share that left is never forgotten'); END;
+
+-- One round: what this site contributes, computed once, and the one statement that it signs about it, ever.
+CREATE TABLE secagg_round (
+    job_id       BLOB NOT NULL REFERENCES job (job_id),
+    run_id       BLOB NOT NULL,
+    round        INTEGER NOT NULL,
+    model_digest BLOB NOT NULL CHECK (length(model_digest) = 32),
+    encoded      BLOB,                        -- the vector without masks; NULL once agreed
+    attempt      INTEGER,                     -- of the agreement
+    agreement    BLOB CHECK (agreement IS NULL OR length(agreement) = 128),  -- the body that was signed
+    signature    BLOB CHECK (signature IS NULL OR length(signature) = 64),
+    PRIMARY KEY (job_id, run_id, round)
+) STRICT;
+CREATE TRIGGER secagg_agreement_once BEFORE UPDATE OF agreement, signature, attempt ON secagg_round
+WHEN OLD.agreement IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'one agreement a round'); END;
+
+-- The global model of a run as this site computed it: the one that round `round` starts from.
+CREATE TABLE secagg_model (
+    run_id     BLOB PRIMARY KEY CHECK (length(run_id) = 16),
+    round      INTEGER NOT NULL CHECK (round > 0),
+    digest     BLOB NOT NULL CHECK (length(digest) = 32),
+    parameters BLOB NOT NULL                  -- float64, little-endian
+) STRICT;
+
+-- The highest head that another site's advert named: a lower one later, or another of the same height, is refused.
+CREATE TABLE secagg_ledger (
+    site     BLOB PRIMARY KEY CHECK (length(site) = 32),
+    sequence INTEGER NOT NULL,
+    head     BLOB NOT NULL CHECK (length(head) = 32)
+) STRICT;
+
+-- How often one of these tables changed. The same number is kept in keys/secagg.count; where they disagree, the file
+-- was restored, and every slot is dead.
+CREATE TABLE secagg_count (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    changes INTEGER NOT NULL,
+    marker  BLOB NOT NULL                     -- which file that is: device, inode, time of birth
+) STRICT;
