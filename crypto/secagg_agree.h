@@ -16,7 +16,8 @@ MUST_USE struct error *secagg_agreement_body(const struct secagg_attempt *attemp
                                              uint8_t ret_body[static SECAGG_AGREEMENT_BODY_BYTES]);
 /* All that a site checks before it signs: inputs ascending, all in U2, `position`'s own among them with `own_digest`,
  * every signature, at least `least` (max of threshold and minimum contributors, never below 3); above SECAGG_COMPLETE
- * members every contributor with at least the graph's threshold of neighbours (itself counted) among U3. Then the body. */
+ * members every contributor with at least the graph's threshold of neighbours (itself not counted, secagg_graph.h) among
+ * U3. Then the body. */
 MUST_USE struct error *secagg_agree_check(const struct secagg_attempt *attempt, uint32_t position,
                                           const struct digest *own_digest, const struct secagg_input *inputs,
                                           size_t count, size_t least, struct secagg_memo *memo,
