@@ -17,7 +17,8 @@ void secagg_roster_clear(struct secagg_roster *roster);
 
 /* ERROR_REFUSED, with what would do, unless: the job has secure aggregation; this site is in its list; every other site is a
  * partner in `gate`; threshold and tolerate_colluding are at least those of the policy; tolerate_colluding is at
- * least the number of sites that any one other organisation has in it; the roster has min_organisations. The sentence names the
+ * least the number of sites that any one other organisation has in it, at least 2 below threshold, and does not leave
+ * room for two sums; the roster has min_organisations. The sentence names the
  * fingerprints that are missing from `partners`, as far as they fit. */
 MUST_USE struct error *secagg_roster_admit(const struct policy_gate *gate, const struct job *job,
                                            const struct site_id *own, struct secagg_roster *ret_roster);

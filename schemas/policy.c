@@ -63,6 +63,8 @@ struct error *policy_new(struct policy **ret_policy)
         return error_new(ERROR_MEMORY, "There is not enough memory for the policy.");
     policy->fallback = POLICY_ASK;
     policy->gate.output = policy_output_default();
+    policy->gate.secure = policy_secure_default();
+    policy->organisation_count = 1; /* this site's own, with or without a name */
     policy->limits = (struct policy_limits){.max_pending = POLICY_MAX_PENDING,
                                             .max_jobs = POLICY_MAX_JOBS,
                                             .submissions_per_day = POLICY_SUBMISSIONS_PER_DAY,
@@ -162,9 +164,9 @@ static bool policy_fits_bounds(const struct policy_rule *rule, const struct job 
     if (rule->max_local_iterations != 0 && policy_local_work(job) > rule->max_local_iterations)
         return policy_unfit(ret_why, "allows fewer local iterations: at most %" PRIu32,
                             rule->max_local_iterations);
-    /* No job of this version has a protection that a rule can require. */
-    if ((rule->require & POLICY_REQUIRE_SECURE_AGGREGATION) != 0)
+    if ((rule->require & POLICY_REQUIRE_SECURE_AGGREGATION) != 0 && !job->secure.enabled)
         return policy_unfit(ret_why, "requires secure aggregation");
+    /* No job of this version has noise. */
     if ((rule->require & POLICY_REQUIRE_PRIVACY) != 0)
         return policy_unfit(ret_why, "requires a privacy mechanism");
     if (job->min_sites < rule->min_sites)

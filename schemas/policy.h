@@ -71,6 +71,9 @@ enum policy_action { POLICY_ASK, POLICY_APPROVE, POLICY_DENY };
 #define POLICY_MAX_DATASETS 64
 #define POLICY_MAX_OWNERS 16
 #define POLICY_MAX_UPDATE_BYTES 268435456
+#define POLICY_MIN_THRESHOLD 3
+#define POLICY_MIN_COLLUDING 1
+#define POLICY_MIN_ORGANISATIONS 2
 #define POLICY_MAX_PARTNERS 512
 #define POLICY_MAX_ORGANISATIONS 64
 #define POLICY_OWN_ORGANISATION 0 /* the number of this site's own */
@@ -115,8 +118,7 @@ struct policy_output {
 /* A site that may be in a roster with this one. */
 struct policy_partner {
     char fingerprint[JOB_FINGERPRINT_BYTES];
-    uint16_t
-        organisation; /* its number, in the order of the file; POLICY_OWN_ORGANISATION: this site's own */
+    uint16_t organisation; /* its number, in the order of the file; or POLICY_OWN_ORGANISATION */
 };
 
 /* What a job with secure aggregation has to bring. */
@@ -140,6 +142,8 @@ struct policy_gate {
     size_t owner_count;
 };
 const struct policy_output *policy_gate_output(const struct policy_gate *gate, const char *dataset);
+/* NULL: no partner. */
+const struct policy_partner *policy_gate_partner(const struct policy_gate *gate, const char *fingerprint);
 /* What `output: {}` means. */
 struct policy_output policy_output_default(void);
 

@@ -16,6 +16,7 @@ static const char *const policy_metrics_words[] = {
     [JOB_METRICS_PER_SITE] = "per-site", [JOB_METRICS_NONE] = "none", [JOB_METRICS_POOLED] = "pooled", NULL};
 /* Bits POLICY_REQUIRE_SECURE_AGGREGATION and POLICY_REQUIRE_PRIVACY, in this order. */
 static const char *const policy_require_words[] = {"secure-aggregation", "privacy", NULL};
+static const char *const policy_output_require_words[] = {"secure-aggregation", NULL};
 
 /* ---- values with a form of their own ---- */
 
@@ -323,6 +324,11 @@ static const struct document_key policy_output_keys[] = {
      .first = 8,
      .last = POLICY_MAX_COUNT,
      DOCUMENT_INTO(struct policy_output, max_job_bytes)},
+    {.key = "require",
+     .type = DOCUMENT_WORDS,
+     .first = 0,
+     .words = policy_output_require_words,
+     DOCUMENT_INTO(struct policy_output, require)},
     {.key = "list",
      .type = DOCUMENT_WORD,
      .words = policy_list_words,
@@ -400,6 +406,12 @@ static const struct document_key policy_keys[] = {
      DOCUMENT_INTO(struct policy, gate.output)},
     {.key = "datasets", .type = DOCUMENT_READER, .read = policy_expect_datasets, POLICY_WHOLE},
     {.key = "limits", .type = DOCUMENT_MAPPING, .keys = policy_limit_keys},
+    {.key = "secure_aggregation", .type = DOCUMENT_MAPPING, .keys = policy_secure_keys},
+    {.key = "organisation",
+     .type = DOCUMENT_NAME,
+     .nullable = true,
+     DOCUMENT_INTO(struct policy, organisations[POLICY_OWN_ORGANISATION])},
+    {.key = "partners", .type = DOCUMENT_READER, .read = policy_expect_partners, POLICY_WHOLE},
     {.key = "four_eyes", .type = DOCUMENT_BOOLEAN, DOCUMENT_INTO(struct policy, gate.four_eyes)},
     {.key = "owners", .type = DOCUMENT_READER, .read = policy_read_owners, POLICY_WHOLE},
     {0},
@@ -437,12 +449,15 @@ struct error *policy_parse(const char *text, size_t bytes, const char *where, st
     struct document *document = NULL;
     struct policy *policy = NULL;
     struct document_value datasets;
+    struct document_value partners;
     TRY(document_parse(text, bytes, POLICY_MAX_BYTES, where, &document));
     TRY(policy_new(&policy));
     struct document_value root = document_root(document);
     TRY(document_read(&root, policy_keys, policy));
     if (document_find(&root, "datasets", &datasets))
         TRY(policy_read_outputs(&datasets, &policy->gate));
+    if (document_find(&root, "partners", &partners))
+        TRY(policy_read_partners(&partners, policy));
     TRY(policy_check_four_eyes(&root, policy));
     *ret_policy = policy;
     policy = NULL;

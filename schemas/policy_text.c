@@ -1,7 +1,10 @@
 #include "schemas/policy.h"
 
-/* Every key, commented; what is not a comment is the policy of an empty file, so that it may be changed in place. */
-static const char policy_text[] =
+#include <stdio.h>
+#include <stdlib.h>
+
+/* In two, because compilers need not take longer literals. Every key, commented; what is not a comment is the policy of an empty file, so that it may be changed in place. */
+static const char policy_text_rules[] =
     "# policy.yaml: what may be approved without asking, what is asked of every release, and who decides.\n"
     "# Read when `datasite serve` starts and on SIGHUP; `datasite policy` says in words what it means, and\n"
     "# `datasite policy test JOB.yaml --requester FINGERPRINT` what it does with one job.\n"
@@ -29,7 +32,7 @@ static const char policy_text[] =
     "#       momentum: [0, 0.9]\n"
     "#       batch_size: [64, 1000000]\n"
     "#       local_epochs: [1, 5]\n"
-    "#     metrics: [per-site, none]   # metrics of the job; absent: any\n"
+    "#     metrics: [per-site, pooled, none]   # metrics of the job; absent: any\n"
     "#     require: []                 # secure-aggregation, privacy: protections that the job must have\n"
     "#     min_sites: 2                # participants without whom no round is completed\n"
     "#     days: [mon, tue, wed, thu, fri]   # local time of this machine, when the job comes in\n"
@@ -39,7 +42,9 @@ static const char policy_text[] =
     "#                                 # never | first | every | final (stopping early evades final)\n"
     "#     allow_growth: false         # true: min_rows or more rows may be added behind the approved ones\n"
     "rules: []\n"
-    "\n"
+    "\n";
+
+static const char policy_text_rest[] =
     "# Enforced at every release, whatever was approved.\n"
     "output:\n"
     "  min_rows: 100                   # training rows, and test rows for a confusion matrix\n"
@@ -48,6 +53,7 @@ static const char policy_text[] =
     "  metrics: [examples, train-accuracy, confusion]   # what may leave besides coefficients\n"
     "  max_update_bytes: 268435456     # of one answer\n"
     "  max_job_bytes: null             # of all answers of one job together; null: no bound\n"
+    "  require: []                     # secure-aggregation: nothing leaves for a job without it\n"
     "  list: mock                      # who is told that there is a dataset: nobody | mock (trusted peers,\n"
     "                                  # once you have made a mock of it) | peers | members (of a "
     "consortium)\n"
@@ -63,6 +69,25 @@ static const char policy_text[] =
     "  submissions_per_day: 200        # new jobs in 24 hours\n"
     "  requests_per_minute: 600        # messages of any kind; more are refused unread\n"
     "\n"
+    "# Of a job with secure aggregation, whatever was approved: only the sum over several sites can be "
+    "read.\n"
+    "secure_aggregation:\n"
+    "  min_threshold: 3                # the job's `threshold`: a sum is over at least so many sites\n"
+    "  min_colluding: 1                # its `tolerate_colluding`: sites that may work with the requester;\n"
+    "                                  # never less than the sites that one other organisation has in it\n"
+    "  min_organisations: 2            # different ones whose sites are in a sum, yours among them\n"
+    "\n"
+    "# Your own organisation, as its sites are listed in `partners`; null: yours is this site alone.\n"
+    "organisation: null\n"
+    "\n"
+    "# Sites that you know, and who runs them: a job with secure aggregation has no others. Ask their "
+    "owners\n"
+    "# for the fingerprints, not the requester: who could add sites of its own would see yours alone.\n"
+    "# `datasite trust partner FINGERPRINT --organisation NAME` prints the line; `datasite status` your "
+    "own.\n"
+    "#   - {fingerprint: \"sha256:...\", organisation: city-hospital}\n"
+    "partners: []\n"
+    "\n"
     "# true: an approval needs the keys of two owners (`datasite trust owner-key DIR`, `datasite approve\n"
     "# JOB_ID --key DIR`), and no rule approves. Whoever can write this file can switch it off; that the\n"
     "# file changed is recorded (`datasite audit --kind policy-changed`).\n"
@@ -71,9 +96,11 @@ static const char policy_text[] =
 
 struct error *policy_example(char **ret_text)
 {
-    char *copy = strdup(policy_text);
+    size_t bytes = sizeof(policy_text_rules) - 1 + sizeof(policy_text_rest);
+    char *copy = malloc(bytes);
     if (copy == NULL)
         return error_new(ERROR_MEMORY, "There is not enough memory for the policy.");
+    (void)snprintf(copy, bytes, "%s%s", policy_text_rules, policy_text_rest);
     *ret_text = copy;
     return NULL;
 }

@@ -32,6 +32,11 @@ static void expect_gate(const struct policy_gate *gate)
 {
     expect(gate->dataset_count <= POLICY_MAX_DATASETS && gate->owner_count <= POLICY_MAX_OWNERS);
     expect(!gate->four_eyes || gate->owner_count >= 2);
+    expect(gate->secure.min_threshold >= 3 && gate->secure.min_colluding >= 1);
+    expect(gate->secure.min_organisations >= 1 && gate->partner_count <= POLICY_MAX_PARTNERS);
+    for (size_t i = 0; i < gate->partner_count; i++)
+        expect(gate->partners[i].organisation < POLICY_MAX_ORGANISATIONS &&
+               policy_gate_partner(gate, gate->partners[i].fingerprint) == &gate->partners[i]);
     for (size_t i = 0; i < gate->dataset_count; i++) {
         const struct policy_output *output = &gate->datasets[i].output;
         expect(policy_gate_output(gate, gate->datasets[i].name) == output);

@@ -73,6 +73,11 @@ static void test_policy_example_asks_for_everything(void **state)
     assert_int_equal(policy->limits.max_pending, POLICY_MAX_PENDING);
     assert_int_equal(policy->limits.requests_per_minute, POLICY_REQUESTS_PER_MINUTE);
     assert_false(policy->gate.four_eyes);
+    assert_int_equal(policy->gate.output.require, 0);
+    assert_int_equal(policy->gate.secure.min_threshold, 3);
+    assert_int_equal(policy->gate.secure.min_colluding, 1);
+    assert_int_equal(policy->gate.secure.min_organisations, 2);
+    assert_int_equal(policy->gate.partner_count, 0);
     policy_free(policy);
     free(text);
 }
@@ -142,7 +147,7 @@ static void test_policy_wrong_file_is_refused(void **state)
         {"default: null", "policy.yaml:1:10: default must be ask or deny"},
         {"fallback: ask", "policy.yaml:1:1: fallback is not a known key. Known here: default, rules, output, "
                           "datasets, limits, "
-                          "four_eyes, owners."},
+                          "secure_aggregation, organisation, partners, four_eyes, owners."},
         {"rules: {}", "policy.yaml:1:8: rules must be a list."},
         {"rules: [ask]", "policy.yaml:1:9: rules[1] must be a mapping"},
         {"rules: [{action: ask}]", "policy.yaml:1:9: rules[1] lacks the key name"},
@@ -165,8 +170,8 @@ static void test_policy_wrong_file_is_refused(void **state)
         {"rules: [{name: a, action: ask, models: []}]", "rules[1].models must be a list of 1 to 32 elements"},
         {"rules: [{name: a, action: ask, models: [mlp]}]", "rules[1].models[1] must be softmax-regression."},
         {"rules: [{name: a, action: ask, metrics: []}]", "rules[1].metrics must be a list of 1"},
-        {"rules: [{name: a, action: ask, metrics: [pooled]}]",
-         "rules[1].metrics[1] must be per-site or none."},
+        {"rules: [{name: a, action: ask, metrics: [all]}]",
+         "rules[1].metrics[1] must be per-site, none or pooled."},
         {"rules: [{name: a, action: ask, require: [tls]}]",
          "require[1] must be secure-aggregation or privacy."},
         {"rules: [{name: a, action: ask, max_rounds: 0}]",
@@ -278,6 +283,23 @@ static void test_policy_bounds_epochs_of_sgd_as_local_iterations(void **state)
     struct job job = policy_job();
     job.optimizer = JOB_SGD;
     job.local_epochs = 10;
+    CHECK_ROWS(rows, &job);
+}
+
+static void test_policy_matches_secure_aggregation_that_the_job_has(void **state)
+{
+    (void)state;
+    static const struct policy_row rows[] = {
+        {"rules: [" APPROVE ", require: [secure-aggregation]}]", FP_A, POLICY_APPROVE, "r1 decides"},
+        {"rules: [" APPROVE ", metrics: [pooled]}]", FP_A, POLICY_APPROVE, "r1 decides"},
+        {"rules: [" APPROVE ", metrics: [per-site, none]}]", FP_A, POLICY_ASK,
+         "r1 does not list these metrics."},
+        {"rules: [" APPROVE ", require: [secure-aggregation, privacy]}]", FP_A, POLICY_ASK,
+         "r1 requires a privacy mechanism."},
+    };
+    struct job job = policy_job();
+    job.secure.enabled = true;
+    job.metrics = JOB_METRICS_POOLED;
     CHECK_ROWS(rows, &job);
 }
 
@@ -413,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_policy_approves_only_within_every_bound),
         cmocka_unit_test(test_policy_first_rule_that_matches_decides),
         cmocka_unit_test(test_policy_bounds_epochs_of_sgd_as_local_iterations),
+        cmocka_unit_test(test_policy_matches_secure_aggregation_that_the_job_has),
         cmocka_unit_test(test_policy_counts_the_sites_a_round_needs),
         cmocka_unit_test(test_policy_parameter_outside_its_range_does_not_match),
         cmocka_unit_test(test_policy_counts_requests_of_the_day),

@@ -111,6 +111,86 @@ static void test_policy_read_limits_and_owners_are_stored(void **state)
     policy_free(policy);
 }
 
+#define C16 "cccccccccccccccc"
+#define FP_C "sha256:" C16 C16 C16 C16
+
+/* Whatever the order in the file. */
+static void test_policy_read_partners_have_numbered_organisations(void **state)
+{
+    (void)state;
+    struct policy *policy =
+        policy_parse_good("partners:\n"
+                          "  - {fingerprint: \"" FP_A "\", organisation: clinic}\n"
+                          "  - {fingerprint: \"" FP_B "\", organisation: ours}\n"
+                          "  - {fingerprint: \"" FP_C "\", organisation: clinic}\n"
+                          "organisation: ours\n"
+                          "secure_aggregation: {min_threshold: 4, min_colluding: 2, min_organisations: 3}\n"
+                          "output: {require: [secure-aggregation]}\n"
+                          "datasets: {mnist: {require: []}}\n");
+    const struct policy_gate *gate = &policy->gate;
+    assert_int_equal(gate->partner_count, 3);
+    assert_int_equal(policy->organisation_count, 2);
+    assert_string_equal(policy->organisations[POLICY_OWN_ORGANISATION], "ours");
+    assert_int_equal(policy_gate_partner(gate, FP_B)->organisation, POLICY_OWN_ORGANISATION);
+    assert_string_equal(policy->organisations[policy_gate_partner(gate, FP_A)->organisation], "clinic");
+    assert_int_equal(policy_gate_partner(gate, FP_C)->organisation,
+                     policy_gate_partner(gate, FP_A)->organisation);
+    assert_null(policy_gate_partner(gate, "sha256:" C16 C16 C16 B16));
+    assert_int_equal(gate->secure.min_threshold, 4);
+    assert_int_equal(gate->secure.min_colluding, 2);
+    assert_int_equal(gate->secure.min_organisations, 3);
+    assert_int_equal(policy_gate_output(gate, "heart")->require, POLICY_REQUIRE_SECURE_AGGREGATION);
+    assert_int_equal(policy_gate_output(gate, "mnist")->require, 0);
+    policy_free(policy);
+}
+
+static void test_policy_read_organisation_without_a_name_is_nobody_elses(void **state)
+{
+    (void)state;
+    struct policy *policy = policy_parse_good("organisation: null\npartners: [{fingerprint: \"" FP_A
+                                              "\", organisation: clinic}]\n");
+    assert_string_equal(policy->organisations[POLICY_OWN_ORGANISATION], "");
+    assert_int_equal(policy_gate_partner(&policy->gate, FP_A)->organisation, 1);
+    assert_int_equal(policy->organisation_count, 2);
+    policy_free(policy);
+}
+
+/* POLICY_MAX_PARTNERS of them, of `organisations` organisations. */
+static char *many_partners(size_t count, size_t organisations)
+{
+    const size_t line = 160;
+    char *text = calloc(count + 1, line);
+    assert_non_null(text);
+    size_t used = (size_t)snprintf(text, line, "partners:\n");
+    for (size_t i = 0; i < count; i++)
+        used +=
+            (size_t)snprintf(text + used, line, "- {fingerprint: \"sha256:%064zx\", organisation: o%zu}\n", i,
+                             i % organisations);
+    return text;
+}
+
+static void test_policy_read_partners_are_bounded(void **state)
+{
+    (void)state;
+    struct policy *policy = NULL;
+    char *text = many_partners(POLICY_MAX_PARTNERS, POLICY_MAX_ORGANISATIONS - 1);
+    policy = policy_parse_good(text);
+    assert_int_equal(policy->gate.partner_count, POLICY_MAX_PARTNERS);
+    assert_int_equal(policy->organisation_count, POLICY_MAX_ORGANISATIONS);
+    policy_free(policy);
+    free(text);
+    policy = NULL;
+    text = many_partners(POLICY_MAX_PARTNERS + 1, 2);
+    assert_refused(policy_parse(text, strlen(text), "policy.yaml", &policy), ERROR_INVALID,
+                   "partners must be a list of 0 to 512 elements");
+    free(text);
+    text = many_partners(POLICY_MAX_ORGANISATIONS, POLICY_MAX_ORGANISATIONS);
+    assert_refused(policy_parse(text, strlen(text), "policy.yaml", &policy), ERROR_INVALID,
+                   "partners[64] has organisation number 65; partners may be of 64");
+    free(text);
+    assert_null(policy);
+}
+
 #define RULE(rest) "rules: [{name: a, action: ask, " rest "}]"
 
 static void test_policy_read_wrong_value_is_refused(void **state)
@@ -158,6 +238,32 @@ static void test_policy_read_wrong_value_is_refused(void **state)
         {"datasets: {\"a b\": {}}", "datasets.a b must be a dataset's name of 1 to 64"},
         {"datasets: {mnist: null}", "datasets.mnist must be a mapping"},
         {"datasets: {mnist: {}, mnist: {}}", "mnist is given twice; the first is in line 1."},
+        {"output: {require: [privacy]}", "output.require[1] must be secure-aggregation."},
+        {"output: {require: secure-aggregation}", "output.require must be a list."},
+        {"secure_aggregation: {min_threshold: 2}",
+         "secure_aggregation.min_threshold must be a whole number from 3 to 1000."},
+        {"secure_aggregation: {min_colluding: 0}",
+         "secure_aggregation.min_colluding must be a whole number from 1 to 1000."},
+        {"secure_aggregation: {min_organisations: 65}",
+         "secure_aggregation.min_organisations must be a whole number from 1 to 64."},
+        {"secure_aggregation: {threshold: 3}", "did you mean min_threshold?"},
+        {"organisation: \"the clinic\"", "organisation must be a name of 1 to 64"},
+        {"partners: {}", "partners must be a list."},
+        {"partners: [\"" FP_A "\"]", "partners[1] must be a mapping"},
+        {"partners: [{fingerprint: \"" FP_A "\"}]", "partners[1] lacks the key organisation"},
+        {"partners: [{organisation: clinic}]", "partners[1] lacks the key fingerprint"},
+        {"partners: [{fingerprint: \"sha256:aa\", organisation: clinic}]",
+         "partners[1].fingerprint must be a fingerprint"},
+        {"partners: [{fingerprint: \"" FP_A "\", organisation: a, name: b}]",
+         "partners[1].name is not a known key"},
+        {"partners: [{fingerprint: \"" FP_A "\", organisation: a}, {fingerprint: \"" FP_A
+         "\", organisation: b}]",
+         "partners[2] has the fingerprint of partners[1] again."},
+        {"partners: [{fingerprint: \"" FP_A "\", organisation: clinic}, {fingerprint: \"" FP_B
+         "\", organisation: Clinic}]",
+         "partners[2] has the organisation Clinic, which is also written clinic here"},
+        {"organisation: Ours\npartners: [{fingerprint: \"" FP_A "\", organisation: ours}]",
+         "partners[1] has the organisation ours, which is also written Ours here"},
         {"limits: {max_pending: 0}", "limits.max_pending must be a whole number from 1 to 10000."},
         {"limits: {max_jobs: 1.5}", "limits.max_jobs must be a whole number"},
         {"limits: {submissions_per_day: null}", "limits.submissions_per_day must be a whole number"},
@@ -199,9 +305,12 @@ static void example_uncomment(const char *text, char *ret_file)
             text_add(ret_file, "rules:\n", 7);
         if (strncmp(text, "# Other rules for", 17) == 0)
             text_add(ret_file, "datasets:\n", 10);
+        if (strncmp(text, "# Sites that you", 16) == 0)
+            text_add(ret_file, "partners:\n", 10);
         if (strncmp(text, "#   ", 4) == 0)
             text_add(ret_file, text + 1, length - 1);
-        else if (strncmp(text, "rules: []", 9) != 0 && strncmp(text, "datasets: {}", 12) != 0)
+        else if (strncmp(text, "rules: []", 9) != 0 && strncmp(text, "datasets: {}", 12) != 0 &&
+                 strncmp(text, "partners: []", 12) != 0)
             text_add(ret_file, text, length);
         text += length;
     }
@@ -212,19 +321,23 @@ static void test_policy_read_example_shows_only_keys_that_are_read(void **state)
     (void)state;
     char *text = NULL;
     char file[16384];
-    char whole[sizeof(file) + sizeof(FP_A)];
+    char whole[sizeof(file) + 2 * sizeof(FP_A)];
     assert_done(policy_example(&text));
     assert_true(strlen(text) + 64 < sizeof(file));
     example_uncomment(text, file);
     const char *dots = strstr(file, "sha256:...");
     assert_non_null(dots);
-    (void)snprintf(whole, sizeof(whole), "%.*s" FP_A "%s", (int)(dots - file), file, dots + 10);
+    const char *more = strstr(dots + 10, "sha256:...");
+    assert_non_null(more);
+    (void)snprintf(whole, sizeof(whole), "%.*s" FP_A "%.*s" FP_B "%s", (int)(dots - file), file,
+                   (int)(more - dots - 10), dots + 10, more + 10);
     struct policy *policy = policy_parse_good(whole);
     assert_int_equal(policy->rule_count, 1);
     assert_true(policy->rules[0].l2.given && policy->rules[0].local_epochs.given);
     assert_int_equal(policy->rules[0].hold, HOLD_FIRST);
     assert_int_equal(policy->gate.dataset_count, 1);
     assert_int_equal(policy_gate_output(&policy->gate, "mnist")->min_cell, 0);
+    assert_int_equal(policy->gate.partner_count, 1);
     policy_free(policy);
     free(text);
 }
@@ -236,6 +349,9 @@ int main(void)
         cmocka_unit_test(test_policy_read_rule_without_bounds_has_none),
         cmocka_unit_test(test_policy_read_dataset_inherits_what_it_does_not_say),
         cmocka_unit_test(test_policy_read_limits_and_owners_are_stored),
+        cmocka_unit_test(test_policy_read_partners_have_numbered_organisations),
+        cmocka_unit_test(test_policy_read_organisation_without_a_name_is_nobody_elses),
+        cmocka_unit_test(test_policy_read_partners_are_bounded),
         cmocka_unit_test(test_policy_read_wrong_value_is_refused),
         cmocka_unit_test(test_policy_read_example_shows_only_keys_that_are_read),
     };
