@@ -8,16 +8,18 @@
 #include "crypto/secagg_input.h"
 #include "crypto/secagg_share.h"
 
+#define SECAGG_AGREEMENT "agreement" /* the type of what is signed */
 #define SECAGG_AGREEMENT_BODY_BYTES 128
 
 /* The body from inputs in ascending order. Checks nothing. */
 MUST_USE struct error *secagg_agreement_body(const struct secagg_attempt *attempt,
                                              const struct secagg_input *inputs, size_t count,
                                              uint8_t ret_body[static SECAGG_AGREEMENT_BODY_BYTES]);
-/* All that a site checks before it signs: inputs ascending, all in U2, `position`'s own among them with `own_digest`,
- * every signature, at least `least` (max of threshold and minimum contributors, never below 3); above SECAGG_COMPLETE
- * members every contributor with at least the graph's threshold of neighbours (itself not counted, secagg_graph.h) among
- * U3. Then the body. */
+/* All that a site checks before it signs: inputs ascending and all in U2 (ERROR_INVALID), at least `least` of them and never
+ * fewer than the threshold, or 3 (ERROR_REFUSED), `position`'s own among them (ERROR_REFUSED) with `own_digest`
+ * (ERROR_UNTRUSTED), every signature (ERROR_UNTRUSTED); above SECAGG_COMPLETE members also that of every contributor's neighbours at
+ * least the graph's threshold are contributors (ERROR_REFUSED). `least` is the smallest number of contributors of the job. Then
+ * the body. */
 MUST_USE struct error *secagg_agree_check(const struct secagg_attempt *attempt, uint32_t position,
                                           const struct digest *own_digest, const struct secagg_input *inputs,
                                           size_t count, size_t least, struct secagg_memo *memo,
@@ -28,8 +30,9 @@ struct secagg_agreement {
     uint8_t public_key[PUBLIC_KEY_BYTES];
     uint8_t signature[SIGNATURE_BYTES];
 };
-/* At least run.threshold valid signatures of different sites of the roster over this body; one that does not hold
- * is ERROR_UNTRUSTED and names its position. */
+/* At least run.threshold (ERROR_REFUSED) valid signatures of different sites of the roster, ascending (ERROR_INVALID),
+ * over this body; one that does not hold is ERROR_UNTRUSTED and names its position. They are made with
+ * secagg_sign of SECAGG_AGREEMENT. */
 MUST_USE struct error *secagg_agreements_verify(const struct secagg_run *run,
                                                 const uint8_t body[static SECAGG_AGREEMENT_BODY_BYTES],
                                                 const struct secagg_agreement *agreements, size_t count,
@@ -44,7 +47,8 @@ struct secagg_revealed {
     uint8_t share[SHAMIR_SHARE_BYTES];
 };
 /* Of which secrets `position` gives its share: every site of U2 that is a neighbour, and itself, ascending: b if it is
- * in U3, s otherwise. *ret_revealed [count], shares not filled; malloc'ed. */
+ * in U3, s otherwise. *ret_revealed [count], shares not filled; malloc'ed. ERROR_INVALID unless `position` and all of U3 are
+ * in U2; ERROR_REFUSED for a U3 below the threshold. */
 MUST_USE struct error *secagg_reveal_plan(const struct secagg_attempt *attempt,
                                           struct secagg_set contributors, uint32_t position,
                                           struct secagg_revealed **ret_revealed, size_t *ret_count);

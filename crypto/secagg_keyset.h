@@ -60,9 +60,9 @@ struct secagg_keyset {
     size_t count;                  /* at least run.threshold */
 };
 
-/* Checks everything of step 'share': every signature, membership in the roster, the same slots in all adverts, order,
- * count >= threshold, and that all keys are X25519 keys and differ from each other. Each refusal names the
- * site's position. Takes copies. */
+/* Checks everything of step 'share'. ERROR_INVALID: fewer than the threshold, other slots than the first advert has, not in
+ * ascending order, a site twice, a key that is no X25519 key. ERROR_UNTRUSTED: a site that is not in the roster, a
+ * signature that does not hold, a key that is there twice. Each names the site's position (or fingerprint). Takes copies. */
 MUST_USE struct error *secagg_keyset_make(const struct secagg_run *run, const struct secagg_advert *adverts,
                                           size_t count, struct secagg_memo *memo,
                                           struct secagg_keyset **ret_keyset);

@@ -1,0 +1,62 @@
+/* The part of secagg_keyset.h that is about neighbours. */
+#include "crypto/secagg_graph.h"
+#include "crypto/secagg_keyset_parts.h"
+
+/* The shares of the members that the graph allows to be corrupt, and to drop out (secagg_graph.h). */
+#define LINKS_CORRUPT 0.1
+#define LINKS_DROPPED 0.1
+
+struct error *secagg_links_make(const struct secagg_keyset *keyset, uint32_t slot,
+                                struct secagg_links *ret_links)
+{
+    struct error *err = NULL;
+    struct secagg_links links = {.degree = keyset->count - 1, .threshold = keyset->run.threshold};
+    struct digest hash;
+    if (!secagg_keyset_has_slot(keyset, slot))
+        FAIL(ERROR_INVALID, "Slot %" PRIu32 " is not in this batch of keys.", slot);
+    if (keyset->count > SECAGG_COMPLETE) {
+        TRY(secagg_keyset_hash(keyset, slot, &hash));
+        TRY(secagg_graph_find(keyset->count, LINKS_CORRUPT, LINKS_DROPPED, &links.degree, &links.threshold));
+        TRY(secagg_graph_make(&hash, keyset->count, links.degree, &links.rows));
+    }
+    *ret_links = links;
+done:
+    return err;
+}
+
+void secagg_links_clear(struct secagg_links *links)
+{
+    free(links->rows);
+    *links = (struct secagg_links){0};
+}
+
+uint32_t secagg_links_peer(const struct secagg_links *links, const struct secagg_keyset *keyset, size_t index,
+                           size_t which)
+{
+    if (links->rows != NULL)
+        return keyset->members[links->rows[index * links->degree + which]].position;
+    return keyset->members[which < index ? which : which + 1].position;
+}
+
+struct error *secagg_neighbours(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
+                                uint32_t **ret_positions, size_t *ret_count, size_t *ret_threshold)
+{
+    struct error *err = NULL;
+    struct secagg_links links = {0};
+    uint32_t *positions = NULL;
+    const struct secagg_member *member = secagg_keyset_member(keyset, position);
+    if (member == NULL)
+        FAIL(ERROR_INVALID, "Site %" PRIu32 " of the roster has no keys in this batch.", position);
+    TRY(secagg_links_make(keyset, slot, &links));
+    positions = calloc(links.degree + 1, sizeof(*positions)); /* one member alone has no neighbours */
+    if (positions == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory for %zu neighbours.", links.degree);
+    for (size_t i = 0; i < links.degree; i++)
+        positions[i] = secagg_links_peer(&links, keyset, (size_t)(member - keyset->members), i);
+    *ret_positions = positions;
+    *ret_count = links.degree;
+    *ret_threshold = links.threshold;
+done:
+    secagg_links_clear(&links);
+    return err;
+}
