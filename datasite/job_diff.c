@@ -118,11 +118,36 @@ static void diff_federation(struct diff *diff, const struct job *before, const s
     (void)snprintf(a, sizeof(a), "%" PRIu32 "s", before->round_deadline_s);
     (void)snprintf(b, sizeof(b), "%" PRIu32 "s", after->round_deadline_s);
     diff_add(diff, "federation.round_deadline", a, b);
-    diff_count(diff, "seed", before->seed, after->seed);
+}
+
+static void diff_end(struct diff *diff, const struct job *before, const struct job *after)
+{
     char from[CLOCK_TEXT_BYTES], to[CLOCK_TEXT_BYTES];
+    diff_count(diff, "seed", before->seed, after->seed);
     clock_format(before->expires, from);
     clock_format(after->expires, to);
     diff_add(diff, "expires", from, to);
+}
+
+/* Against a job without, the whole protection is what changed. */
+static void diff_secure(struct diff *diff, const struct job *before, const struct job *after)
+{
+    static const char *const verify[] = {[JOB_VERIFY_SUM_AUTO] = "where it is cheap",
+                                         [JOB_VERIFY_SUM_YES] = "true",
+                                         [JOB_VERIFY_SUM_NO] = "false"};
+    const struct job_secure_aggregation *from = &before->secure, *to = &after->secure;
+    diff_add(diff, "secure_aggregation.enabled", from->enabled ? "true" : "false",
+             to->enabled ? "true" : "false");
+    if (!from->enabled || !to->enabled)
+        return;
+    diff_count(diff, "secure_aggregation.tolerate_colluding", from->tolerate_colluding,
+               to->tolerate_colluding);
+    diff_count(diff, "secure_aggregation.threshold", from->threshold, to->threshold);
+    diff_count(diff, "secure_aggregation.ring", from->ring, to->ring);
+    diff_real(diff, "secure_aggregation.clip", from->clip, to->clip);
+    diff_count(diff, "secure_aggregation.max_examples", from->max_examples, to->max_examples);
+    diff_count(diff, "secure_aggregation.key_batch", from->key_batch, to->key_batch);
+    diff_add(diff, "secure_aggregation.verify_sum", verify[from->verify_sum], verify[to->verify_sum]);
 }
 
 static const struct job_site *diff_find_site(const struct job *job, const char *fingerprint)
@@ -162,6 +187,8 @@ struct error *job_diff(const struct job *before, const struct job *after, struct
     diff_model(&diff, before, after);
     diff_training(&diff, before, after);
     diff_federation(&diff, before, after);
+    diff_secure(&diff, before, after);
+    diff_end(&diff, before, after);
     diff_sites(&diff, before, after);
     if (diff.failed != NULL) {
         free(diff.changes);

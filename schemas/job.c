@@ -1,6 +1,6 @@
 #include "schemas/job.h"
 
-#include "schemas/document.h"
+#include "schemas/job_parts.h"
 #include "schemas/roster.h"
 #include "schemas/text.h"
 
@@ -64,40 +64,7 @@ static struct error *job_read_init(const struct document_value *value, void *ret
     return NULL;
 }
 
-static struct error *job_read_metrics(const struct document_value *value, void *ret_field)
-{
-    const char *text = document_scalar(value, false);
-    enum job_metrics metrics = JOB_METRICS_NONE;
-    if (text != NULL && strcmp(text, "pooled") == 0)
-        return document_error(
-            value, ERROR_UNSUPPORTED,
-            "cannot be pooled: that needs secure aggregation, which this version does not have; per-site "
-            "or none would do.");
-    if (text != NULL && strcmp(text, job_metrics_words[JOB_METRICS_PER_SITE]) == 0)
-        metrics = JOB_METRICS_PER_SITE;
-    else if (text == NULL || strcmp(text, job_metrics_words[JOB_METRICS_NONE]) != 0)
-        return document_error(value, ERROR_INVALID, "must be per-site or none.");
-    memcpy(ret_field, &metrics, sizeof(metrics));
-    return NULL;
-}
-
-/* Protections that this version lacks are refused by name: a job that asks for one must never run without it.
- */
-static struct error *job_read_secure_aggregation(const struct document_value *value, void *ret_job)
-{
-    struct error *err = NULL;
-    bool enabled = false;
-    (void)ret_job;
-    TRY(document_boolean(value, &enabled));
-    if (enabled)
-        err =
-            document_error(value, ERROR_UNSUPPORTED,
-                           "cannot be true: this version does not have secure aggregation; only false would "
-                           "do.");
-done:
-    return err;
-}
-
+/* A protection that this version lacks is refused by name: a job that asks for one must never run without it. */
 static struct error *job_read_mechanism(const struct document_value *value, void *ret_job)
 {
     struct error *err = NULL;
@@ -203,7 +170,7 @@ static const struct document_key job_evaluation_keys[] = {
      .least = 0.01,
      .most = 0.9,
      DOCUMENT_INTO(struct job, test_fraction)},
-    {.key = "metrics", .type = DOCUMENT_READER, .read = job_read_metrics, DOCUMENT_INTO(struct job, metrics)},
+    {.key = "metrics", .type = DOCUMENT_WORD, .words = job_metrics_words, DOCUMENT_INTO(struct job, metrics)},
     {.key = "global_test",
      .type = DOCUMENT_READER,
      .nullable = true,
@@ -240,11 +207,6 @@ static const struct document_key job_federation_keys[] = {
     {0},
 };
 
-static const struct document_key job_secure_aggregation_keys[] = {
-    {.key = "enabled", .type = DOCUMENT_READER, .read = job_read_secure_aggregation, JOB_WHOLE},
-    {0},
-};
-
 static const struct document_key job_privacy_keys[] = {
     {.key = "mechanism", .type = DOCUMENT_READER, .read = job_read_mechanism, JOB_WHOLE},
     {0},
@@ -257,7 +219,7 @@ static const struct document_key job_keys[] = {
     {.key = "training", .type = DOCUMENT_MAPPING, .keys = job_training_keys},
     {.key = "evaluation", .type = DOCUMENT_MAPPING, .keys = job_evaluation_keys},
     {.key = "federation", .type = DOCUMENT_MAPPING, .required = true, .keys = job_federation_keys},
-    {.key = "secure_aggregation", .type = DOCUMENT_MAPPING, .keys = job_secure_aggregation_keys},
+    {.key = "secure_aggregation", .type = DOCUMENT_MAPPING, .keys = job_secure_keys},
     {.key = "privacy", .type = DOCUMENT_MAPPING, .keys = job_privacy_keys},
     {.key = "seed", .type = DOCUMENT_COUNT, .first = 0, .last = INT64_MAX, DOCUMENT_INTO(struct job, seed)},
     {.key = "expires", .type = DOCUMENT_TIME, .required = true, DOCUMENT_INTO(struct job, expires)},
@@ -296,7 +258,7 @@ static struct error *job_settle_min_sites(const struct document_value *root, str
 {
     struct document_value value;
     if (!document_find(root, "federation.min_sites", &value)) {
-        job->min_sites = (uint32_t)job->site_count;
+        job->min_sites = job->secure.enabled ? job->secure.threshold : (uint32_t)job->site_count;
         return NULL;
     }
     if (job->min_sites > job->site_count)
@@ -325,6 +287,7 @@ static struct job *job_new(void)
     job->strategy = JOB_FEDAVG;
     job->weighting = JOB_WEIGHT_EXAMPLES;
     job->round_deadline_s = 60;
+    job_secure_defaults(job);
     return job;
 }
 
@@ -340,6 +303,7 @@ struct error *job_parse(const char *text, size_t bytes, const char *where, struc
     struct document_value root = document_root(document);
     TRY(document_read(&root, job_keys, job));
     TRY(job_check_optimizer(&root, job));
+    TRY(job_secure_settle(&root, job));
     TRY(job_settle_min_sites(&root, job));
     *ret_job = job;
     job = NULL;

@@ -42,7 +42,8 @@
  * Keys of one optimiser given with the other are errors, and so are keys of secure_aggregation without `enabled: true`.
  *
  * With secure aggregation (crypto/secagg.h) metrics are pooled or none, min_sites is at least the threshold, and
- * threshold - tolerate_colluding is at least 2, so that 3 sites are the least. `model.init: sha256:…` is then the SHA-256
+ * threshold - tolerate_colluding is at least 2, so that 3 sites are the least; rounds are at most JOB_SECURE_MAX_ROUNDS;
+ * sites * max_examples is below 2^(ring - 1). `model.init: sha256:…` is then the SHA-256
  * of the little-endian float64 parameters (a report's model_sha256), because sites check it.
  */
 #pragma once
@@ -59,6 +60,7 @@
 #define JOB_PATH_BYTES 1024
 #define JOB_MAX_BYTES (60 * 1024) /* so that a Submit fits into the lobby's 64 KiB */
 #define JOB_MAX_SITES 1000
+#define JOB_SECURE_MAX_ROUNDS 2000 /* a run has 4096 key slots, and every attempt of a round takes one */
 
 enum job_model { JOB_SOFTMAX_REGRESSION };
 enum job_init { JOB_INIT_ZEROS, JOB_INIT_SEEDED, JOB_INIT_FILE };

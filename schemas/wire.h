@@ -23,6 +23,10 @@
 #define WIRE_KIND_NUMBERS "numbers"
 #define WIRE_MOCK_MAX_ROWS 10000
 #define WIRE_MOCK_MAX_BYTES (64u << 20) /* of the rows of one mock dataset, without labels */
+/* Of secure aggregation: attempts of a round, slots that one run may ever advertise, and those of one advert. */
+#define WIRE_MAX_ATTEMPTS 8
+#define WIRE_MAX_SLOTS 4096
+#define WIRE_MAX_BATCH 64
 /* A count, or an accuracy, that the site's output gate withholds: not released, and never to be read as a number. */
 #define WIRE_WITHHELD UINT64_MAX
 #define WIRE_WITHHELD_REAL (-1.0)
@@ -78,6 +82,39 @@ void wire_mock_query_free(Fds__MockQuery *query);
 /* Mock: at least one row, whole rows only, within the dataset, numbers finite, labels below classes. */
 MUST_USE struct error *wire_mock_decode(const uint8_t *bytes, size_t count, Fds__Mock **ret_mock);
 void wire_mock_free(Fds__Mock *mock);
+
+/* The steps of secure aggregation (crypto/secagg.h): ids and everything of fixed width of exact length, round 1 to the
+ * job's most + 1 (the evaluation after the last), attempt, slot and batch below the limits above, lists of positions
+ * strictly ascending from 1 to JOB_MAX_SITES, from 3 sites on, entries of as many slots as are said, sealed shares in
+ * whole, kinds of revealed shares 1 or 2. Words are a multiple of 4 bytes; their number is for whoever knows the job.
+ * Inside one message: adverts are of its job, run and one batch, contributors are among the sharers, inputs and opened
+ * secrets are all there or none, `previous` is of the round before. */
+MUST_USE struct error *wire_advertise_decode(const uint8_t *bytes, size_t count,
+                                             Fds__Advertise **ret_advertise);
+void wire_advertise_free(Fds__Advertise *advertise);
+MUST_USE struct error *wire_advert_decode(const uint8_t *bytes, size_t count, Fds__Advert **ret_advert);
+void wire_advert_free(Fds__Advert *advert);
+MUST_USE struct error *wire_share_decode(const uint8_t *bytes, size_t count, Fds__Share **ret_share);
+void wire_share_free(Fds__Share *share);
+MUST_USE struct error *wire_shares_decode(const uint8_t *bytes, size_t count, Fds__Shares **ret_shares);
+void wire_shares_free(Fds__Shares *shares);
+MUST_USE struct error *wire_mask_decode(const uint8_t *bytes, size_t count, Fds__Mask **ret_mask);
+void wire_mask_free(Fds__Mask *mask);
+MUST_USE struct error *wire_masked_input_decode(const uint8_t *bytes, size_t count,
+                                                Fds__MaskedInput **ret_masked_input);
+void wire_masked_input_free(Fds__MaskedInput *masked_input);
+MUST_USE struct error *wire_agree_decode(const uint8_t *bytes, size_t count, Fds__Agree **ret_agree);
+void wire_agree_free(Fds__Agree *agree);
+MUST_USE struct error *wire_agreement_decode(const uint8_t *bytes, size_t count,
+                                             Fds__Agreement **ret_agreement);
+void wire_agreement_free(Fds__Agreement *agreement);
+MUST_USE struct error *wire_unmask_decode(const uint8_t *bytes, size_t count, Fds__Unmask **ret_unmask);
+void wire_unmask_free(Fds__Unmask *unmask);
+MUST_USE struct error *wire_unmasking_decode(const uint8_t *bytes, size_t count,
+                                             Fds__Unmasking **ret_unmasking);
+void wire_unmasking_free(Fds__Unmasking *unmasking);
+MUST_USE struct error *wire_sum_decode(const uint8_t *bytes, size_t count, Fds__Sum **ret_sum);
+void wire_sum_free(Fds__Sum *sum);
 
 /* ERROR_INVALID unless `count` bytes are (features + 1) * classes float64 values; the sentence gives both
  * shapes. */

@@ -32,8 +32,10 @@ struct error *wire_released_decode(const uint8_t *bytes, size_t count, Fds__Rele
     Fds__Released *released = NULL;
     TRY(wire_unpack(&fds__released__descriptor, bytes, count, &released));
     if (released->type != FDS__MESSAGE_TYPE__MESSAGE_UPDATE &&
-        released->type != FDS__MESSAGE_TYPE__MESSAGE_EVALUATION)
-        FAIL(ERROR_INVALID, "Released: type must be MESSAGE_UPDATE or MESSAGE_EVALUATION.");
+        released->type != FDS__MESSAGE_TYPE__MESSAGE_EVALUATION &&
+        released->type != FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT)
+        FAIL(ERROR_INVALID,
+             "Released: type must be MESSAGE_UPDATE, MESSAGE_EVALUATION or MESSAGE_MASKED_INPUT.");
     if (released->body.len == 0)
         FAIL(ERROR_INVALID, "Released: body must not be empty.");
     if (released->receipt == NULL)

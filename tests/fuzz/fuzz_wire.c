@@ -33,6 +33,17 @@ FUZZ_KIND(catalog_query, CatalogQuery)
 FUZZ_KIND(catalog, Catalog)
 FUZZ_KIND(mock_query, MockQuery)
 FUZZ_KIND(mock, Mock)
+FUZZ_KIND(advertise, Advertise)
+FUZZ_KIND(advert, Advert)
+FUZZ_KIND(share, Share)
+FUZZ_KIND(shares, Shares)
+FUZZ_KIND(mask, Mask)
+FUZZ_KIND(masked_input, MaskedInput)
+FUZZ_KIND(agree, Agree)
+FUZZ_KIND(agreement, Agreement)
+FUZZ_KIND(unmask, Unmask)
+FUZZ_KIND(unmasking, Unmasking)
+FUZZ_KIND(sum, Sum)
 
 static const struct {
     fuzz_decoder *decode;
@@ -52,6 +63,17 @@ static const struct {
     {fuzz_catalog, fuzz_free_catalog},
     {fuzz_mock_query, fuzz_free_mock_query},
     {fuzz_mock, fuzz_free_mock},
+    {fuzz_advertise, fuzz_free_advertise},
+    {fuzz_advert, fuzz_free_advert},
+    {fuzz_share, fuzz_free_share},
+    {fuzz_shares, fuzz_free_shares},
+    {fuzz_mask, fuzz_free_mask},
+    {fuzz_masked_input, fuzz_free_masked_input},
+    {fuzz_agree, fuzz_free_agree},
+    {fuzz_agreement, fuzz_free_agreement},
+    {fuzz_unmask, fuzz_free_unmask},
+    {fuzz_unmasking, fuzz_free_unmasking},
+    {fuzz_sum, fuzz_free_sum},
 };
 
 static void expect(bool holds)

@@ -4,11 +4,12 @@
 
 #define SITE_A "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define SITE_B "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define SITE_D "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
 #define SITE_C "sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
 
 /* The words of a job file; NULL takes what the others have. */
 struct words {
-    const char *name, *dataset, *model, *training, *evaluation, *federation, *seed, *expires, *sites;
+    const char *name, *dataset, *model, *training, *evaluation, *federation, *seed, *expires, *sites, *secure;
 };
 
 static const struct words base = {
@@ -21,6 +22,7 @@ static const struct words base = {
     "7",
     "2027-01-31T00:00:00Z",
     "  - {name: a, fingerprint: \"" SITE_A "\"}\n  - {name: b, fingerprint: \"" SITE_B "\"}\n",
+    "{enabled: false}",
 };
 
 static struct job *job_of(const struct words *words)
@@ -30,9 +32,9 @@ static struct job *job_of(const struct words *words)
 #define WORD(field) (words->field == NULL ? base.field : words->field)
     int length = snprintf(text, sizeof(text),
                           "job: %s\ndataset: %s\nmodel: %s\ntraining: %s\nevaluation: %s\nfederation: %s\n"
-                          "seed: %s\nexpires: %s\nsites:\n%s",
+                          "seed: %s\nexpires: %s\nsecure_aggregation: %s\nsites:\n%s",
                           WORD(name), WORD(dataset), WORD(model), WORD(training), WORD(evaluation),
-                          WORD(federation), WORD(seed), WORD(expires), WORD(sites));
+                          WORD(federation), WORD(seed), WORD(expires), WORD(secure), WORD(sites));
     assert_true(length > 0 && (size_t)length < sizeof(text));
     must(job_parse(text, (size_t)length, "the job", &job));
     return job;
@@ -121,11 +123,48 @@ static void test_job_diff_names_a_site_that_takes_anothers_place(void **state)
     expect_changes(&base, &after, keys, 2);
 }
 
+#define SECURE_SITES                                                                                         \
+    "  - {name: a, fingerprint: \"" SITE_A "\"}\n  - {name: b, fingerprint: \"" SITE_B "\"}\n"               \
+    "  - {name: c, fingerprint: \"" SITE_C "\"}\n  - {name: d, fingerprint: \"" SITE_D "\"}\n"
+#define SECURE(secure_words)                                                                                 \
+    {                                                                                                        \
+        .evaluation = "{metrics: none}", .federation = "{rounds: 5, min_sites: 4}", .sites = SECURE_SITES,   \
+        .secure = (secure_words)                                                                             \
+    }
+
+static void test_job_diff_names_each_changed_key_of_secure_aggregation(void **state)
+{
+    static const struct words enabled = SECURE("{enabled: true}");
+    static const struct {
+        struct words words;
+        const char *key;
+    } cases[] = {
+        {SECURE("{enabled: false}"), "secure_aggregation.enabled"},
+        {SECURE("{enabled: true, threshold: 4}"), "secure_aggregation.threshold"},
+        {SECURE("{enabled: true, ring: 32}"), "secure_aggregation.ring"},
+        {SECURE("{enabled: true, clip: 8}"), "secure_aggregation.clip"},
+        {SECURE("{enabled: true, max_examples: 5}"), "secure_aggregation.max_examples"},
+        {SECURE("{enabled: true, key_batch: 1}"), "secure_aggregation.key_batch"},
+        {SECURE("{enabled: true, verify_sum: true}"), "secure_aggregation.verify_sum"},
+        {SECURE("{enabled: true, verify_sum: false}"), "secure_aggregation.verify_sum"},
+    };
+    static const struct words raised = SECURE("{enabled: true, threshold: 4}");
+    static const struct words more = SECURE("{enabled: true, threshold: 4, tolerate_colluding: 2}");
+    static const char *const colluding[] = {"secure_aggregation.tolerate_colluding"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        expect_changes(&enabled, &cases[i].words, &cases[i].key, 1);
+        expect_changes(&cases[i].words, &enabled, &cases[i].key, 1);
+    }
+    expect_changes(&raised, &more, colluding, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_job_diff_of_the_same_job_is_nothing),
         cmocka_unit_test(test_job_diff_names_each_changed_key),
+        cmocka_unit_test(test_job_diff_names_each_changed_key_of_secure_aggregation),
         cmocka_unit_test(test_job_diff_of_lbfgs_names_its_iterations),
         cmocka_unit_test(test_job_diff_names_a_site_that_takes_anothers_place),
     };

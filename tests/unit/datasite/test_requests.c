@@ -58,7 +58,7 @@ static void test_submit_bad_job_refused_and_not_stored(void **state)
          "names other sites"},
         {{.fingerprint = "sha256:12"}, ERROR_INVALID, "fingerprint"},
         {{.metrics = "all"}, ERROR_INVALID, "metrics"},
-        {{.metrics = "pooled"}, ERROR_UNSUPPORTED, "pooled"},
+        {{.metrics = "pooled"}, ERROR_INVALID, "pooled"},
         {{.training = "{optimizer: lbfgs, momentum: 0.1}"}, ERROR_INVALID, "momentum"},
         {{.test_fraction = "nan"}, ERROR_INVALID, "test_fraction"},
     };

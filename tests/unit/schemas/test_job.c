@@ -190,10 +190,11 @@ static const struct job_row job_evaluation_rows[] = {
      "5:29: evaluation.test_fraction must be at least 0.01 and at most 0.9."},
     {5, "evaluation: {test_fraction: 0.91}", ERROR_INVALID,
      "5:29: evaluation.test_fraction must be at least 0.01 and at most 0.9."},
-    {5, "evaluation: {metrics: pooled}", ERROR_UNSUPPORTED,
-     "5:23: evaluation.metrics cannot be pooled: that needs secure aggregation, which this version does not "
-     "have; per-site or none would do."},
-    {5, "evaluation: {metrics: all}", ERROR_INVALID, "5:23: evaluation.metrics must be per-site or none."},
+    {5, "evaluation: {metrics: pooled}", ERROR_INVALID,
+     "5:23: evaluation.metrics can be pooled only with secure_aggregation: {enabled: true}; without it, "
+     "per-site or none would do."},
+    {5, "evaluation: {metrics: all}", ERROR_INVALID,
+     "5:23: evaluation.metrics must be per-site, none or pooled."},
     {5, "evaluation: {global_test: mnist}", ERROR_INVALID,
      "5:27: evaluation.global_test must be null, {images: FILE, labels: FILE} or {csv: FILE, label: "
      "COLUMN}."},
@@ -242,9 +243,6 @@ static const struct job_row job_federation_rows[] = {
 };
 
 static const struct job_row job_protection_rows[] = {
-    {7, "secure_aggregation: {enabled: true}", ERROR_UNSUPPORTED,
-     "7:31: secure_aggregation.enabled cannot be true: this version does not have secure aggregation; only "
-     "false would do."},
     {7, "secure_aggregation: {enabled: yes}", ERROR_INVALID,
      "7:31: secure_aggregation.enabled must be true or false."},
     {7, "secure_aggregation: {enabled: \"false\"}", ERROR_INVALID,
