@@ -1,3 +1,4 @@
+#include "crypto/agreement.h"
 #include "crypto/openssl_error.h"
 #include "crypto/secret.h"
 #include "crypto/vault_parts.h"
@@ -10,19 +11,6 @@
 /* EVP counts in int. */
 #define GCM_STEP_BYTES ((size_t)1 << 30)
 
-static struct error *kdf_run(const char *name, const OSSL_PARAM *parameters,
-                             uint8_t ret_key[static VAULT_KEY_BYTES])
-{
-    struct error *err = NULL;
-    EVP_KDF *kdf = EVP_KDF_fetch(NULL, name, NULL);
-    EVP_KDF_CTX *context = kdf == NULL ? NULL : EVP_KDF_CTX_new(kdf);
-    if (context == NULL || EVP_KDF_derive(context, ret_key, VAULT_KEY_BYTES, parameters) != 1)
-        err = openssl_error("deriving a key");
-    EVP_KDF_CTX_free(context);
-    EVP_KDF_free(kdf);
-    return err;
-}
-
 /* The parameters only read what they point to; their type does not say so. */
 static OSSL_PARAM octets(const char *name, const void *bytes, size_t count)
 {
@@ -31,21 +19,15 @@ static OSSL_PARAM octets(const char *name, const void *bytes, size_t count)
 
 struct error *vault_derive(const struct vault_derivation *from, uint8_t ret_key[static VAULT_KEY_BYTES])
 {
-    char sha256[] = "SHA256";
-    OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, sha256, 0),
-        octets(OSSL_KDF_PARAM_KEY, from->key, from->key_bytes),
-        octets(OSSL_KDF_PARAM_SALT, from->salt, from->salt_bytes),
-        octets(OSSL_KDF_PARAM_INFO, from->info, from->info_bytes),
-        OSSL_PARAM_construct_end(),
-    };
-    return kdf_run("HKDF", parameters, ret_key);
+    return agreement_expand(from->key, from->key_bytes, from->salt, from->salt_bytes, from->info,
+                            from->info_bytes, ret_key, VAULT_KEY_BYTES);
 }
 
 struct error *vault_stretch(const void *passphrase, size_t passphrase_bytes, const void *salt,
                             size_t salt_bytes, const struct vault_cost *cost,
                             uint8_t ret_key[static VAULT_KEY_BYTES])
 {
+    struct error *err = NULL;
     uint64_t n = (uint64_t)1 << cost->log2_n;
     uint32_t r = cost->r, p = cost->p;
     /* OpenSSL counts the blocks of p and its own state beside the table of N. */
@@ -59,7 +41,13 @@ struct error *vault_stretch(const void *passphrase, size_t passphrase_bytes, con
         OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &memory),
         OSSL_PARAM_construct_end(),
     };
-    return kdf_run("SCRYPT", parameters, ret_key);
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "SCRYPT", NULL);
+    EVP_KDF_CTX *context = kdf == NULL ? NULL : EVP_KDF_CTX_new(kdf);
+    if (context == NULL || EVP_KDF_derive(context, ret_key, VAULT_KEY_BYTES, parameters) != 1)
+        err = openssl_error("deriving a key");
+    EVP_KDF_CTX_free(context);
+    EVP_KDF_free(kdf);
+    return err;
 }
 
 struct error *vault_gcm_new(const uint8_t key[static VAULT_KEY_BYTES], bool seals, EVP_CIPHER_CTX **ret_gcm)

@@ -56,14 +56,14 @@ static void test_vault_derive_known_cases_agree(void **state)
 {
     (void)state;
     for (size_t i = 0; i < RFC5869_HKDF_SHA256_COUNT; i++) {
-        uint8_t key[LONGEST], salt[LONGEST], info[LONGEST], wanted[32], got[32];
+        uint8_t key[LONGEST], salt[LONGEST], info[LONGEST], wanted[LONGEST], got[32];
         struct vault_derivation from = {.key = key, .salt = salt, .info = info};
         from.key_bytes = scratch_hex(rfc5869_hkdf_sha256[i].key, key);
         from.salt_bytes = scratch_hex(rfc5869_hkdf_sha256[i].salt, salt);
         from.info_bytes = scratch_hex(rfc5869_hkdf_sha256[i].info, info);
         (void)scratch_hex(rfc5869_hkdf_sha256[i].output, wanted);
         succeeds(vault_derive(&from, got));
-        assert_memory_equal(got, wanted, sizeof(wanted));
+        assert_memory_equal(got, wanted, sizeof(got));
     }
 }
 
