@@ -222,9 +222,11 @@ struct error *database_check(struct database *database)
     return err;
 }
 
-struct error *database_truncate_log(struct database *database)
+struct error *database_truncate_log(struct database *database, int wait_ms)
 {
+    (void)sqlite3_busy_timeout(database->handle, wait_ms);
     int code = sqlite3_wal_checkpoint_v2(database->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    (void)sqlite3_busy_timeout(database->handle, DATABASE_BUSY_MS);
     return code == SQLITE_OK ? NULL : database_failure(database, code);
 }
 
@@ -247,13 +249,25 @@ struct error *database_begin(struct database *database)
 
 struct error *database_commit(struct database *database)
 {
-    return database_run(database, "COMMIT");
+    struct error *err = database_run(database, "COMMIT");
+    if (err == NULL && database->ended != NULL)
+        database->ended(database->ended_context, true);
+    return err;
 }
 
 void database_rollback(struct database *database)
 {
     if (database_in_transaction(database))
         (void)sqlite3_exec(database->handle, "ROLLBACK", NULL, NULL, NULL);
+    if (database->ended != NULL)
+        database->ended(database->ended_context, false);
+}
+
+void database_when_ended(struct database *database, void (*ended)(void *context, bool committed),
+                         void *context)
+{
+    database->ended = ended;
+    database->ended_context = context;
 }
 
 bool database_in_transaction(const struct database *database)

@@ -43,8 +43,8 @@ uint32_t database_applied(const struct database *database); /* migrations: 2 mea
 MUST_USE struct error *database_check(struct database *database);
 
 /* Moves what was committed into the file itself and empties the write-ahead log, so that nothing that was overwritten
- * is left in it. ERROR_BUSY while another connection reads or writes. */
-MUST_USE struct error *database_truncate_log(struct database *database);
+ * is left in it. ERROR_BUSY while another connection reads or writes, after `wait_ms` of waiting for it. */
+MUST_USE struct error *database_truncate_log(struct database *database, int wait_ms);
 
 /* Changes when another connection committed something: for polling. */
 MUST_USE struct error *database_version(struct database *database, uint64_t *ret_version);
@@ -54,6 +54,10 @@ MUST_USE struct error *database_begin(struct database *database);
 MUST_USE struct error *database_commit(struct database *database);
 void database_rollback(struct database *database);
 bool database_in_transaction(const struct database *database);
+/* `ended` is called after every commit (true) and rollback (false) of this connection, for what is kept beside the file.
+ * One at a time; NULL: none. */
+void database_when_ended(struct database *database, void (*ended)(void *context, bool committed),
+                         void *context);
 
 /* One literal statement without parameters. */
 MUST_USE struct error *database_run(struct database *database, const char *sql);

@@ -19,6 +19,8 @@ struct database {
         bool in_use;
     } cache[DATABASE_STATEMENTS];
     size_t cached;
+    void (*ended)(void *context, bool committed);
+    void *ended_context; /* borrowed */
 };
 
 /* The sentence for a result code of SQLite. */

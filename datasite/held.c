@@ -224,7 +224,8 @@ struct error *held_look(struct store *store, const struct answer *listed, const 
     struct error *err = NULL;
     struct answer stored = {.body = NULL};
     struct held_look look = {.answer = *listed};
-    TRY(store_answer(store, &listed->job_id, listed->run_id, listed->round, listed->kind, &stored));
+    TRY(store_answer(store, &listed->job_id, listed->run_id, listed->round, listed->attempt, listed->kind,
+                     &stored));
     if (stored.body == NULL || stored.state != ANSWER_HELD)
         FAIL(ERROR_NOT_FOUND, "The answer of round %" PRIu32 " is not held any more.", listed->round);
     look.body_bytes = stored.bytes;

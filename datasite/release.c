@@ -248,6 +248,7 @@ static struct release_record release_record_of(const struct release_check *check
         .run_id = context->run_id,
         .job_id = context->job_id,
         .round = context->round,
+        .attempt = context->attempt,
         .kind = check->kind,
         .state = hold ? ANSWER_HELD : ANSWER_RELEASED,
         .model_digest = context->model_digest,

@@ -35,6 +35,7 @@ struct release_context {
     const struct digest *early_digest; /* … as dataset_load_grown found it; 0 and NULL: not known */
     const uint8_t *run_id;             /* STORE_RUN_ID_BYTES */
     uint32_t round;
+    uint32_t attempt;                  /* of a masked input, else 0 */
     const struct digest *model_digest; /* SHA-256 of the parameters that came in */
     uint64_t arrived; /* sequence of the latest receipt of this site that the requester presented; 0: none */
     int64_t now;      /* Unix seconds */

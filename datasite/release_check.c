@@ -1,5 +1,6 @@
 #include "datasite/release_check.h"
 
+#include "datasite/store_secagg.h"
 #include "schemas/wire.h"
 
 #include <inttypes.h>
@@ -91,23 +92,51 @@ done:
     return err;
 }
 
+/* The last round's model is counted in a round of its own behind it, under masks as the rest. */
+static uint32_t check_rounds(const struct release_check *check)
+{
+    return check->approval.decision.rounds + (check->kind == ANSWER_MASKED_INPUT ? 1 : 0);
+}
+
 struct error *release_check_round(const struct release_check *check)
 {
     struct error *err = NULL;
     const struct release_context *context = check->context;
     struct answer answer = {.body = NULL};
-    if (context->round < 1 || context->round > check->approval.decision.rounds)
+    uint32_t rounds = check_rounds(check), last = check->run.last_round;
+    bool over = check->kind == ANSWER_UPDATE ? context->round <= last
+                                             : check->kind == ANSWER_MASKED_INPUT && context->round < last;
+    if (context->round < 1 || context->round > rounds)
         FAIL(ERROR_REFUSED, "Round %" PRIu32 " is outside the %" PRIu32 " rounds that the owner approved.",
-             context->round, check->approval.decision.rounds);
-    if (check->kind == ANSWER_UPDATE && context->round <= check->run.last_round)
+             context->round, rounds);
+    if (over)
         FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run is over: its last round here was %" PRIu32 ".",
-             context->round, check->run.last_round);
-    TRY(store_answer(context->store, context->job_id, context->run_id, context->round, check->kind, &answer));
+             context->round, last);
+    TRY(store_answer(context->store, context->job_id, context->run_id, context->round, context->attempt,
+                     check->kind, &answer));
     if (answer.body != NULL)
         FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run was answered already.", context->round);
 done:
     answer_clear(&answer);
     return err;
+}
+
+/* A round may be tried again, for other sites' sake: so often, and every answer of it that the events know is here. */
+static struct error *check_attempts(const struct release_check *check, const struct release_events *events)
+{
+    const struct release_context *context = check->context;
+    const struct decision *decision = &check->approval.decision;
+    if (events->of_round != events->rows)
+        return error_new(ERROR_REFUSED,
+                         "An attempt of round %" PRIu32
+                         " was answered before, by this site's own events, and is not stored any more.",
+                         context->round);
+    if (context->attempt >= STORE_SECAGG_ATTEMPTS || events->of_round >= STORE_SECAGG_ATTEMPTS)
+        return error_new(ERROR_REFUSED, "Round %" PRIu32 " of this run was tried %d times, which is all.",
+                         context->round, STORE_SECAGG_ATTEMPTS);
+    if (events->rounds >= (uint64_t)decision->runs * check_rounds(check))
+        return error_new(ERROR_REFUSED, "As many rounds of this job were answered as the owner approved.");
+    return NULL;
 }
 
 struct error *release_check_events(const struct release_check *check)
@@ -118,6 +147,8 @@ struct error *release_check_events(const struct release_check *check)
     struct release_events events;
     TRY(store_release_events(context->store, context->job_id, context->run_id, context->round, check->kind,
                              &events));
+    if (check->kind == ANSWER_MASKED_INPUT)
+        return check_attempts(check, &events);
     if (events.of_round > 0)
         FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run was answered before, by this site's own events.",
              context->round);

@@ -35,7 +35,8 @@ MUST_USE struct error *release_check_run(struct release_check *check);
 /* The round is within the approval, not behind the run, and nothing of this kind left in it yet. */
 MUST_USE struct error *release_check_round(const struct release_check *check);
 /* By the events alone, which nobody edits: this round was never answered, and the job not more often than its
- * approved runs have rounds. */
+ * approved runs have rounds. A round of masked inputs may have STORE_SECAGG_ATTEMPTS answers, all of them stored, and a
+ * run one round more. */
 MUST_USE struct error *release_check_events(const struct release_check *check);
 /* The job asks for metrics. */
 MUST_USE struct error *release_check_metrics(const struct job *job);

@@ -12,7 +12,7 @@ static struct error *held_find(const struct release_held *held, struct answer *r
 {
     struct error *err = NULL;
     struct answer answer = {.body = NULL};
-    TRY(store_answer(held->store, held->job_id, held->run_id, held->round, held->kind, &answer));
+    TRY(store_answer(held->store, held->job_id, held->run_id, held->round, 0, held->kind, &answer));
     if (answer.body == NULL || answer.refused)
         FAIL(ERROR_NOT_FOUND,
              "Nothing of round %" PRIu32 " of that run is held: `datasite held` lists what is.", held->round);

@@ -3,17 +3,17 @@
 
 #include "schemas/wire.h"
 
-static enum receipt_kind release_receipt_kind(enum answer_kind kind)
+static Fds__MessageType release_type(enum answer_kind kind)
 {
     switch (kind) {
     case ANSWER_UPDATE:
-        return RECEIPT_UPDATE;
+        return FDS__MESSAGE_TYPE__MESSAGE_UPDATE;
     case ANSWER_EVALUATION:
-        return RECEIPT_EVALUATION;
+        return FDS__MESSAGE_TYPE__MESSAGE_EVALUATION;
     case ANSWER_MASKED_INPUT:
-        return RECEIPT_MASKED_INPUT;
+        return FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT;
     }
-    return RECEIPT_UPDATE;
+    return FDS__MESSAGE_TYPE__MESSAGE_UPDATE;
 }
 
 struct error *release_receipt_make(const struct release_receipt *about, uint8_t **ret_bytes,
@@ -24,7 +24,7 @@ struct error *release_receipt_make(const struct release_receipt *about, uint8_t 
     struct receipt receipt = {
         .job_id = *about->job_id,
         .round = about->round,
-        .kind = release_receipt_kind(about->kind),
+        .kind = answer_receipt_kind(about->kind),
         .body_bytes = about->body_bytes,
         .sequence = about->event->head.sequence,
         .head = about->event->head.hash,
@@ -48,8 +48,7 @@ struct error *release_wrap(enum answer_kind kind, const uint8_t *body, size_t bo
     Fds__Released released = FDS__RELEASED__INIT;
     struct release_outcome outcome = {.body = NULL};
     TRY(wire_receipt_decode(receipt, receipt_bytes, &released.receipt));
-    released.type =
-        kind == ANSWER_UPDATE ? FDS__MESSAGE_TYPE__MESSAGE_UPDATE : FDS__MESSAGE_TYPE__MESSAGE_EVALUATION;
+    released.type = release_type(kind);
     released.body = (ProtobufCBinaryData){body_bytes, (uint8_t *)(uintptr_t)body};
     TRY(wire_encode(&released.base, &outcome.body, &outcome.bytes));
     *ret_outcome = outcome;

@@ -45,9 +45,9 @@ static struct error *repeat_check_receipt(const struct identity *identity, const
         FAIL(ERROR_UNTRUSTED,
              "The stored answer of this round has no receipt of this site, so it does not leave.");
     TRY(receipt_decode(answer->receipt, answer->receipt_bytes, &receipt));
-    TRY(receipt_verify_release(
-        &receipt, identity_id(identity), &answer->job_id, answer->run_id, answer->round,
-        answer->kind == ANSWER_UPDATE ? RECEIPT_UPDATE : RECEIPT_EVALUATION, answer->body, answer->bytes));
+    TRY(receipt_verify_release(&receipt, identity_id(identity), &answer->job_id, answer->run_id,
+                               answer->round, answer_receipt_kind(answer->kind), answer->body,
+                               answer->bytes));
     TRY(digest_of(approval->statement, approval->statement_bytes, &statement));
     if (!digest_equal(&statement, &receipt.approval))
         FAIL(ERROR_UNTRUSTED, "The receipt is of another approval.");

@@ -140,7 +140,7 @@ struct error *step_repeat(struct store *store, const struct identity *identity, 
     bool began = false;
     TRY(step_check_run(store, step, &began));
     if (began)
-        TRY(store_answer(store, &step->job_id, step->run_id, step->round, step_answer_kind(step->kind),
+        TRY(store_answer(store, &step->job_id, step->run_id, step->round, 0, step_answer_kind(step->kind),
                          &answer));
     if (answer.body != NULL)
         TRY(step_answer_again(identity, step, &answer, ret_answer));

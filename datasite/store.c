@@ -1,12 +1,13 @@
-#include "datasite/store_internal.h"
+#include "datasite/store_secagg_parts.h"
 
 #include "embedded/datasite_001_sql.h"
 #include "embedded/datasite_002_sql.h"
+#include "embedded/datasite_003_sql.h"
 
 #define STORE_APPLICATION_ID 0x44535431u /* "DST1" */
 
-static const struct migration store_migrations[] = {{(const char *)datasite_001_sql},
-                                                    {(const char *)datasite_002_sql}};
+static const struct migration store_migrations[] = {
+    {(const char *)datasite_001_sql}, {(const char *)datasite_002_sql}, {(const char *)datasite_003_sql}};
 static const struct database_kind store_kind = {
     .what = "the site's database",
     .application_id = STORE_APPLICATION_ID,
@@ -22,7 +23,9 @@ struct error *store_open(const char *path, enum store_mode mode, struct store **
     struct store *store = calloc(1, sizeof(*store));
     if (store == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to open %s.", path);
+    store->secagg.fd = -1;
     TRY(database_open(path, &store_kind, store_modes[mode], &store->database));
+    secagg_count_watch(store);
     *ret_store = store;
     store = NULL;
 done:
@@ -34,6 +37,7 @@ void store_close(struct store *store)
 {
     if (store == NULL)
         return;
+    secagg_count_close(store);
     database_close(store->database);
     free(store);
 }

@@ -288,6 +288,8 @@ MUST_USE struct error *store_runs_used(struct store *store, const struct digest 
                                        uint32_t *ret_last_round);
 
 enum answer_kind { ANSWER_UPDATE, ANSWER_EVALUATION, ANSWER_MASKED_INPUT };
+/* As a receipt says it. */
+enum receipt_kind answer_receipt_kind(enum answer_kind kind);
 enum answer_state { ANSWER_RELEASED, ANSWER_HELD, ANSWER_REFUSED };
 /* The stored answer of a round. Cleared with answer_clear. */
 struct answer {
@@ -295,6 +297,7 @@ struct answer {
     uint8_t run_id[STORE_RUN_ID_BYTES];
     struct digest job_id;
     uint32_t round;
+    uint32_t attempt;           /* of a masked input, else 0 */
     struct digest model_digest; /* of the parameters that it answers */
     bool refused;               /* the step failed: `body` is a refusal */
     enum answer_state state;
@@ -308,10 +311,11 @@ struct answer {
     size_t bytes;
 };
 /* ERROR_UNTRUSTED unless the event that was written with the answer is of this job, run, round and kind and
- * has the digest of this very body: an answer that somebody edited is not repeated. */
+ * has the digest of this very body: an answer that somebody edited is not repeated. `attempt` is 0 unless it is a
+ * masked input. */
 MUST_USE struct error *store_answer(struct store *store, const struct digest *job_id,
                                     const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
-                                    enum answer_kind kind, struct answer *ret_answer);
+                                    uint32_t attempt, enum answer_kind kind, struct answer *ret_answer);
 void answer_clear(struct answer *answer);
 
 /* Every stored answer, as store_answer gives it, in the order of the events. ERROR_UNTRUSTED names job and round of the

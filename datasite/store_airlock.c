@@ -41,20 +41,18 @@ static struct error *release_head(struct store *store, struct release_event *ret
     return err;
 }
 
-static enum event_kind release_event_kind(const struct release_record *record)
+/* Nobody can look at what is under masks: a masked input is never held. */
+static struct error *release_event_kind(const struct release_record *record, enum event_kind *ret_kind)
 {
-    bool update = record->kind == ANSWER_UPDATE;
-    if (record->refused)
-        return update ? EVENT_TRAIN_FAILED : EVENT_EVALUATE_FAILED;
-    switch (record->state) {
-    case ANSWER_RELEASED:
-        return update ? EVENT_UPDATE_RELEASED : EVENT_EVALUATION_RELEASED;
-    case ANSWER_HELD:
-        return update ? EVENT_UPDATE_HELD : EVENT_EVALUATION_HELD;
-    case ANSWER_REFUSED:
-        break;
+    if (record->refused || record->state == ANSWER_RELEASED) {
+        *ret_kind = answer_event(record->kind, record->refused);
+        return NULL;
     }
-    return EVENT_HELD_REFUSED;
+    if (record->state == ANSWER_HELD && record->kind != ANSWER_MASKED_INPUT) {
+        *ret_kind = record->kind == ANSWER_UPDATE ? EVENT_UPDATE_HELD : EVENT_EVALUATION_HELD;
+        return NULL;
+    }
+    return error_new(ERROR_INTERNAL, "An answer was to be stored in a state that it is never made in.");
 }
 
 struct error *store_release_event(struct store *store, const struct release_record *record,
@@ -62,9 +60,11 @@ struct error *store_release_event(struct store *store, const struct release_reco
 {
     struct error *err = NULL;
     struct digest digest;
+    enum event_kind kind = EVENT_UPDATE_RELEASED;
+    TRY(release_event_kind(record, &kind));
     TRY(digest_of(record->body, record->body_bytes, &digest));
-    TRY(store_event_add(store, release_event_kind(record), record->job_id, record->run_id, record->round,
-                        record->now, record->detail, &digest));
+    TRY(store_event_add(store, kind, record->job_id, record->run_id, record->round, record->now,
+                        record->detail, &digest));
     TRY(release_head(store, ret_event));
 done:
     return err;
@@ -92,13 +92,14 @@ static struct error *release_insert(struct store *store, const struct release_re
                                     size_t receipt_bytes)
 {
     struct query query;
-    query_start(
-        &query, store->database,
-        "INSERT INTO answer (run_id, round, kind, model_digest, refused, body, event_id, released_at, state, "
-        "receipt, update_norm, protections) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    query_start(&query, store->database,
+                "INSERT INTO answer (run_id, round, kind, attempt, model_digest, refused, body, event_id, "
+                "released_at, "
+                "state, receipt, update_norm, protections) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     query_bind_blob(&query, record->run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, record->round);
     query_bind_text(&query, answer_kind_word(record->kind));
+    query_bind_int(&query, record->attempt);
     query_bind_blob(&query, record->model_digest->bytes, DIGEST_BYTES);
     query_bind_int(&query, record->refused ? 1 : 0);
     query_bind_blob(&query, record->body, record->body_bytes);
@@ -119,10 +120,11 @@ static struct error *delivery_insert(struct store *store, const struct release_r
 {
     struct query query;
     bool held = record->state == ANSWER_HELD;
-    query_start(&query, store->database, "INSERT INTO delivery VALUES (?, ?, ?, ?, ?, 'open', ?, ?)");
+    query_start(&query, store->database, "INSERT INTO delivery VALUES (?, ?, ?, ?, ?, ?, 'open', ?, ?)");
     query_bind_blob(&query, record->run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, record->round);
     query_bind_text(&query, answer_kind_word(record->kind));
+    query_bind_int(&query, record->attempt);
     query_bind_int(&query, held ? 0 : (int64_t)event->head.sequence);
     query_bind_int(&query, (int64_t)record->body_bytes);
     query_bind_int(&query, (int64_t)record->dataset->rows);
@@ -138,7 +140,7 @@ struct error *store_release_answer(struct store *store, const struct release_rec
     TRY(release_insert(store, record, event, receipt, receipt_bytes));
     if (!record->refused)
         TRY(delivery_insert(store, record, event));
-    if (record->kind == ANSWER_UPDATE)
+    if (record->kind != ANSWER_EVALUATION)
         TRY(release_count_round(store, record));
 done:
     return err;

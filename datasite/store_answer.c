@@ -23,6 +23,19 @@ const char *answer_kind_word(enum answer_kind kind)
     return "";
 }
 
+enum receipt_kind answer_receipt_kind(enum answer_kind kind)
+{
+    switch (kind) {
+    case ANSWER_UPDATE:
+        return RECEIPT_UPDATE;
+    case ANSWER_EVALUATION:
+        return RECEIPT_EVALUATION;
+    case ANSWER_MASKED_INPUT:
+        return RECEIPT_MASKED_INPUT;
+    }
+    return RECEIPT_UPDATE;
+}
+
 const char *answer_state_word(enum answer_state state)
 {
     return answer_states[state];
@@ -39,7 +52,19 @@ static struct error *answer_state_parse(const char *word, enum answer_state *ret
     return error_new(ERROR_CORRUPT, "An answer in the site's database is in an unknown state.");
 }
 
-static enum event_kind answer_event(enum answer_kind kind, bool refused)
+static struct error *answer_kind_parse(const char *word, enum answer_kind *ret_kind)
+{
+    static const enum answer_kind kinds[] = {ANSWER_UPDATE, ANSWER_EVALUATION, ANSWER_MASKED_INPUT};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(word, answer_kind_word(kinds[i])) == 0) {
+            *ret_kind = kinds[i];
+            return NULL;
+        }
+    }
+    return error_new(ERROR_CORRUPT, "An answer in the site's database is of an unknown kind.");
+}
+
+enum event_kind answer_event(enum answer_kind kind, bool refused)
 {
     switch (kind) {
     case ANSWER_UPDATE:
@@ -52,9 +77,18 @@ static enum event_kind answer_event(enum answer_kind kind, bool refused)
     return EVENT_UPDATE_RELEASED;
 }
 
-static enum event_kind answer_held(enum answer_kind kind)
+/* Of a masked input there is none: what it would be is no kind of event. */
+static const char *answer_held_word(enum answer_kind kind)
 {
-    return kind == ANSWER_UPDATE ? EVENT_UPDATE_HELD : EVENT_EVALUATION_HELD;
+    switch (kind) {
+    case ANSWER_UPDATE:
+        return event_kind_word(EVENT_UPDATE_HELD);
+    case ANSWER_EVALUATION:
+        return event_kind_word(EVENT_EVALUATION_HELD);
+    case ANSWER_MASKED_INPUT:
+        break;
+    }
+    return "";
 }
 
 static enum event_kind answer_abandoned(enum answer_kind kind)
@@ -91,16 +125,18 @@ void answers_free(struct answer *answers, size_t count)
     "answer.kind, answer.run_id, run.job_id, answer.round, answer.model_digest, answer.refused, "            \
     "answer.state, "                                                                                         \
     "answer.receipt, answer.update_norm, answer.protections, answer.reason, answer.released_at, "            \
-    "event.digest"
+    "event.digest, answer.attempt"
 #define ANSWER_TABLES                                                                                        \
     "answer JOIN run ON run.run_id = answer.run_id LEFT JOIN event ON event.id = answer.event_id AND "       \
     "event.job_id = run.job_id AND event.run_id = answer.run_id AND event.round = answer.round AND CASE "    \
-    "WHEN answer.refused = 1 THEN event.kind = CASE answer.kind WHEN 'update' THEN 'train-failed' ELSE "     \
-    "'evaluate-failed' END WHEN answer.state = 'held' THEN event.kind = answer.kind || '-held' "             \
+    "WHEN answer.refused = 1 THEN event.kind = CASE answer.kind WHEN 'update' THEN 'train-failed' WHEN "     \
+    "'evaluation' THEN 'evaluate-failed' ELSE 'input-failed' END WHEN answer.kind = 'masked-input' THEN "    \
+    "answer.state = 'released' AND event.kind = 'input-released' "                                           \
+    "WHEN answer.state = 'held' THEN event.kind = answer.kind || '-held' "                                   \
     "WHEN answer.state = 'refused' THEN event.kind = 'held-refused' "                                        \
     "ELSE event.kind IN (answer.kind || '-released', 'held-released') END"
 #define ANSWER_COLUMN_DIGEST 12
-#define ANSWER_COLUMN_BODY 13
+#define ANSWER_COLUMN_BODY 14
 
 static struct error *answer_read_receipt(struct query *query, struct answer *answer)
 {
@@ -119,12 +155,13 @@ static struct error *answer_read(struct query *query, struct answer *ret_answer)
 {
     struct error *err = NULL;
     struct answer answer = {
-        .kind = strcmp(query_text(query, 0), "update") == 0 ? ANSWER_UPDATE : ANSWER_EVALUATION,
         .round = (uint32_t)query_int(query, 3),
         .refused = query_int(query, 5) != 0,
         .update_norm = query_is_null(query, 8) ? (double)NAN : query_real(query, 8),
         .at = query_int(query, 11),
+        .attempt = (uint32_t)query_int(query, 13),
     };
+    TRY(answer_kind_parse(query_text(query, 0), &answer.kind));
     query_blob_exact(query, 1, answer.run_id, STORE_RUN_ID_BYTES);
     query_blob_exact(query, 2, answer.job_id.bytes, DIGEST_BYTES);
     query_blob_exact(query, 4, answer.model_digest.bytes, DIGEST_BYTES);
@@ -187,7 +224,7 @@ done:
 }
 
 struct error *store_answer(struct store *store, const struct digest *job_id,
-                           const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                           const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round, uint32_t attempt,
                            enum answer_kind kind, struct answer *ret_answer)
 {
     struct error *err = NULL;
@@ -195,10 +232,11 @@ struct error *store_answer(struct store *store, const struct digest *job_id,
     struct query query;
     query_start(&query, store->database,
                 "SELECT " ANSWER_COLUMNS ", answer.body FROM " ANSWER_TABLES
-                " WHERE answer.run_id = ? AND answer.round = ? AND answer.kind = ?");
+                " WHERE answer.run_id = ? AND answer.round = ? AND answer.kind = ? AND answer.attempt = ?");
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, round);
     query_bind_text(&query, answer_kind_word(kind));
+    query_bind_int(&query, attempt);
     TRY(answer_take(&query, &answer));
     if (answer.body != NULL && !digest_equal(&answer.job_id, job_id))
         FAIL(ERROR_UNTRUSTED, "The answer of this round in the site's database is of another job.");
@@ -329,7 +367,7 @@ struct error *store_release_events(struct store *store, const struct digest *job
                                    const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                    enum answer_kind kind, struct release_events *ret_events)
 {
-    struct release_events events = {0, 0, 0};
+    struct release_events events = {0};
     struct query query;
     /* An event that lets a held answer out names no kind: the one that held it, with the same digest, does. */
     query_start(
@@ -338,17 +376,22 @@ struct error *store_release_events(struct store *store, const struct digest *job
         "coalesce(sum(run_id = ?2 AND (kind = ?4 OR kind = ?6 AND EXISTS (SELECT 1 FROM event AS later WHERE "
         "later.job_id = ?1 AND later.kind = 'held-released' AND later.run_id = ?2 AND later.round = "
         "event.round "
-        "AND later.digest = event.digest))), 0) FROM event WHERE job_id = ?1 AND kind IN (?4, ?5, ?6)");
+        "AND later.digest = event.digest))), 0), count(DISTINCT CASE WHEN run_id = ?2 AND round = ?3 THEN "
+        "NULL ELSE hex(run_id) || round END), (SELECT count(*) FROM answer WHERE answer.run_id = ?2 AND "
+        "answer.round = ?3 AND answer.kind = ?7) FROM event WHERE job_id = ?1 AND kind IN (?4, ?5, ?6)");
     query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, round);
     query_bind_text(&query, event_kind_word(answer_event(kind, false)));
     query_bind_text(&query, event_kind_word(answer_event(kind, true)));
-    query_bind_text(&query, event_kind_word(answer_held(kind)));
+    query_bind_text(&query, answer_held_word(kind));
+    query_bind_text(&query, answer_kind_word(kind));
     if (query_step(&query)) {
         events.of_job = (uint64_t)query_int(&query, 0);
         events.of_round = (uint64_t)query_int(&query, 1);
         events.left_in_run = (uint64_t)query_int(&query, 2);
+        events.rounds = (uint64_t)query_int(&query, 3);
+        events.rows = (uint64_t)query_int(&query, 4);
     }
     struct error *err = query_end(&query);
     if (err == NULL)

@@ -6,6 +6,8 @@
 /* The words of the columns `kind` and `state`. */
 const char *answer_kind_word(enum answer_kind kind);
 const char *answer_state_word(enum answer_state state);
+/* The event that is written with an answer that leaves, or with the refusal of a step that failed. */
+enum event_kind answer_event(enum answer_kind kind, bool refused);
 
 /* In the transaction that ends a run: its answers that nobody presented a receipt of, or that were held, become unmade,
  * with one event that names their rounds; none without such answers. */

@@ -3,6 +3,7 @@
  * events say: a row of the table can be edited without a trace. */
 #include "datasite/store_internal.h"
 #include "datasite/store_job_parts.h"
+#include "datasite/store_secagg.h"
 
 #include <inttypes.h>
 
@@ -77,6 +78,19 @@ done:
     return err;
 }
 
+/* What other copies of this site did is not known: no key slot is used any more. */
+static struct error *contradiction_kill(struct store *store, int64_t now)
+{
+    struct error *err = NULL;
+    uint32_t killed = 0;
+    TRY(store_secagg_kill_all(store, &killed));
+    if (killed > 0)
+        TRY(store_event_add(store, EVENT_SLOTS_KILLED, NULL, NULL, 0, now, "a receipt contradicts the chain",
+                            NULL));
+done:
+    return err;
+}
+
 /* In a transaction. */
 static struct error *contradiction_note(struct store *store, const struct site_id *requester,
                                         const struct chain_head *head, int64_t now, bool *ret_open)
@@ -85,8 +99,10 @@ static struct error *contradiction_note(struct store *store, const struct site_i
     int64_t told = 0, accepted = 0;
     TRY(contradiction_told(store, &head->hash, &told));
     TRY(contradiction_accepted(store, &accepted));
-    if (told == 0)
+    if (told == 0) {
         TRY(contradiction_insert(store, requester, head, now));
+        TRY(contradiction_kill(store, now));
+    }
     *ret_open = told == 0 || told > accepted;
 done:
     return err;
@@ -160,6 +176,7 @@ static struct error *contradiction_close(struct store *store, const char *reason
                 "UPDATE contradiction SET accepted_at = ? WHERE accepted_at IS NULL");
     query_bind_int(&query, now);
     TRY(query_finish(&query));
+    TRY(contradiction_kill(store, now));
     TRY(store_event_add(store, EVENT_CHAIN_ACCEPTED, NULL, NULL, 0, now, reason, NULL));
 done:
     return err;

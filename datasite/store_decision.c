@@ -6,6 +6,7 @@
 #include "datasite/store_answer_parts.h"
 #include "datasite/store_internal.h"
 #include "datasite/store_job_parts.h"
+#include "datasite/store_secagg_parts.h"
 
 #define DECISION_COLUMNS                                                                                     \
     "kind, job_id, rounds, runs, expires, dataset_digest, decided_at, decided_by, reason, statement, "       \
@@ -239,6 +240,7 @@ static struct error *job_run_stop(struct store *store, const struct digest *id, 
     struct error *err = NULL;
     struct query query;
     TRY(answers_unmade_of_job(store, id, at));
+    TRY(secagg_kill_of_job(store, id));
     query_start(&query, store->database,
                 "UPDATE run SET status = ?, ended_at = ? WHERE job_id = ? AND status = 'running'");
     query_bind_text(&query, status);

@@ -5,6 +5,15 @@
 #include "datasite/store.h"
 
 #define STORE_SIGNATURES 16
+#define STORE_WIPE_MS 5000 /* that store_wipe_log waits for others who use the file */
+
+/* What the transaction that is open has done to the tables of secure aggregation (store_secagg_count.c). */
+struct secagg_counting {
+    int fd;              /* keys/secagg.count; -1: not counted by this store */
+    bool raised, erased; /* in the transaction that is open; locked by it as long as raised */
+    bool unwiped;        /* what was erased may still be in the write-ahead log */
+    uint64_t changes;    /* that will be written to the file */
+};
 
 struct store {
     struct database *database;
@@ -17,6 +26,7 @@ struct store {
     struct digest signatures[STORE_SIGNATURES];
     size_t signature_count;    /* ever noted; the ring's place is this modulo STORE_SIGNATURES */
     const struct vault *vault; /* opens and seals chunks; borrowed, may be NULL */
+    struct secagg_counting secagg;
 };
 
 /* Largest values that a dataset may have; what a database says beyond them is ERROR_CORRUPT. Their product

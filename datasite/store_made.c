@@ -39,8 +39,8 @@ static struct error *made_open(struct store *store, const uint8_t *run_id,
     struct query query;
     ret_text[0] = '\0';
     query_start(&query, store->database,
-                "SELECT kind, round, event_id = 0 FROM delivery WHERE run_id = ? AND made = 'open' "
-                "ORDER BY round, kind DESC");
+                "SELECT replace(kind, '-', ' '), round, event_id = 0 FROM delivery WHERE run_id = ? AND made "
+                "= 'open' ORDER BY round, kind DESC, attempt");
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     while (query_step(&query))
         made_describe(ret_text, query_text(&query, 0), query_int(&query, 1), query_int(&query, 2) != 0);

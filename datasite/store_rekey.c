@@ -142,5 +142,5 @@ done:
 
 struct error *store_wipe_log(struct store *store)
 {
-    return database_truncate_log(store->database);
+    return database_truncate_log(store->database, STORE_WIPE_MS);
 }

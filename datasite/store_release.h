@@ -17,6 +17,7 @@ struct release_record {
     const uint8_t *run_id; /* STORE_RUN_ID_BYTES */
     const struct digest *job_id;
     uint32_t round;
+    uint32_t attempt; /* of a masked input, else 0 */
     enum answer_kind kind;
     enum answer_state state;            /* released: with a receipt; held: without */
     bool refused;                       /* the body is the refusal of a step that failed: without a receipt */
@@ -40,6 +41,8 @@ struct release_event {
 struct release_events {
     uint64_t of_job, of_round;
     uint64_t left_in_run; /* of them, how many left in this run: at once, or let out by the owner */
+    uint64_t rounds;      /* different rounds, of all runs, this one not counted */
+    uint64_t rows;        /* answers of this round and kind that are stored, whatever the attempt */
 };
 MUST_USE struct error *store_release_events(struct store *store, const struct digest *job_id,
                                             const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,

@@ -16,6 +16,12 @@
 #define STORE_SECAGG_ATTEMPTS 8 /* attempts of one round */
 #define STORE_SECAGG_SLOTS 4096 /* slots of one run that may ever be advertised */
 
+/* Several of these, and events, in one transaction: BEGIN IMMEDIATE, then commit (on the disk when it returns) or
+ * rollback, which accepts that nothing is open. */
+MUST_USE struct error *store_secagg_begin(struct store *store);
+MUST_USE struct error *store_secagg_commit(struct store *store);
+void store_secagg_rollback(struct store *store);
+
 /* ---- batches ---- */
 
 struct secagg_batch {
@@ -28,8 +34,9 @@ void secagg_batch_clear(struct secagg_batch *batch);
 MUST_USE struct error *store_secagg_batch(struct store *store,
                                           const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t slot,
                                           struct secagg_batch *ret_batch);
-/* Slots [slots] with fresh secrets, and the advert. ERROR_REFUSED when any was advertised before or first_slot is not above all of them;
- * ERROR_LIMIT beyond STORE_SECAGG_SLOTS. */
+/* Slots [slots] with fresh secrets, and the advert. ERROR_REFUSED when any was advertised before or first_slot is not
+ * above all of them, and when site.db was found restored since the job was approved (what was signed in between is not
+ * known); ERROR_LIMIT beyond STORE_SECAGG_SLOTS. */
 MUST_USE struct error *store_secagg_advertise(struct store *store, const struct digest *job_id,
                                               const uint8_t run_id[static STORE_RUN_ID_BYTES],
                                               uint32_t first_slot, size_t slots,
@@ -60,19 +67,22 @@ struct secagg_slot {
 void secagg_slot_clear(struct secagg_slot *slot); /* wipes */
 MUST_USE struct error *store_secagg_slot(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
                                          uint32_t slot, struct secagg_slot *ret_slot);
-/* Binds an open slot; the same binding again changes nothing, another is ERROR_REFUSED. */
+/* Binds an open slot that has its shares; the same binding again changes nothing, another is ERROR_REFUSED. So is an attempt of
+ * an agreed round, an attempt or a round before the latest that is bound, and an attempt from STORE_SECAGG_ATTEMPTS on. */
 MUST_USE struct error *store_secagg_bind(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
                                          uint32_t slot, uint32_t round, uint32_t attempt,
                                          const struct digest *context, struct secagg_set sharers,
                                          const uint8_t *sealed, size_t sealed_bytes);
-/* Notes which shares are given and the answer that has them, then erases the slot's secrets. ERROR_REFUSED when the other kind
- * was given for any of the peers, or the slot is not bound. */
+/* Notes which shares are given and the answer that has them, then erases the slot's secrets. ERROR_REFUSED when any share
+ * was given for any of the peers, or the slot is not bound, or is not that of the attempt which the round's agreement
+ * is about. */
 MUST_USE struct error *store_secagg_reveal(struct store *store,
                                            const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t slot,
                                            const struct secagg_revealed *revealed, size_t count,
                                            const uint8_t *answer, size_t answer_bytes);
-/* Erases the secrets of every slot of the run below `slot` that is not bound, or of all slots that are not revealed
- * (UINT32_MAX: the run is over). */
+/* Erases the secrets of every slot of the run below `slot` that is not bound, or of all slots that are not revealed, with
+ * the run's vectors and its model (UINT32_MAX: the run is over). The functions of store.h that end, revoke or expire do
+ * that themselves. */
 MUST_USE struct error *store_secagg_kill(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
                                          uint32_t slot);
 /* Every slot of every run: after a restore, or a contradiction. *ret_killed: how many were open or bound. */
@@ -99,7 +109,9 @@ MUST_USE struct error *store_secagg_encode(struct store *store, const struct dig
                                            const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                            const struct digest *model_digest, const uint8_t *encoded,
                                            size_t encoded_bytes);
-/* The one statement of a round: the same again changes nothing, another is ERROR_REFUSED. Erases the vector. */
+/* The one statement of a round: the same again changes nothing, another is ERROR_REFUSED, also where only an event
+ * "round-agreed" tells of it. The attempt's slot is bound, else ERROR_REFUSED. Erases the vector, and the round's slots of other
+ * attempts. The caller adds the event, in the same transaction. */
 MUST_USE struct error *store_secagg_agree(struct store *store, const struct digest *job_id,
                                           const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                           uint32_t attempt,
@@ -118,7 +130,8 @@ void secagg_model_clear(struct secagg_model *model);
 MUST_USE struct error *store_secagg_model(struct store *store,
                                           const uint8_t run_id[static STORE_RUN_ID_BYTES],
                                           struct secagg_model *ret_model);
-/* Replaces the one of the round before, or is the first (round 1): ERROR_CONFLICT. */
+/* Replaces the one of the round before, or is the first (round 1): ERROR_CONFLICT. Whoever can compute it has the sum of the
+ * round before: bound slots of that and of earlier rounds are erased. */
 MUST_USE struct error *store_secagg_set_model(struct store *store,
                                               const uint8_t run_id[static STORE_RUN_ID_BYTES],
                                               const struct secagg_model *model);
@@ -131,9 +144,14 @@ MUST_USE struct error *store_secagg_ledger(struct store *store, const struct sit
 
 /* ---- restored files ---- */
 
-/* To be called when the daemon opens its home: where keys/secagg.count and the database disagree, or the file is another
- * one than it was, every slot dies (with an event). Makes the file when there is none and no slot is open. */
+/* To be called when the daemon opens its home: where keys/secagg.count and the database disagree, or one of the two files
+ * is another than it was (device, inode, time of birth), every slot dies, with an event. Makes the file at the first
+ * start. From here on this store raises its number. */
 MUST_USE struct error *store_secagg_check_count(struct store *store, const char *keys_directory, int64_t now,
                                                 uint32_t *ret_killed);
-/* The store raises that file's number whenever its transactions that changed these tables have committed. */
+/* The store raises that file's number whenever its transactions that changed these tables have committed; for every other
+ * store of the home that is written to. No file: nothing, until the daemon has made it. */
 MUST_USE struct error *store_secagg_count_in(struct store *store, const char *keys_directory);
+/* What was erased stays in the write-ahead log until that is emptied, which each commit that erased tries; while others
+ * read, it is left for later: to be called now and then. */
+MUST_USE struct error *store_secagg_wipe(struct store *store);

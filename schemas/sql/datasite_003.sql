@@ -41,6 +41,9 @@ INSERT INTO delivery_3 SELECT run_id, round, kind, 0, event_id, bytes, made, dat
 DROP TABLE delivery;
 ALTER TABLE delivery_3 RENAME TO delivery;
 
+-- Whether the site was put back to an earlier state since is asked before keys are advertised.
+CREATE INDEX event_of_slots ON event (id) WHERE kind = 'slots-killed';
+
 -- One batch of key slots of a run.
 CREATE TABLE secagg_batch (
     run_id     BLOB NOT NULL CHECK (length(run_id) = 16),
@@ -53,13 +56,12 @@ CREATE TABLE secagg_batch (
     PRIMARY KEY (run_id, first_slot)
 ) STRICT;
 
--- The secrets of a slot, until they are of no use: then they are NULL. A slot serves one context.
+-- A slot serves one context.
 CREATE TABLE secagg_slot (
     run_id    BLOB NOT NULL,
     slot      INTEGER NOT NULL,
     state     TEXT NOT NULL CHECK (state IN ('open', 'bound', 'revealed', 'dead')),
-    secret    BLOB CHECK (length(secret) = 96),      -- c, s, b; NULL once revealed or dead
-    own_share BLOB CHECK (length(own_share) = 80),   -- its own share of s and of b, from step 'share' on
+    shared    INTEGER NOT NULL DEFAULT 0 CHECK (shared IN (0, 1)),  -- 1: from step 'share' on
     round     INTEGER,                        -- bound: to this round and attempt
     attempt   INTEGER,
     context   BLOB CHECK (context IS NULL OR length(context) = 32),
@@ -68,6 +70,18 @@ CREATE TABLE secagg_slot (
     revealed  BLOB,                           -- encoded Unmasking, as it left
     PRIMARY KEY (run_id, slot)
 ) STRICT;
+CREATE UNIQUE INDEX secagg_slot_of_attempt ON secagg_slot (run_id, round, attempt) WHERE round IS NOT NULL;
+
+-- The secrets of a slot; zeros once they are of no use. Rows are added at the end and never change their length, so that
+-- SQLite never moves one to another page and leaves a copy behind: it is overwritten where it is.
+CREATE TABLE secagg_secret (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id    BLOB NOT NULL CHECK (length(run_id) = 16),
+    slot      INTEGER NOT NULL,
+    secret    BLOB NOT NULL CHECK (length(secret) = 96),      -- c, s, b
+    own_share BLOB NOT NULL CHECK (length(own_share) = 80)    -- its own share of s and of b, from step 'share' on
+) STRICT;
+CREATE UNIQUE INDEX secagg_secret_of_slot ON secagg_secret (run_id, slot);
 
 -- Of whose secret a share left, and which kind: never both of one peer. Rows are only ever added.
 CREATE TABLE secagg_given (
@@ -82,13 +96,12 @@ BEGIN SELECT RAISE(ABORT, 'a share that left is never another'); END;
 CREATE TRIGGER secagg_given_no_delete BEFORE DELETE ON secagg_given
 BEGIN SELECT RAISE(ABORT, 'a share that left is never forgotten'); END;
 
--- One round: what this site contributes, computed once, and the one statement that it signs about it, ever.
+-- One round, and the one statement that this site signs about it, ever.
 CREATE TABLE secagg_round (
     job_id       BLOB NOT NULL REFERENCES job (job_id),
     run_id       BLOB NOT NULL,
     round        INTEGER NOT NULL,
     model_digest BLOB NOT NULL CHECK (length(model_digest) = 32),
-    encoded      BLOB,                        -- the vector without masks; NULL once agreed
     attempt      INTEGER,                     -- of the agreement
     agreement    BLOB CHECK (agreement IS NULL OR length(agreement) = 128),  -- the body that was signed
     signature    BLOB CHECK (signature IS NULL OR length(signature) = 64),
@@ -97,6 +110,15 @@ CREATE TABLE secagg_round (
 CREATE TRIGGER secagg_agreement_once BEFORE UPDATE OF agreement, signature, attempt ON secagg_round
 WHEN OLD.agreement IS NOT NULL
 BEGIN SELECT RAISE(ABORT, 'one agreement a round'); END;
+
+-- What this site contributes to a round, without masks; computed once, gone once the round is agreed.
+CREATE TABLE secagg_vector (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id  BLOB NOT NULL,
+    round   INTEGER NOT NULL,
+    encoded BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX secagg_vector_of_round ON secagg_vector (run_id, round);
 
 -- The global model of a run as this site computed it: the one that round `round` starts from.
 CREATE TABLE secagg_model (
@@ -118,5 +140,5 @@ CREATE TABLE secagg_ledger (
 CREATE TABLE secagg_count (
     one     INTEGER PRIMARY KEY CHECK (one = 1),
     changes INTEGER NOT NULL,
-    marker  BLOB NOT NULL                     -- which file that is: device, inode, time of birth
+    marker  BLOB NOT NULL                     -- which files these are: device, inode, time of birth of each
 ) STRICT;

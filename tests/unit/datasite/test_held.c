@@ -144,7 +144,7 @@ static void test_held_survives_a_restart_and_is_listed(void **state)
     assert_int_equal(answers[0].round, 1);
     assert_int_equal(answers[0].receipt_bytes, 0);
     assert_true(answers[0].update_norm > 0 && isfinite(answers[0].update_norm));
-    must(store_answer(site->store, &site->job_id, answers[0].run_id, 1, ANSWER_UPDATE, &stored));
+    must(store_answer(site->store, &site->job_id, answers[0].run_id, 1, 0, ANSWER_UPDATE, &stored));
     assert_true(stored.bytes > SITE_PARAMETERS * sizeof(double));
     answer_clear(&stored);
     answers_free(answers, count);

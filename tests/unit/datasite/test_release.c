@@ -98,7 +98,7 @@ static void test_release_in_order_is_written_before_it_is_handed_out(void **stat
     struct receipt receipt;
     attempt_make(*state, &attempt);
     must(release_update(&attempt.context, &attempt.update, &outcome));
-    must(store_answer(attempt.site->store, &attempt.site->job_id, attempt.site->run, 1, ANSWER_UPDATE,
+    must(store_answer(attempt.site->store, &attempt.site->job_id, attempt.site->run, 1, 0, ANSWER_UPDATE,
                       &stored));
     must(wire_released_decode(outcome.body, outcome.bytes, &released));
     assert_int_equal(released->type, FDS__MESSAGE_TYPE__MESSAGE_UPDATE);

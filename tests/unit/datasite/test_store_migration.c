@@ -172,7 +172,7 @@ static void test_store_migration_keeps_every_row(void **state)
 {
     struct site *site = *state;
     char path[160];
-    assert_int_equal(site_count(site, "PRAGMA user_version"), 2);
+    assert_int_equal(site_count(site, "PRAGMA user_version"), 3);
     assert_true(site_count(site, "SELECT count(*) FROM chunk") > 1);
     attach(site->store->database, workspace_file(site->workspace, "old.db", path));
     for (size_t i = 0; i < TABLES; i++) {
@@ -210,7 +210,7 @@ static void test_store_migration_old_answer_stays_spent(void **state)
 {
     struct site *site = *state;
     struct answer answer;
-    must(store_answer(site->store, &site->job_id, site->run, 1, ANSWER_UPDATE, &answer));
+    must(store_answer(site->store, &site->job_id, site->run, 1, 0, ANSWER_UPDATE, &answer));
     assert_int_equal(answer.bytes, sizeof(old_body));
     assert_memory_equal(answer.body, old_body, sizeof(old_body));
     assert_int_equal(answer.state, ANSWER_RELEASED);

@@ -1,0 +1,148 @@
+/* What changes of the tables of secure aggregation have in common. */
+#include "datasite/store_secagg.h"
+
+#include "crypto/secret.h"
+#include "datasite/store_secagg_parts.h"
+
+struct error *store_secagg_begin(struct store *store)
+{
+    return database_begin(store->database);
+}
+
+struct error *store_secagg_commit(struct store *store)
+{
+    return database_commit(store->database);
+}
+
+void store_secagg_rollback(struct store *store)
+{
+    database_rollback(store->database);
+}
+
+struct error *secagg_change_begin(struct store *store, struct secagg_change *ret_change)
+{
+    bool own = !database_in_transaction(store->database);
+    struct error *err = own ? database_begin(store->database) : NULL;
+    if (err == NULL)
+        ret_change->own = own;
+    return err;
+}
+
+struct error *secagg_change_end(struct store *store, struct secagg_change *change)
+{
+    struct error *err = change->own ? database_commit(store->database) : NULL;
+    if (err == NULL)
+        change->own = false;
+    return err;
+}
+
+void secagg_change_undo(struct store *store, const struct secagg_change *change, const struct error *err)
+{
+    if (err != NULL && change->own)
+        database_rollback(store->database);
+}
+
+/* ---- blobs ---- */
+
+struct error *secagg_take_blob(struct query *query, int column, uint8_t **ret_bytes, size_t *ret_count)
+{
+    size_t count = 0;
+    if (query_is_null(query, column)) {
+        *ret_bytes = NULL;
+        *ret_count = 0;
+        return NULL;
+    }
+    const uint8_t *stored = query_blob(query, column, &count);
+    uint8_t *bytes = malloc(count + 1);
+    if (bytes == NULL)
+        return error_new(ERROR_MEMORY,
+                         "There is not enough memory for what is stored of secure aggregation.");
+    if (count > 0)
+        memcpy(bytes, stored, count);
+    *ret_bytes = bytes;
+    *ret_count = count;
+    return NULL;
+}
+
+void secagg_bind_blob(struct query *query, const void *bytes, size_t count)
+{
+    if (bytes == NULL)
+        query_bind_null(query);
+    else
+        query_bind_blob(query, bytes, count);
+}
+
+void secagg_drop(uint8_t *bytes, size_t count)
+{
+    if (bytes != NULL)
+        secret_wipe(bytes, count);
+    free(bytes);
+}
+
+/* ---- other sites' ledgers ---- */
+
+static struct error *ledger_read(struct store *store, const struct site_id *site, bool *ret_found,
+                                 uint64_t *ret_sequence, struct digest *ret_head)
+{
+    struct query query;
+    query_start(&query, store->database, "SELECT sequence, head FROM secagg_ledger WHERE site = ?");
+    query_bind_blob(&query, site->digest.bytes, DIGEST_BYTES);
+    *ret_found = query_step(&query);
+    if (*ret_found) {
+        *ret_sequence = (uint64_t)query_int(&query, 0);
+        query_blob_exact(&query, 1, ret_head->bytes, DIGEST_BYTES);
+    }
+    return query_end(&query);
+}
+
+static struct error *ledger_refused(const struct site_id *site, const char *how)
+{
+    char fingerprint[FINGERPRINT_BYTES];
+    site_id_format(site, fingerprint);
+    return error_new(
+        ERROR_REFUSED,
+        "Site %s advertises %s: its database was rolled back or copied, and keys of it may be used "
+        "twice. Its owner would look into it, and this site takes part without it.",
+        fingerprint, how);
+}
+
+static struct error *ledger_write(struct store *store, const struct site_id *site, uint64_t sequence,
+                                  const struct digest *head)
+{
+    struct error *err = NULL;
+    struct query query;
+    TRY(secagg_count_raise(store, false));
+    query_start(&query, store->database,
+                "INSERT INTO secagg_ledger VALUES (?, ?, ?) ON CONFLICT (site) DO UPDATE SET sequence = "
+                "excluded.sequence, head = excluded.head");
+    query_bind_blob(&query, site->digest.bytes, DIGEST_BYTES);
+    query_bind_int(&query, (int64_t)sequence);
+    query_bind_blob(&query, head->bytes, DIGEST_BYTES);
+    TRY(query_finish(&query));
+done:
+    return err;
+}
+
+struct error *store_secagg_ledger(struct store *store, const struct site_id *site, uint64_t sequence,
+                                  const struct digest *head)
+{
+    struct error *err = NULL;
+    struct secagg_change change = {false};
+    struct digest seen;
+    uint64_t highest = 0;
+    bool found = false;
+    if (sequence > INT64_MAX)
+        FAIL(ERROR_INVALID, "The number of a site's last event is beyond what there can be.");
+    TRY(secagg_change_begin(store, &change));
+    TRY(ledger_read(store, site, &found, &highest, &seen));
+    if (found && sequence < highest)
+        TRY(ledger_refused(site, "an earlier event than it did before"));
+    if (found && sequence == highest && !digest_equal(head, &seen))
+        TRY(ledger_refused(site, "another event under the same number as before"));
+    if (!found || sequence > highest)
+        TRY(ledger_write(store, site, sequence, head));
+    TRY(secagg_change_end(store, &change));
+done:
+    secagg_change_undo(store, &change, err);
+    return err;
+}

@@ -1,0 +1,315 @@
+#include "crypto/secret.h"
+#include "datasite/store_secagg_parts.h"
+
+#include <inttypes.h>
+
+void secagg_round_clear(struct secagg_round *round)
+{
+    secagg_drop(round->encoded, round->encoded_bytes);
+    secret_wipe(round, sizeof(*round));
+}
+
+/* ---- reading ---- */
+
+static struct error *round_read(struct query *query, struct secagg_round *round)
+{
+    query_blob_exact(query, 0, round->model_digest.bytes, DIGEST_BYTES);
+    round->agreed = !query_is_null(query, 2);
+    if (round->agreed) {
+        round->attempt = (uint32_t)query_int(query, 1);
+        query_blob_exact(query, 2, round->agreement, SECAGG_AGREEMENT_BODY_BYTES);
+        query_blob_exact(query, 3, round->signature, SIGNATURE_BYTES);
+    }
+    return secagg_take_blob(query, 4, &round->encoded, &round->encoded_bytes);
+}
+
+static struct error *round_find(struct store *store, const struct digest *job_id,
+                                const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t number,
+                                struct secagg_round *ret_round, bool *ret_found)
+{
+    struct error *err = NULL, *failed = NULL;
+    struct secagg_round round = {.encoded = NULL};
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT model_digest, attempt, agreement, signature, encoded FROM secagg_round LEFT JOIN "
+                "secagg_vector USING (run_id, round) WHERE job_id = ? AND run_id = ? AND round = ?");
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, number);
+    bool found = query_step(&query);
+    if (found)
+        failed = round_read(&query, &round);
+    err = query_end(&query);
+    if (err == NULL)
+        err = failed;
+    else
+        error_free(failed);
+    if (err != NULL)
+        goto done;
+    *ret_found = found;
+    *ret_round = round;
+    round.encoded = NULL;
+done:
+    secagg_round_clear(&round);
+    return err;
+}
+
+struct error *store_secagg_round(struct store *store, const struct digest *job_id,
+                                 const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                 struct secagg_round *ret_round)
+{
+    struct error *err = NULL;
+    struct secagg_round found_round = {.encoded = NULL};
+    bool found = false;
+    TRY(round_find(store, job_id, run_id, round, &found_round, &found));
+    if (!found)
+        FAIL(ERROR_NOT_FOUND, "This site has contributed nothing to round %" PRIu32 " of this run.", round);
+    *ret_round = found_round;
+done:
+    return err;
+}
+
+struct error *secagg_round_agreed(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                  uint32_t round, bool *ret_agreed)
+{
+    struct query query;
+    query_start(
+        &query, store->database,
+        "SELECT EXISTS (SELECT 1 FROM secagg_round WHERE run_id = ?1 AND round = ?2 AND agreement IS NOT "
+        "NULL) OR EXISTS (SELECT 1 FROM event WHERE job_id = (SELECT job_id FROM run WHERE run_id = ?1) AND "
+        "kind = 'round-agreed' AND run_id = ?1 AND round = ?2)");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, round);
+    if (query_step(&query))
+        *ret_agreed = query_int(&query, 0) != 0;
+    return query_end(&query);
+}
+
+/* ---- the vector ---- */
+
+static struct error *round_insert(struct store *store, const struct digest *job_id, const uint8_t *run_id,
+                                  uint32_t round, const struct digest *model_digest)
+{
+    struct query query;
+    query_start(&query, store->database,
+                "INSERT INTO secagg_round (job_id, run_id, round, model_digest) VALUES (?, ?, ?, ?)");
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, round);
+    query_bind_blob(&query, model_digest->bytes, DIGEST_BYTES);
+    return query_finish(&query);
+}
+
+static struct error *vector_insert(struct store *store, const uint8_t *run_id, uint32_t round,
+                                   const uint8_t *encoded, size_t encoded_bytes)
+{
+    struct query query;
+    query_start(&query, store->database,
+                "INSERT INTO secagg_vector (run_id, round, encoded) VALUES (?, ?, ?)");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, round);
+    query_bind_blob(&query, encoded, encoded_bytes);
+    return query_finish(&query);
+}
+
+struct error *store_secagg_encode(struct store *store, const struct digest *job_id,
+                                  const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                  const struct digest *model_digest, const uint8_t *encoded,
+                                  size_t encoded_bytes)
+{
+    struct error *err = NULL;
+    struct secagg_change change = {false};
+    struct secagg_round present = {.encoded = NULL};
+    bool found = false, agreed = true;
+    TRY(secagg_change_begin(store, &change));
+    TRY(round_find(store, job_id, run_id, round, &present, &found));
+    TRY(secagg_round_agreed(store, run_id, round, &agreed));
+    if (found || agreed)
+        FAIL(ERROR_CONFLICT, "What this site contributes to round %" PRIu32 " is computed already.", round);
+    TRY(secagg_count_raise(store, false));
+    TRY(round_insert(store, job_id, run_id, round, model_digest));
+    TRY(vector_insert(store, run_id, round, encoded, encoded_bytes));
+    TRY(secagg_change_end(store, &change));
+done:
+    secagg_round_clear(&present);
+    secagg_change_undo(store, &change, err);
+    return err;
+}
+
+/* ---- the one statement ---- */
+
+static struct error *agree_check_slot(struct store *store, const uint8_t *run_id, uint32_t round,
+                                      uint32_t attempt)
+{
+    struct error *err = NULL;
+    struct query query;
+    query_start(
+        &query, store->database,
+        "SELECT 1 FROM secagg_slot WHERE run_id = ? AND round = ? AND attempt = ? AND state = 'bound'");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, round);
+    query_bind_int(&query, attempt);
+    bool bound = query_step(&query);
+    TRY(query_end(&query));
+    if (!bound)
+        FAIL(ERROR_REFUSED,
+             "No key slot of this site serves attempt %" PRIu32 " of round %" PRIu32
+             ", so it signs nothing about it.",
+             attempt, round);
+done:
+    return err;
+}
+
+static struct error *agree_write(struct store *store, const struct digest *job_id, const uint8_t *run_id,
+                                 uint32_t round, uint32_t attempt, const uint8_t *body,
+                                 const uint8_t *signature)
+{
+    struct error *err = NULL;
+    struct query query;
+    query_start(
+        &query, store->database,
+        "UPDATE secagg_round SET attempt = ?, agreement = ?, signature = ? WHERE job_id = ? AND run_id = ? "
+        "AND round = ? AND agreement IS NULL");
+    query_bind_int(&query, attempt);
+    query_bind_blob(&query, body, SECAGG_AGREEMENT_BODY_BYTES);
+    query_bind_blob(&query, signature, SIGNATURE_BYTES);
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, round);
+    TRY(query_finish(&query));
+    if (database_changes(store->database) != 1)
+        FAIL(ERROR_REFUSED, "This site has contributed nothing to round %" PRIu32 " of this run.", round);
+    secagg_erased(store);
+    query_start(&query, store->database, "DELETE FROM secagg_vector WHERE run_id = ? AND round = ?");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, round);
+    TRY(query_finish(&query));
+done:
+    return err;
+}
+
+/* *ret_again: it is what was signed. */
+static struct error *agree_check_once(struct store *store, const struct digest *job_id, const uint8_t *run_id,
+                                      uint32_t round, uint32_t attempt, const uint8_t *body,
+                                      const uint8_t *signature, bool *ret_again)
+{
+    struct error *err = NULL;
+    struct secagg_round present = {.encoded = NULL};
+    bool found = false, agreed = true;
+    TRY(round_find(store, job_id, run_id, round, &present, &found));
+    TRY(secagg_round_agreed(store, run_id, round, &agreed));
+    *ret_again = found && present.agreed && present.attempt == attempt &&
+                 memcmp(present.agreement, body, SECAGG_AGREEMENT_BODY_BYTES) == 0 &&
+                 memcmp(present.signature, signature, SIGNATURE_BYTES) == 0;
+    if (agreed && !*ret_again)
+        FAIL(ERROR_REFUSED,
+             "This site has signed who contributed to round %" PRIu32 " of this run, and signs that once.",
+             round);
+done:
+    secagg_round_clear(&present);
+    return err;
+}
+
+struct error *store_secagg_agree(struct store *store, const struct digest *job_id,
+                                 const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                 uint32_t attempt, const uint8_t body[static SECAGG_AGREEMENT_BODY_BYTES],
+                                 const uint8_t signature[static SIGNATURE_BYTES])
+{
+    struct error *err = NULL;
+    struct secagg_change change = {false};
+    bool again = false;
+    TRY(secagg_change_begin(store, &change));
+    TRY(agree_check_once(store, job_id, run_id, round, attempt, body, signature, &again));
+    if (!again) {
+        TRY(agree_check_slot(store, run_id, round, attempt));
+        TRY(secagg_count_raise(store, false));
+        TRY(agree_write(store, job_id, run_id, round, attempt, body, signature));
+        TRY(secagg_slots_settle(store, run_id, round, attempt));
+    }
+    TRY(secagg_change_end(store, &change));
+done:
+    secagg_change_undo(store, &change, err);
+    return err;
+}
+
+/* ---- the model between rounds ---- */
+
+void secagg_model_clear(struct secagg_model *model)
+{
+    free(model->parameters);
+    memset(model, 0, sizeof(*model));
+}
+
+struct error *store_secagg_model(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                 struct secagg_model *ret_model)
+{
+    struct error *err = NULL, *failed = NULL;
+    struct secagg_model model = {.parameters = NULL};
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT round, digest, parameters FROM secagg_model WHERE run_id = ?");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    bool found = query_step(&query);
+    if (found) {
+        model.round = (uint32_t)query_int(&query, 0);
+        query_blob_exact(&query, 1, model.digest.bytes, DIGEST_BYTES);
+        failed = secagg_take_blob(&query, 2, &model.parameters, &model.bytes);
+    }
+    err = query_end(&query);
+    if (err == NULL)
+        err = failed;
+    else
+        error_free(failed);
+    if (err != NULL)
+        goto done;
+    if (!found)
+        FAIL(ERROR_NOT_FOUND, "This site has no model of this run yet.");
+    *ret_model = model;
+    model.parameters = NULL;
+done:
+    secagg_model_clear(&model);
+    return err;
+}
+
+static struct error *model_round(struct store *store, const uint8_t *run_id, uint32_t *ret_round)
+{
+    struct query query;
+    query_start(&query, store->database, "SELECT round FROM secagg_model WHERE run_id = ?");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    *ret_round = query_step(&query) ? (uint32_t)query_int(&query, 0) : 0;
+    return query_end(&query);
+}
+
+static struct error *model_write(struct store *store, const uint8_t *run_id, const struct secagg_model *model)
+{
+    struct query query;
+    query_start(&query, store->database,
+                "INSERT INTO secagg_model VALUES (?, ?, ?, ?) ON CONFLICT (run_id) DO UPDATE SET round = "
+                "excluded.round, digest = excluded.digest, parameters = excluded.parameters");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, model->round);
+    query_bind_blob(&query, model->digest.bytes, DIGEST_BYTES);
+    query_bind_blob(&query, model->parameters, model->bytes);
+    return query_finish(&query);
+}
+
+struct error *store_secagg_set_model(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                     const struct secagg_model *model)
+{
+    struct error *err = NULL;
+    struct secagg_change change = {false};
+    uint32_t before = 0;
+    TRY(secagg_change_begin(store, &change));
+    TRY(model_round(store, run_id, &before));
+    if (model->round != before + 1)
+        FAIL(ERROR_CONFLICT,
+             "The model of round %" PRIu32 " cannot follow that of round %" PRIu32 " (0: none) of this run.",
+             model->round, before);
+    TRY(secagg_count_raise(store, false));
+    TRY(model_write(store, run_id, model));
+    TRY(secagg_slots_settle(store, run_id, before, UINT32_MAX));
+    TRY(secagg_change_end(store, &change));
+done:
+    secagg_change_undo(store, &change, err);
+    return err;
+}
