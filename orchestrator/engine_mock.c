@@ -1,5 +1,7 @@
 /* A run on mock data: each site's synthetic rows are fetched, and its part of every round is done here, as the site
- * would do it. No job is submitted and no step is asked for; the rest of a round is that of any run. */
+ * would do it. No job is submitted and no step is asked for; the rest of a round is that of any run. There is nothing to
+ * hide in synthetic rows, so that a job with secure aggregation is averaged in clear; its record has what that of the
+ * real run would have, and no more: nothing of one site. */
 #include "orchestrator/engine_parts.h"
 
 #include "orchestrator/local_site.h"
@@ -207,13 +209,14 @@ static struct error *train_site(struct engine *engine, struct engine_site *site)
         FAIL(ERROR_INTERRUPTED, "The run was cancelled.");
     if (patience.late)
         FAIL(ERROR_DEADLINE, "It did not finish within the round's %u s.", engine->job->round_deadline_s);
-    part->train_seconds = (double)(clock_monotonic_ms() - start) / 1000;
+    if (!engine->job->secure.enabled)
+        part->train_seconds = (double)(clock_monotonic_ms() - start) / 1000;
     if (engine->job->metrics == JOB_METRICS_PER_SITE)
         TRY(measure(engine, site, part));
     part->status = SITE_OK;
     part->reason[0] = '\0';
-    part->has_examples = true;
-    part->examples = local_site_train_rows(site->local);
+    part->has_examples = !engine->job->secure.enabled;
+    part->examples = part->has_examples ? local_site_train_rows(site->local) : 0;
     part->seconds = engine_round_seconds(engine);
     site->turn = TURN_TRAINED;
 done:

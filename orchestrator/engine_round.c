@@ -1,5 +1,6 @@
 #include "orchestrator/engine_parts.h"
 
+#include "orchestrator/local_site.h"
 #include "orchestrator/strategy_fedavg.h"
 #include "schemas/clock.h"
 
@@ -158,10 +159,13 @@ static struct error *aggregate(struct engine *engine)
     for (size_t i = 0; i < engine->job->site_count; i++) {
         const struct engine_site *site = &engine->sites[i];
         const struct site_round *part = &engine->round->sites[i];
-        /* Examples are there when they are the weight. */
-        if (site->turn == TURN_TRAINED)
-            updates[trained++] = (struct fedavg_update){.parameters = site->update,
-                                                        .examples = part->has_examples ? part->examples : 1};
+        if (site->turn != TURN_TRAINED)
+            continue;
+        /* Examples are there when they are the weight; or the rows are. */
+        uint64_t examples = part->has_examples ? part->examples : 1;
+        if (site->local != NULL)
+            examples = local_site_train_rows(site->local);
+        updates[trained++] = (struct fedavg_update){.parameters = site->update, .examples = examples};
     }
     TRY(fedavg_aggregate(updates, trained, engine->count, engine->job->weighting, model));
     memcpy(engine->model, model, engine->count * sizeof *model);
@@ -331,7 +335,7 @@ static struct error *run_round(struct engine *engine)
         goto done;
     }
     TRY(aggregate(engine));
-    if (engine->job->metrics == JOB_METRICS_PER_SITE) {
+    if (engine->job->metrics != JOB_METRICS_NONE) {
         TRY(engine->record->mock ? engine_mock_evaluate(engine) : evaluate_at_sites(engine));
         TRY(pool(engine));
     }

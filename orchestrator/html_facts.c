@@ -254,6 +254,10 @@ void html_protection(FILE *stream, const struct run_record *record)
                     "job and computed "
                     "nothing.</p>\n",
                     stream);
+        if (record->job->secure.enabled)
+            (void)fputs("<p>A trial needs no masks: the updates were averaged in clear, here. What the job’s "
+                        "secure aggregation will hide of one site is left out all the same.</p>\n",
+                        stream);
         return;
     }
     (void)fputs(

@@ -24,17 +24,61 @@ void initial_model_free(struct initial_model *initial)
     free(initial);
 }
 
+/* A safetensors file opens with the length of its header, and the header with a brace. */
+static bool is_safetensors(const struct initial_model *initial)
+{
+    uint64_t length = 0;
+    for (size_t i = 8; i > 0 && initial->bytes > 8; i--)
+        length = length << 8 | initial->data[i - 1];
+    return length >= 2 && length <= SAFETENSORS_HEADER_BYTES && initial->data[8] == '{';
+}
+
+/* Of the values alone, however the file wraps them: what a site can make itself of what it gets. */
+static struct error *digest_of_parameters(const struct initial_model *initial, struct digest *ret_digest)
+{
+    struct error *err = NULL;
+    struct safetensors model = {0};
+    uint8_t *bytes = NULL;
+    if (!is_safetensors(initial))
+        return digest_of(initial->data, initial->bytes, ret_digest);
+    TRY(safetensors_parse(initial->data, initial->bytes, initial->path, &model));
+    size_t count = softmax_parameters((size_t)model.features, model.classes);
+    bytes = malloc(8 * count);
+    if (bytes == NULL)
+        FAIL(ERROR_MEMORY, "No memory for the initial model.");
+    wire_parameters_write(model.parameters, count, bytes);
+    TRY(digest_of(bytes, 8 * count, ret_digest));
+done:
+    free(bytes);
+    safetensors_clear(&model);
+    return err;
+}
+
 static struct error *check_digest(const struct initial_model *initial)
 {
     struct error *err = NULL;
-    struct digest digest;
+    struct digest digest, parameters;
     char hex[DIGEST_HEX_BYTES];
+    const char *named = initial->job->init_sha256;
     TRY(digest_of(initial->data, initial->bytes, &digest));
     digest_hex(&digest, hex);
-    if (strcmp(hex, initial->job->init_sha256) != 0)
-        FAIL(ERROR_UNTRUSTED,
-             "%s has the SHA-256 %s, but the job's model.init names %s; give the right file.", initial->path,
-             hex, initial->job->init_sha256);
+    if (!initial->job->secure.enabled) {
+        if (strcmp(hex, named) != 0)
+            FAIL(ERROR_UNTRUSTED,
+                 "%s has the SHA-256 %s, but the job's model.init names %s; give the right file.",
+                 initial->path, hex, named);
+        goto done;
+    }
+    bool of_file = strcmp(hex, named) == 0;
+    TRY(digest_of_parameters(initial, &parameters));
+    digest_hex(&parameters, hex);
+    if (strcmp(hex, named) != 0)
+        FAIL(ERROR_UNTRUSTED, "The parameters in %s have the SHA-256 %s, but the job's model.init names %s%s",
+             initial->path, hex, named,
+             of_file
+                 ? ", that of the file; with secure aggregation sites check the parameters, so the job has "
+                   "to name theirs."
+                 : "; give the right file.");
 done:
     return err;
 }
@@ -82,15 +126,6 @@ static struct error *read_safetensors(const struct initial_model *initial, uint6
 done:
     safetensors_clear(&model);
     return err;
-}
-
-/* A safetensors file opens with the length of its header, and the header with a brace. */
-static bool is_safetensors(const struct initial_model *initial)
-{
-    uint64_t length = 0;
-    for (size_t i = 8; i > 0 && initial->bytes > 8; i--)
-        length = length << 8 | initial->data[i - 1];
-    return length >= 2 && length <= SAFETENSORS_HEADER_BYTES && initial->data[8] == '{';
 }
 
 static struct error *read_file(const struct initial_model *initial, uint64_t features, uint32_t classes,

@@ -4,7 +4,8 @@
  *     seeded      learning/softmax.h's initialiser with the job's seed
  *     sha256:HEX  a file whose SHA-256 is HEX, given beside the job: safetensors with F64 tensors "coef"
  *                 [classes][features] and "intercept" [classes] (as runs leave it), or the bare float64
- * values, little-endian, coef row by row and then intercept
+ * values, little-endian, coef row by row and then intercept; in a job with secure aggregation HEX is of those values
+ * alone, whichever way the file has them
  *
  * Made in two steps, because a file can be refused before any site is asked, while the shape is known only
  * when the sites have said it. safetensors: https://github.com/huggingface/safetensors#format */

@@ -252,10 +252,15 @@ static size_t rounds_done(const struct run_record *record)
 
 void report_print_mock(FILE *stream, const struct run_record *record)
 {
-    if (record->mock)
-        (void)fprintf(
-            stream,
-            "MOCK: every row was synthetic; no site trained, and no figure says anything of private data.\n");
+    if (!record->mock)
+        return;
+    (void)fprintf(
+        stream,
+        "MOCK: every row was synthetic; no site trained, and no figure says anything of private data.\n");
+    if (record->job->secure.enabled)
+        (void)fprintf(stream,
+                      "A trial needs no masks: the updates were averaged in clear, here. What the job's "
+                      "secure aggregation will hide of one site is left out all the same.\n");
 }
 
 void report_print_summary(FILE *stream, const struct run_record *record, const char *directory)

@@ -106,6 +106,60 @@ static void test_initial_model_safetensors_file_of_a_run_read(void **state)
     free(parameters);
 }
 
+/* The digest of the values, whichever way a file has them. */
+static struct job secure_job_for(const double values[static COUNT])
+{
+    struct job job = {.init = JOB_INIT_FILE, .secure = {.enabled = true}};
+    struct digest digest;
+    uint8_t bytes[8 * COUNT];
+    wire_parameters_write(values, COUNT, bytes);
+    assert_null(digest_of(bytes, sizeof bytes, &digest));
+    digest_hex(&digest, job.init_sha256);
+    return job;
+}
+
+static void test_initial_model_secure_both_forms_by_the_digest_of_their_values(void **state)
+{
+    (void)state;
+    double values[COUNT] = {1, 2, 3, 4, 5, 6, 7, 8.25};
+    uint8_t bytes[8 * COUNT];
+    struct job job = secure_job_for(values);
+    const char *paths[] = {"secure.raw", "secure.safetensors"};
+    wire_parameters_write(values, COUNT, bytes);
+    assert_null(file_write(paths[0], bytes, sizeof bytes, 0600));
+    assert_null(safetensors_write(paths[1], values, FEATURES, CLASSES, NULL, 0));
+    for (size_t i = 0; i < 2; i++) {
+        double *parameters = make(&job, paths[i]);
+        assert_memory_equal(parameters, values, sizeof values);
+        free(parameters);
+    }
+}
+
+static void test_initial_model_secure_other_values_untrusted(void **state)
+{
+    (void)state;
+    double values[COUNT] = {1, 2, 3, 4, 5, 6, 7, 8.25};
+    struct initial_model *initial = NULL;
+    struct job job = secure_job_for(values);
+    values[3] = 4.5;
+    assert_null(safetensors_write("other-values.safetensors", values, FEATURES, CLASSES, NULL, 0));
+    expect_error(initial_model_open(&job, "other-values.safetensors", &initial), ERROR_UNTRUSTED,
+                 "give the right file");
+}
+
+/* The digest that would do in a job in clear. */
+static void test_initial_model_secure_digest_of_the_file_untrusted(void **state)
+{
+    (void)state;
+    double values[COUNT] = {1, 2, 3, 4, 5, 6, 7, 8.25};
+    struct initial_model *initial = NULL;
+    assert_null(safetensors_write("secure.safetensors", values, FEATURES, CLASSES, NULL, 0));
+    struct job job = job_for("secure.safetensors");
+    job.secure.enabled = true;
+    expect_error(initial_model_open(&job, "secure.safetensors", &initial), ERROR_UNTRUSTED,
+                 "that of the file; with secure aggregation sites check the parameters");
+}
+
 static void test_initial_model_other_file_untrusted(void **state)
 {
     (void)state;
@@ -169,6 +223,9 @@ int main(void)
         cmocka_unit_test(test_initial_model_seeded_same_seed_same_bits),
         cmocka_unit_test(test_initial_model_raw_file_read),
         cmocka_unit_test(test_initial_model_safetensors_file_of_a_run_read),
+        cmocka_unit_test(test_initial_model_secure_both_forms_by_the_digest_of_their_values),
+        cmocka_unit_test(test_initial_model_secure_other_values_untrusted),
+        cmocka_unit_test(test_initial_model_secure_digest_of_the_file_untrusted),
         cmocka_unit_test(test_initial_model_other_file_untrusted),
         cmocka_unit_test(test_initial_model_file_not_given_usage),
         cmocka_unit_test(test_initial_model_file_given_for_zeros_usage),
