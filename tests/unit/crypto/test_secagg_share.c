@@ -1,0 +1,264 @@
+#include "crypto/secagg_seal.h"
+#include "crypto/secagg_share.h"
+
+#include "federation.h"
+#include "secagg_vectors.h"
+
+/* ---- known answers ---- */
+
+static struct secagg_seal vector_seal(const struct secagg_vectors *vectors, uint32_t from, uint32_t to)
+{
+    return (struct secagg_seal){.keyset = &vectors->keyset,
+                                .slot = SA1_SLOT,
+                                .from = from,
+                                .to = to,
+                                .keyset_hash = vectors->attempt.keyset_hash};
+}
+
+static void test_secagg_seal_derive_agrees_with_the_vectors(void **state)
+{
+    const struct secagg_vectors *vectors = *state;
+    for (size_t i = 0; i < SA1_PAIRS; i++) {
+        const uint32_t from = sa1_pairs[i].one, to = sa1_pairs[i].other;
+        struct secagg_seal seal = vector_seal(vectors, from, to);
+        struct secagg_seal_key mine, theirs, expected;
+        vector_bytes(sa1_pairs[i].share_key_nonce, &expected, sizeof(expected));
+        succeeds(secagg_seal_derive(&seal, to, vectors->secrets[from - 1].c, &mine));
+        succeeds(secagg_seal_derive(&seal, from, vectors->secrets[to - 1].c, &theirs));
+        assert_memory_equal(&mine, &expected, sizeof(expected));
+        assert_memory_equal(&theirs, &expected, sizeof(expected));
+    }
+}
+
+static void test_secagg_seal_close_agrees_with_the_vectors(void **state)
+{
+    const struct secagg_vectors *vectors = *state;
+    for (size_t i = 0; i < SA1_PAIRS; i++) {
+        const uint32_t from = sa1_pairs[i].one, to = sa1_pairs[i].other;
+        struct secagg_seal seal = vector_seal(vectors, from, to);
+        uint8_t plain[SECAGG_SHARE_BYTES], opened[SECAGG_SHARE_BYTES];
+        uint8_t expected[SECAGG_SEALED_BYTES], sealed[SECAGG_SEALED_BYTES];
+        vector_bytes(sa1_pairs[i].share_plain, plain, sizeof(plain));
+        vector_bytes(sa1_pairs[i].share_sealed, expected, sizeof(expected));
+        succeeds(secagg_seal_close(&seal, vectors->secrets[from - 1].c, plain, sealed));
+        assert_memory_equal(sealed, expected, sizeof(expected));
+        succeeds(secagg_seal_open(&seal, vectors->secrets[to - 1].c, expected, opened));
+        assert_memory_equal(opened, plain, sizeof(plain));
+    }
+}
+
+/* ---- a dealing ---- */
+
+static const struct secagg_secret *secret_of(const struct federation *federation, uint32_t position,
+                                             uint32_t slot)
+{
+    return &federation->secrets[position - 1][slot - FEDERATION_FIRST_SLOT];
+}
+
+/* What `from` seals for `to`; *ret_own is its own share. */
+static void sealed_for(const struct federation *federation, uint32_t slot, uint32_t from, uint32_t to,
+                       uint8_t ret_sealed[static SECAGG_SEALED_BYTES], struct secagg_share *ret_own)
+{
+    uint8_t *sealed = NULL;
+    size_t count = 0;
+    succeeds(secagg_share_make(federation->keyset, slot, from, secret_of(federation, from, slot), &sealed,
+                               &count, ret_own));
+    assert_int_equal(count, FEDERATION_SITES - 1);
+    memcpy(ret_sealed, sealed + (to < from ? to - 1 : to - 2) * (size_t)SECAGG_SEALED_BYTES,
+           SECAGG_SEALED_BYTES);
+    free(sealed);
+}
+
+static struct error *open_at(const struct federation *federation, uint32_t slot, uint32_t position,
+                             uint32_t from, const uint8_t sealed[static SECAGG_SEALED_BYTES])
+{
+    struct secagg_share share, before;
+    memset(&share, 0xa5, sizeof(share));
+    before = share;
+    struct error *err =
+        secagg_share_open(federation->keyset, slot, position, from,
+                          secret_of(federation, position, FEDERATION_FIRST_SLOT), sealed, &share);
+    if (err != NULL)
+        assert_memory_equal(&share, &before, sizeof(share));
+    return err;
+}
+
+static void test_secagg_share_any_threshold_of_shares_gives_the_secrets(void **state)
+{
+    const struct federation *federation = *state;
+    const struct secagg_secret *secret = secret_of(federation, 2, FEDERATION_FIRST_SLOT);
+    struct shamir_point s[FEDERATION_SITES], b[FEDERATION_SITES];
+    struct secagg_share shares[FEDERATION_SITES];
+    uint8_t *sealed = NULL, opened[32];
+    size_t count = 0;
+    succeeds(
+        secagg_share_make(federation->keyset, FEDERATION_FIRST_SLOT, 2, secret, &sealed, &count, &shares[1]));
+    for (uint32_t i = 0, next = 0; i < FEDERATION_SITES; i++) {
+        if (i != 1)
+            succeeds(secagg_share_open(federation->keyset, FEDERATION_FIRST_SLOT, i + 1, 2,
+                                       secret_of(federation, i + 1, FEDERATION_FIRST_SLOT),
+                                       sealed + (size_t)SECAGG_SEALED_BYTES * next++, &shares[i]));
+        s[i].x = b[i].x = i + 1;
+        memcpy(s[i].share, shares[i].s, SHAMIR_SHARE_BYTES);
+        memcpy(b[i].share, shares[i].b, SHAMIR_SHARE_BYTES);
+    }
+    free(sealed);
+    for (size_t first = 0; first + FEDERATION_THRESHOLD <= FEDERATION_SITES; first++) {
+        succeeds(shamir_interpolate(s + first, FEDERATION_THRESHOLD, FEDERATION_THRESHOLD, opened));
+        assert_memory_equal(opened, secret->s, sizeof(opened));
+        succeeds(shamir_interpolate(b + first, FEDERATION_THRESHOLD, FEDERATION_THRESHOLD, opened));
+        assert_memory_equal(opened, secret->b, sizeof(opened));
+    }
+}
+
+/* Fewer shares than the threshold fit every secret; a polynomial of lower degree through them gives another one. */
+static void test_secagg_share_one_share_too_few_gives_something_else(void **state)
+{
+    const struct federation *federation = *state;
+    const struct secagg_secret *secret = secret_of(federation, 1, FEDERATION_FIRST_SLOT);
+    struct shamir_point points[FEDERATION_THRESHOLD - 1];
+    uint8_t sealed[SECAGG_SEALED_BYTES], opened[32];
+    struct secagg_share own, share;
+    uint8_t *all = NULL;
+    size_t count = 0;
+    succeeds(secagg_share_make(federation->keyset, FEDERATION_FIRST_SLOT, 1, secret, &all, &count, &own));
+    for (uint32_t i = 0; i < FEDERATION_THRESHOLD - 1; i++) {
+        memcpy(sealed, all + (size_t)i * SECAGG_SEALED_BYTES, sizeof(sealed));
+        succeeds(secagg_share_open(federation->keyset, FEDERATION_FIRST_SLOT, i + 2, 1,
+                                   secret_of(federation, i + 2, FEDERATION_FIRST_SLOT), sealed, &share));
+        points[i].x = i + 2;
+        memcpy(points[i].share, share.s, SHAMIR_SHARE_BYTES);
+    }
+    free(all);
+    struct error *err =
+        shamir_interpolate(points, FEDERATION_THRESHOLD - 1, FEDERATION_THRESHOLD - 1, opened);
+    if (err == NULL)
+        assert_memory_not_equal(opened, secret->s, sizeof(opened));
+    error_free(err);
+}
+
+/* ---- refusals ---- */
+
+static void test_secagg_share_changed_byte_is_refused(void **state)
+{
+    const struct federation *federation = *state;
+    uint8_t sealed[SECAGG_SEALED_BYTES];
+    struct secagg_share own;
+    sealed_for(federation, FEDERATION_FIRST_SLOT, 2, 4, sealed, &own);
+    succeeds(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed));
+    for (size_t i = 0; i < sizeof(sealed); i++) {
+        sealed[i] ^= 0x20;
+        fails_saying(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed), ERROR_UNTRUSTED,
+                     "The shares from site 2 of the roster");
+        sealed[i] ^= 0x20;
+    }
+}
+
+static void test_secagg_share_moved_is_refused(void **state)
+{
+    struct federation *federation = *state;
+    uint8_t sealed[SECAGG_SEALED_BYTES];
+    struct secagg_share own;
+    sealed_for(federation, FEDERATION_FIRST_SLOT, 2, 4, sealed, &own);
+    fails(open_at(federation, FEDERATION_FIRST_SLOT + 1, 4, 2, sealed), ERROR_UNTRUSTED);
+    fails(open_at(federation, FEDERATION_FIRST_SLOT, 4, 3, sealed), ERROR_UNTRUSTED);
+    fails(open_at(federation, FEDERATION_FIRST_SLOT, 3, 2, sealed), ERROR_UNTRUSTED);
+    fails(open_at(federation, FEDERATION_FIRST_SLOT, 2, 4, sealed), ERROR_UNTRUSTED);
+    fails(open_at(federation, FEDERATION_FIRST_SLOT, 4, 4, sealed), ERROR_INVALID);
+    fails(open_at(federation, FEDERATION_FIRST_SLOT, 4, 0, sealed), ERROR_INVALID);
+    fails(open_at(federation, FEDERATION_FIRST_SLOT, 4, FEDERATION_SITES + 1, sealed), ERROR_INVALID);
+    fails(open_at(federation, FEDERATION_FIRST_SLOT + FEDERATION_SLOTS, 4, 2, sealed), ERROR_INVALID);
+    succeeds(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed));
+}
+
+static void test_secagg_share_of_another_job_run_or_keyset_is_refused(void **state)
+{
+    struct federation *federation = *state;
+    uint8_t sealed[SECAGG_SEALED_BYTES];
+    struct secagg_share own;
+    struct secagg_keyset *keyset = federation->keyset;
+    const struct secagg_run before = keyset->run;
+    sealed_for(federation, FEDERATION_FIRST_SLOT, 2, 4, sealed, &own);
+    keyset->run.job_hash.bytes[5] ^= 1;
+    fails(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed), ERROR_UNTRUSTED);
+    keyset->run = before;
+    keyset->run.run_id[5] ^= 1;
+    fails(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed), ERROR_UNTRUSTED);
+    keyset->run = before;
+    keyset->count--; /* the same keys of site 2 and 4, in a keyset without site 5 */
+    fails(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed), ERROR_UNTRUSTED);
+    keyset->count++;
+    succeeds(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed));
+}
+
+/* With another secret key the seal does not hold. */
+static void test_secagg_share_with_another_secret_is_refused(void **state)
+{
+    struct federation *federation = *state;
+    uint8_t sealed[SECAGG_SEALED_BYTES];
+    struct secagg_share own;
+    sealed_for(federation, FEDERATION_FIRST_SLOT, 2, 4, sealed, &own);
+    federation->secrets[3][0].c[7] ^= 1;
+    fails(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed), ERROR_UNTRUSTED);
+}
+
+/* Under a true seal of site 2 for site 4: what no honest site puts there. */
+static void test_secagg_share_of_wrong_content_is_refused(void **state)
+{
+    const struct federation *federation = *state;
+    const uint64_t prime = SHAMIR_PRIME;
+    struct secagg_seal seal = {
+        .keyset = federation->keyset, .slot = FEDERATION_FIRST_SLOT, .from = 2, .to = 4};
+    succeeds(secagg_keyset_hash(federation->keyset, FEDERATION_FIRST_SLOT, &seal.keyset_hash));
+    const uint8_t *secret = secret_of(federation, 2, FEDERATION_FIRST_SLOT)->c;
+    uint8_t plain[SECAGG_SHARE_BYTES] = {4, 0}, sealed[SECAGG_SEALED_BYTES];
+    succeeds(secagg_seal_close(&seal, secret, plain, sealed));
+    succeeds(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed));
+    for (size_t value = 0; value < 10; value++) {
+        uint8_t wrong[SECAGG_SHARE_BYTES];
+        memcpy(wrong, plain, sizeof(wrong));
+        memcpy(wrong + 2 + 8 * value, &prime, sizeof(prime));
+        succeeds(secagg_seal_close(&seal, secret, wrong, sealed));
+        fails_saying(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed), ERROR_INVALID,
+                     "The shares from site 2 of the roster");
+    }
+    static const uint8_t positions[][2] = {{0, 0}, {2, 0}, {3, 0}, {5, 0}, {4, 1}, {0, 4}};
+    for (size_t i = 0; i < sizeof(positions) / sizeof(positions[0]); i++) {
+        memcpy(plain, positions[i], 2);
+        succeeds(secagg_seal_close(&seal, secret, plain, sealed));
+        fails_saying(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed), ERROR_INVALID,
+                     "the shares of another position");
+    }
+}
+
+static void test_secagg_share_make_outside_the_keyset_is_refused(void **state)
+{
+    const struct federation *federation = *state;
+    const struct secagg_secret *secret = secret_of(federation, 1, FEDERATION_FIRST_SLOT);
+    struct secagg_share own;
+    uint8_t *sealed = NULL;
+    size_t count = 0;
+    fails(secagg_share_make(federation->keyset, FEDERATION_FIRST_SLOT, FEDERATION_SITES + 1, secret, &sealed,
+                            &count, &own),
+          ERROR_INVALID);
+    fails(secagg_share_make(federation->keyset, FEDERATION_FIRST_SLOT - 1, 1, secret, &sealed, &count, &own),
+          ERROR_INVALID);
+    assert_null(sealed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        VECTOR_TEST(test_secagg_seal_derive_agrees_with_the_vectors),
+        VECTOR_TEST(test_secagg_seal_close_agrees_with_the_vectors),
+        FEDERATION_TEST(test_secagg_share_any_threshold_of_shares_gives_the_secrets, share),
+        FEDERATION_TEST(test_secagg_share_one_share_too_few_gives_something_else, share),
+        FEDERATION_TEST(test_secagg_share_changed_byte_is_refused, share),
+        FEDERATION_TEST(test_secagg_share_moved_is_refused, share),
+        FEDERATION_TEST(test_secagg_share_of_another_job_run_or_keyset_is_refused, share),
+        FEDERATION_TEST(test_secagg_share_with_another_secret_is_refused, share),
+        FEDERATION_TEST(test_secagg_share_of_wrong_content_is_refused, share),
+        FEDERATION_TEST(test_secagg_share_make_outside_the_keyset_is_refused, share),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
