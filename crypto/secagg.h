@@ -40,6 +40,8 @@ struct secagg_run {
     const struct site_id *roster; /* [sites], strictly ascending */
     size_t sites;
     size_t threshold; /* t: of signatures, and of Shamir's shares up to SECAGG_COMPLETE sites */
+    size_t
+        colluding; /* n_c; above SECAGG_COMPLETE sites, where it is more than a tenth, the graph is denser for it */
 };
 /* Position of a site, 0: not in the roster. */
 uint32_t secagg_position(const struct secagg_run *run, const struct site_id *site);

@@ -90,14 +90,15 @@ static struct error *check_own(uint32_t position, const struct digest *own_diges
     return error_new(ERROR_REFUSED, "This site is not in the list of contributors that it is to agree to.");
 }
 
-/* A member whose neighbours among the contributors are few may be shut in among corrupt ones. */
+/* A member whose neighbours among the contributors are few may be shut in among corrupt ones; where all are neighbours,
+ * nobody can be. */
 static struct error *check_isolation(const struct secagg_attempt *attempt, struct secagg_set contributors)
 {
     struct error *err = NULL;
     struct secagg_links links = {0};
     const struct secagg_keyset *keyset = attempt->keyset;
     TRY(secagg_links_make(keyset, attempt->slot, &links));
-    for (size_t i = 0; i < keyset->count; i++) {
+    for (size_t i = 0; links.rows != NULL && i < keyset->count; i++) {
         size_t present = 0;
         if (!secagg_set_has(contributors, keyset->members[i].position))
             continue;
@@ -126,8 +127,7 @@ struct error *secagg_agree_check(const struct secagg_attempt *attempt, uint32_t 
     TRY(check_own(position, own_digest, inputs, count));
     for (size_t i = 0; i < count; i++)
         TRY(secagg_input_verify(attempt, &inputs[i], memo));
-    if (attempt->keyset->count > SECAGG_COMPLETE)
-        TRY(check_isolation(attempt, contributors));
+    TRY(check_isolation(attempt, contributors));
     TRY(secagg_agreement_body(attempt, inputs, count, ret_body));
 done:
     free(positions);

@@ -77,6 +77,7 @@ const struct secagg_entry *secagg_keyset_entry(const struct secagg_keyset *keyse
 MUST_USE struct error *secagg_keyset_hash(const struct secagg_keyset *keyset, uint32_t slot,
                                           struct digest *ret_hash);
 /* The members that `position` exchanges shares and masks with in this slot, itself not among them, ascending: all, or
- * above SECAGG_COMPLETE members those of the graph (secagg_graph.h). *ret_threshold is Shamir's. malloc'ed. */
+ * above SECAGG_COMPLETE members those of the graph (secagg_graph.h) that bears n_c, and at least a tenth of the roster, as
+ * corrupt; all, where there is none. *ret_threshold is Shamir's. malloc'ed. */
 MUST_USE struct error *secagg_neighbours(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
                                          uint32_t **ret_positions, size_t *ret_count, size_t *ret_threshold);

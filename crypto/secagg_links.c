@@ -2,23 +2,53 @@
 #include "crypto/secagg_graph.h"
 #include "crypto/secagg_keyset_parts.h"
 
-/* The shares of the members that the graph allows to be corrupt, and to drop out (secagg_graph.h). */
+/* What the graph is to bear at least, as shares of the sites (secagg_graph.h). */
 #define LINKS_CORRUPT 0.1
 #define LINKS_DROPPED 0.1
+#define LINKS_MAX_CORRUPT 0.5
+
+/* The corrupt ones are counted in the roster and may all be among the members. */
+static double share_of_corrupt(const struct secagg_keyset *keyset)
+{
+    double sites = (double)keyset->run.sites, corrupt = (double)keyset->run.colluding;
+    if (corrupt < LINKS_CORRUPT * sites)
+        corrupt = LINKS_CORRUPT * sites;
+    return corrupt / (double)keyset->count;
+}
+
+/* Where no graph is safe, every two members stay neighbours. */
+static struct error *links_in_graph(const struct secagg_keyset *keyset, uint32_t slot,
+                                    struct secagg_links *links)
+{
+    struct error *err = NULL;
+    struct digest hash;
+    size_t degree = 0, threshold = 0;
+    double corrupt = share_of_corrupt(keyset);
+    if (corrupt > LINKS_MAX_CORRUPT)
+        goto done;
+    err = secagg_graph_find(keyset->count, corrupt, LINKS_DROPPED, &degree, &threshold);
+    if (err != NULL && err->code == ERROR_UNSUPPORTED) {
+        error_clear(&err);
+        goto done;
+    }
+    TRY(err);
+    TRY(secagg_keyset_hash(keyset, slot, &hash));
+    TRY(secagg_graph_make(&hash, keyset->count, degree, &links->rows));
+    links->degree = degree;
+    links->threshold = threshold;
+done:
+    return err;
+}
 
 struct error *secagg_links_make(const struct secagg_keyset *keyset, uint32_t slot,
                                 struct secagg_links *ret_links)
 {
     struct error *err = NULL;
     struct secagg_links links = {.degree = keyset->count - 1, .threshold = keyset->run.threshold};
-    struct digest hash;
     if (!secagg_keyset_has_slot(keyset, slot))
         FAIL(ERROR_INVALID, "Slot %" PRIu32 " is not in this batch of keys.", slot);
-    if (keyset->count > SECAGG_COMPLETE) {
-        TRY(secagg_keyset_hash(keyset, slot, &hash));
-        TRY(secagg_graph_find(keyset->count, LINKS_CORRUPT, LINKS_DROPPED, &links.degree, &links.threshold));
-        TRY(secagg_graph_make(&hash, keyset->count, links.degree, &links.rows));
-    }
+    if (keyset->count > SECAGG_COMPLETE)
+        TRY(links_in_graph(keyset, slot, &links));
     *ret_links = links;
 done:
     return err;

@@ -237,7 +237,8 @@ void secagg_roster_run(const struct secagg_roster *roster, const struct job *job
     struct secagg_run run = {.job_hash = *job_hash,
                              .roster = roster->sites,
                              .sites = roster->count,
-                             .threshold = job->secure.threshold};
+                             .threshold = job->secure.threshold,
+                             .colluding = job->secure.tolerate_colluding};
     memcpy(run.run_id, run_id, sizeof(run.run_id));
     *ret_run = run;
 }

@@ -450,6 +450,33 @@ static void test_secagg_neighbours_of_many_are_those_of_the_graph(void **state)
     federation_free(federation);
 }
 
+static size_t degree_with(struct federation *federation, size_t colluding, size_t *ret_threshold)
+{
+    uint32_t *positions = NULL;
+    size_t count = 0;
+    federation->keyset->run.colluding = colluding;
+    succeeds(
+        secagg_neighbours(federation->keyset, FEDERATION_FIRST_SLOT, 1, &positions, &count, ret_threshold));
+    free(positions);
+    return count;
+}
+
+/* The parameters of the graph are those of more corrupt sites where a job tolerates more than a tenth, and no graph is used
+ * where none bears so many. */
+static void test_secagg_neighbours_grow_with_the_colluding(void **state)
+{
+    (void)state;
+    struct federation *federation = federation_new(140, 80);
+    size_t threshold = 0, tenth = 0, third = 0, degree = degree_with(federation, 1, &tenth);
+    assert_int_equal(degree_with(federation, 14, &threshold), degree);
+    assert_int_equal(threshold, tenth);
+    assert_in_range(degree_with(federation, 46, &third), degree + 2, 138);
+    assert_in_range(third, tenth + 1, 138);
+    assert_int_equal(degree_with(federation, 100, &threshold), 139);
+    assert_int_equal(threshold, 80);
+    federation_free(federation);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -463,6 +490,7 @@ int main(void)
         FEDERATION_TEST(test_secagg_keyset_hash_is_over_the_bytes_of_the_design, share),
         FEDERATION_TEST(test_secagg_neighbours_of_a_few_are_all_others, share),
         cmocka_unit_test(test_secagg_neighbours_of_many_are_those_of_the_graph),
+        cmocka_unit_test(test_secagg_neighbours_grow_with_the_colluding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
