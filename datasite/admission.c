@@ -1,5 +1,6 @@
 #include "datasite/admission.h"
 
+#include "datasite/approval_terms.h"
 #include "schemas/clock.h"
 
 #include <inttypes.h>
@@ -89,4 +90,19 @@ struct error *admission_look(struct store *store, const struct policy_rule *rule
     }
 done:
     return err;
+}
+
+void admission_look_terms(const struct policy_gate *gate, const struct policy_rule *rule,
+                          const struct job *job, const struct site_id *own, int64_t now,
+                          struct admission *admission)
+{
+    struct approval_limits limits = approval_terms_of_rule(rule, job, now);
+    struct error *err = NULL;
+    if (admission->obstacle == ADMISSION_NONE)
+        err = approval_terms_check(gate, job, own, &limits);
+    if (err == NULL)
+        return;
+    admission->obstacle = ADMISSION_TERMS;
+    (void)snprintf(admission->sentence, sizeof(admission->sentence), "%s", err->sentence);
+    error_free(err);
 }

@@ -11,15 +11,16 @@ enum admission_obstacle {
     ADMISSION_NONE,
     ADMISSION_REMOVED,   /* the owner removed this peer from the list */
     ADMISSION_EXHAUSTED, /* the rule has approved as many jobs of this requester as it may */
-    ADMISSION_WITHHELD   /* the owner denied or revoked a job of this requester on the same dataset lately */
+    ADMISSION_WITHHELD,  /* the owner denied or revoked a job of this requester on the same dataset lately */
+    ADMISSION_TERMS      /* what the rule would approve could not be kept (approval_terms_check) */
 };
 
 struct admission {
     struct policy_facts facts; /* borrows the fingerprint */
     uint32_t approved;         /* jobs of the requester that the rule approved within POLICY_JOBS_DAYS */
     enum admission_obstacle obstacle;
-    struct digest withheld_job; /* ADMISSION_WITHHELD */
-    char sentence[160];         /* of the obstacle, for the owner; "" without one */
+    struct digest withheld_job;          /* ADMISSION_WITHHELD */
+    char sentence[ERROR_SENTENCE_BYTES]; /* of the obstacle, for the owner; "" without one */
 };
 
 /* The facts at `now`. A job that is not stored yet is counted with `extra` 1. */
@@ -36,3 +37,8 @@ void admission_by(const struct policy_rule *rule, char ret_by[static ADMISSION_B
 MUST_USE struct error *admission_look(struct store *store, const struct policy_rule *rule,
                                       const struct job *job, const struct site_id *requester, int64_t now,
                                       struct admission *admission);
+
+/* The same for what the rule would approve, after admission_look: ADMISSION_TERMS where nothing else stands in its way. */
+void admission_look_terms(const struct policy_gate *gate, const struct policy_rule *rule,
+                          const struct job *job, const struct site_id *own, int64_t now,
+                          struct admission *admission);

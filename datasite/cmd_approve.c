@@ -1,5 +1,5 @@
 #include "console/verbs.h"
-#include "datasite/approval.h"
+#include "datasite/approval_terms.h"
 #include "datasite/desk.h"
 #include "datasite/endorsement.h"
 #include "schemas/clock.h"
@@ -118,6 +118,7 @@ static struct error *approve_give(const struct desk *desk, const struct approval
     struct policy *policy = NULL;
     size_t owners = ENDORSEMENT_NEEDED;
     TRY(policy_load(desk->home->policy_path, &policy));
+    TRY(approval_terms_check(&policy->gate, desk->job, identity_id(desk->identity), limits));
     if (policy->gate.four_eyes)
         TRY(approve_as_owner(desk, &policy->gate, limits, now, &owners));
     else if (approve_given.key != NULL)
@@ -185,6 +186,9 @@ const struct verb verb_approve = {
         "site's key and holds for exactly these bytes of the job, this requester and this dataset. With "
         "four_eyes\n"
         "in policy.yaml it takes two owners, each with --key.\n\n"
+        "A job with secure aggregation is approved for one run, without --hold, and when every site of it "
+        "is among\n"
+        "`partners` of policy.yaml (`datasite trust partner`).\n\n"
         "Prefer --hold every or --hold first. --hold final waits in the last approved round "
         "alone: a\n"
         "requester who stops a round earlier leaves with all others, and nobody has looked.\n\n"

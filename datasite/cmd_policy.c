@@ -56,6 +56,8 @@ static void policy_print_words(const struct policy *policy, const char *path)
     (void)printf("%s job %s.\n\n", policy->rule_count == 0 ? "Every" : "Every other",
                  policy_words_action(policy->fallback));
     policy_print_gate(&policy->gate);
+    (void)putchar('\n');
+    policy_words_partners(policy);
     policy_print_limits(&policy->limits);
     policy_print_owners(&policy->gate);
 }
@@ -116,13 +118,14 @@ static json_t *policy_json_rule(const struct policy_rule *rule)
                                                 sizeof(rule->requesters[0]), rule->requester_count);
     json_t *datasets = policy_json_list(rule->dataset_count == 0 ? NULL : rule->datasets[0],
                                         sizeof(rule->datasets[0]), rule->dataset_count);
-    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:b}",
+    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:s, s:b}",
                      "name", rule->name, "action", policy_action_word(rule->action), "requesters", requesters,
                      "datasets", datasets, "max_rounds", (json_int_t)rule->max_rounds, "max_runs",
                      (json_int_t)rule->max_runs, "max_jobs", (json_int_t)rule->max_jobs,
                      "max_requests_per_day", (json_int_t)rule->max_requests_per_day, "max_local_iterations",
                      (json_int_t)rule->max_local_iterations, "min_sites", (json_int_t)rule->min_sites,
-                     "expires_seconds", (json_int_t)rule->expires_s, "parameters",
+                     "expires_seconds", (json_int_t)rule->expires_s, "require",
+                     policy_json_bits(rule->require, policy_require_words), "parameters",
                      policy_json_parameters(rule), "days", policy_json_bits(rule->days, policy_day_words),
                      "hours", policy_json_hours(rule), "hold", hold_word(rule->hold), "allow_growth",
                      rule->allow_growth ? 1 : 0);
@@ -133,10 +136,11 @@ static json_t *policy_json_output(const struct policy_output *output)
     json_t *norm = output->max_update_norm > 0 ? json_real(output->max_update_norm) : json_null();
     json_t *job_bytes =
         output->max_job_bytes > 0 ? json_integer((json_int_t)output->max_job_bytes) : json_null();
-    return json_pack("{s:I, s:I, s:o, s:o, s:I, s:o, s:s}", "min_rows", (json_int_t)output->min_rows,
+    return json_pack("{s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:s}", "min_rows", (json_int_t)output->min_rows,
                      "min_cell", (json_int_t)output->min_cell, "max_update_norm", norm, "metrics",
                      policy_json_bits(output->metrics, policy_output_metrics_words), "max_update_bytes",
-                     (json_int_t)output->max_update_bytes, "max_job_bytes", job_bytes, "list",
+                     (json_int_t)output->max_update_bytes, "max_job_bytes", job_bytes, "require",
+                     policy_json_bits(output->require, policy_require_words), "list",
                      policy_list_word(output->list));
 }
 
@@ -149,21 +153,42 @@ static json_t *policy_json_datasets(const struct policy_gate *gate)
     return object;
 }
 
+static json_t *policy_json_partners(const struct policy *policy)
+{
+    const struct policy_gate *gate = &policy->gate;
+    json_t *array = json_array();
+    for (size_t i = 0; i < gate->partner_count; i++)
+        (void)json_array_append_new(array, json_pack("{s:s, s:s}", "fingerprint",
+                                                     gate->partners[i].fingerprint, "organisation",
+                                                     policy->organisations[gate->partners[i].organisation]));
+    return array;
+}
+
+static json_t *policy_json_secure(const struct policy_secure_aggregation *secure)
+{
+    return json_pack("{s:I, s:I, s:I}", "min_threshold", (json_int_t)secure->min_threshold, "min_colluding",
+                     (json_int_t)secure->min_colluding, "min_organisations",
+                     (json_int_t)secure->min_organisations);
+}
+
 static struct error *policy_print_json(const struct policy *policy)
 {
     const struct policy_gate *gate = &policy->gate;
     const struct policy_limits *limits = &policy->limits;
+    const char *own = policy->organisations[POLICY_OWN_ORGANISATION];
     json_t *rules = json_array();
     for (size_t i = 0; i < policy->rule_count; i++)
         (void)json_array_append_new(rules, policy_json_rule(&policy->rules[i]));
     bool whole = json_array_size(rules) == policy->rule_count;
     json_t *all =
-        json_pack("{s:i, s:s, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:b, s:o}", "version", 1, "default",
-                  policy_action_word(policy->fallback), "rules", rules, "output",
+        json_pack("{s:i, s:s, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:s?, s:o, s:b, s:o}", "version", 1,
+                  "default", policy_action_word(policy->fallback), "rules", rules, "output",
                   policy_json_output(&gate->output), "datasets", policy_json_datasets(gate), "limits",
                   "max_pending", (json_int_t)limits->max_pending, "max_jobs", (json_int_t)limits->max_jobs,
                   "submissions_per_day", (json_int_t)limits->submissions_per_day, "requests_per_minute",
-                  (json_int_t)limits->requests_per_minute, "four_eyes", gate->four_eyes ? 1 : 0, "owners",
+                  (json_int_t)limits->requests_per_minute, "secure_aggregation",
+                  policy_json_secure(&gate->secure), "organisation", own[0] == '\0' ? NULL : own, "partners",
+                  policy_json_partners(policy), "four_eyes", gate->four_eyes ? 1 : 0, "owners",
                   policy_json_list(gate->owners[0], sizeof(gate->owners[0]), gate->owner_count));
     if (all == NULL || !whole) {
         json_decref(all);

@@ -1,5 +1,6 @@
 #include "console/verbs.h"
 #include "datasite/admission.h"
+#include "datasite/approval_terms.h"
 #include "datasite/endorsement.h"
 #include "datasite/home.h"
 #include "datasite/policy_words.h"
@@ -119,6 +120,28 @@ static void trial_print_facts(const struct trial *trial)
                  trial->facts.requests_today, trial->facts.requests_today == 1 ? "" : "s");
 }
 
+static struct error *trial_look(const struct trial *trial, const struct policy_rule *rule,
+                                struct admission *admission)
+{
+    struct error *err =
+        admission_look(trial->store, rule, trial->job, &trial->requester, trial->at, admission);
+    if (err == NULL)
+        admission_look_terms(&trial->policy->gate, rule, trial->job, identity_id(trial->identity), trial->at,
+                             admission);
+    return err;
+}
+
+/* What `approve` would say without options, where the owner decides. */
+static void trial_print_terms(const struct trial *trial)
+{
+    struct approval_limits limits = {.hold = HOLD_NEVER};
+    struct error *err =
+        approval_terms_check(&trial->policy->gate, trial->job, identity_id(trial->identity), &limits);
+    if (err != NULL)
+        (void)printf("You could not approve it either: %s\n", err->sentence);
+    error_free(err);
+}
+
 /* A rule that matches may still leave the job to the owner. */
 static struct error *trial_print_decision(const struct trial *trial)
 {
@@ -127,7 +150,7 @@ static struct error *trial_print_decision(const struct trial *trial)
     struct admission admission = {.obstacle = ADMISSION_NONE};
     bool approves = trial->decision.action == POLICY_APPROVE;
     if (approves)
-        TRY(admission_look(trial->store, rule, trial->job, &trial->requester, trial->at, &admission));
+        TRY(trial_look(trial, rule, &admission));
     if (!trial->has_dataset)
         (void)printf(
             "The job is refused: this site has no dataset \"%s\". What follows would be, if it had.\n",
@@ -138,6 +161,8 @@ static struct error *trial_print_decision(const struct trial *trial)
     trial_print_rules(trial);
     if (admission.obstacle != ADMISSION_NONE)
         (void)printf("It waits for you all the same: %s\n", admission.sentence);
+    else if (trial->decision.action == POLICY_ASK)
+        trial_print_terms(trial);
     else if (approves)
         (void)printf("The rule has approved %" PRIu32 " of at most %" PRIu32
                      " jobs of this requester in %d days. Hold: %s.\n",

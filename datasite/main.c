@@ -7,7 +7,7 @@ extern const struct verb verb_init, verb_import_idx, verb_import_csv, verb_data,
     verb_data_rekey;
 extern const struct verb verb_mock_make, verb_mock_list, verb_mock_show, verb_mock_remove;
 extern const struct verb verb_invite, verb_trust_add, verb_trust_list, verb_trust_remove, verb_trust_request,
-    verb_trust_install, verb_trust_owner_key;
+    verb_trust_install, verb_trust_owner_key, verb_trust_partner;
 extern const struct verb verb_serve, verb_status, verb_requests, verb_show, verb_approve, verb_deny,
     verb_revoke, verb_policy, verb_policy_test;
 extern const struct verb verb_held, verb_release;
@@ -35,6 +35,7 @@ int main(int argc, char **argv)
         verb_trust_request,
         verb_trust_install,
         verb_trust_owner_key,
+        verb_trust_partner,
         verb_serve,
         verb_status,
         verb_requests,

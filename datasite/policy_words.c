@@ -59,8 +59,9 @@ static void words_lists(const struct policy_rule *rule)
                                                     ? " softmax-regression"
                                                     : " none that exists");
     if (rule->metrics != 0)
-        (void)printf("     - its metrics are%s%s\n",
+        (void)printf("     - its metrics are%s%s%s\n",
                      (rule->metrics & 1u << JOB_METRICS_PER_SITE) != 0 ? " per-site" : "",
+                     (rule->metrics & 1u << JOB_METRICS_POOLED) != 0 ? " pooled" : "",
                      (rule->metrics & 1u << JOB_METRICS_NONE) != 0 ? " none" : "");
     if ((rule->require & POLICY_REQUIRE_SECURE_AGGREGATION) != 0)
         (void)printf("     - it uses secure aggregation\n");
@@ -126,8 +127,10 @@ static const char *words_hold(enum hold hold)
 
 static void words_approval(const struct policy_rule *rule)
 {
-    (void)printf("   The approval is for %" PRIu32 " run%s and ends after %g days, or with the job.\n",
-                 rule->max_runs, rule->max_runs == 1 ? "" : "s", (double)rule->expires_s / WORDS_DAY);
+    (void)printf("   The approval is for %" PRIu32 " run%s%s and ends after %g days, or with the job.\n",
+                 rule->max_runs, rule->max_runs == 1 ? "" : "s",
+                 rule->max_runs == 1 ? "" : " (one with secure aggregation)",
+                 (double)rule->expires_s / WORDS_DAY);
     (void)printf("   It approves %" PRIu32 " job%s of one requester in %d days; more of them wait for you.\n",
                  rule->max_jobs, rule->max_jobs == 1 ? "" : "s", POLICY_JOBS_DAYS);
     (void)printf("   %s %s\n", words_hold(rule->hold),
@@ -173,10 +176,48 @@ void policy_words_output(const struct policy_output *output, int indent)
     else
         (void)printf("%*severy count leaves as it is\n", indent, "");
     (void)printf("%*sbesides coefficients: %s\n", indent, "", metrics);
+    if ((output->require & POLICY_REQUIRE_SECURE_AGGREGATION) != 0)
+        (void)printf("%*sinside masked sums alone: nothing for a job without secure aggregation\n", indent,
+                     "");
     if (output->max_update_norm > 0)
         (void)printf("%*sa norm of the update of at most %.6g\n", indent, "", output->max_update_norm);
     (void)printf("%*sat most %" PRIu64 " bytes an answer", indent, "", output->max_update_bytes);
     if (output->max_job_bytes > 0)
         (void)printf(", and %" PRIu64 " bytes a job", output->max_job_bytes);
     (void)printf("\n%*s%s\n", indent, "", words_listing(output->list));
+}
+
+/* The sites of one organisation; nothing for one without. */
+static void words_organisation(const struct policy *policy, uint16_t number)
+{
+    const struct policy_gate *gate = &policy->gate;
+    size_t sites = 0;
+    for (size_t i = 0; i < gate->partner_count; i++)
+        sites += gate->partners[i].organisation == number;
+    if (sites == 0)
+        return;
+    (void)printf("    %s%s%s: %zu site%s\n", policy->organisations[number],
+                 number == POLICY_OWN_ORGANISATION ? ", which is yours" : "",
+                 number == POLICY_OWN_ORGANISATION ? ", besides this one" : "", sites, sites == 1 ? "" : "s");
+    for (size_t i = 0; i < gate->partner_count; i++) {
+        if (gate->partners[i].organisation == number)
+            (void)printf("      %s\n", gate->partners[i].fingerprint);
+    }
+}
+
+void policy_words_partners(const struct policy *policy)
+{
+    const struct policy_secure_aggregation *secure = &policy->gate.secure;
+    if (policy->gate.partner_count == 0) {
+        (void)printf("A job with secure aggregation is refused, because `partners` is empty: you would not "
+                     "know with whom\nyour numbers are summed (datasite trust partner).\n");
+        return;
+    }
+    (void)printf("A job with secure aggregation opens sums alone that are over %" PRIu32
+                 " sites or more, of %" PRIu32 " organisation%s or more,\nlets %" PRIu32
+                 " of them or more collude with the requester, and has no other sites than\n",
+                 secure->min_threshold, secure->min_organisations, secure->min_organisations == 1 ? "" : "s",
+                 secure->min_colluding);
+    for (uint16_t i = 0; i < policy->organisation_count; i++)
+        words_organisation(policy, i);
 }

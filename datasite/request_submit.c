@@ -1,5 +1,5 @@
 #include "datasite/admission.h"
-#include "datasite/approval.h"
+#include "datasite/approval_terms.h"
 #include "datasite/request_parts.h"
 #include "schemas/clock.h"
 #include "schemas/wire.h"
@@ -71,14 +71,7 @@ static struct error *submission_store(const struct submission *submission, const
 static struct error *submission_approve(const struct submission *submission, const struct job_record *record,
                                         const struct policy_rule *rule, const char *decided_by)
 {
-    int64_t end = submission->now + rule->expires_s;
-    struct approval_limits limits = {
-        .rounds = submission->job->rounds,
-        .runs = rule->max_runs,
-        .expires = end < submission->job->expires ? end : submission->job->expires,
-        .hold = rule->hold,
-        .allow_growth = rule->allow_growth,
-    };
+    struct approval_limits limits = approval_terms_of_rule(rule, submission->job, submission->now);
     return approval_give(submission->requests->store, submission->requests->identity, record, &limits,
                          decided_by, "", submission->now);
 }
@@ -98,6 +91,7 @@ static void submission_log_obstacle(const struct submission *submission, const s
         break;
     case ADMISSION_REMOVED:
     case ADMISSION_WITHHELD:
+    case ADMISSION_TERMS:
         LOG(log, EVENT_POLICY_OVERRULED, log_job(&submission->id), log_peer(peer), log_by(decided_by),
             log_sentence(admission->sentence));
         break;
@@ -112,6 +106,8 @@ static struct error *submission_ask_rule(const struct submission *submission, co
     struct admission admission = {.obstacle = ADMISSION_NONE};
     TRY(admission_look(submission->requests->store, rule, submission->job, &submission->request->peer,
                        submission->now, &admission));
+    admission_look_terms(&submission->requests->policy->gate, rule, submission->job,
+                         identity_id(submission->requests->identity), submission->now, &admission);
     if (admission.obstacle == ADMISSION_NONE)
         TRY(submission_approve(submission, record, rule, decided_by));
     else

@@ -4,6 +4,8 @@
 #include "datasite/serve_parts.h"
 #include "schemas/files.h"
 
+#include <inttypes.h>
+
 #define SERVE_POLICY_DETAIL_BYTES 2048
 
 struct error *serve_policy_read(const char *path, struct policy **ret_policy, struct digest *ret_digest)
@@ -46,6 +48,21 @@ static void policy_detail_output(const struct policy_gate *gate, char *detail, s
     }
 }
 
+/* With whom, and over how many, numbers are summed; nothing while nobody is. */
+static void policy_detail_partners(const struct policy *policy, char *detail, size_t detail_bytes)
+{
+    const struct policy_secure_aggregation *secure = &policy->gate.secure;
+    size_t used = strlen(detail);
+    if ((policy->gate.output.require & POLICY_REQUIRE_SECURE_AGGREGATION) != 0)
+        used += (size_t)snprintf(detail + used, detail_bytes - used, "; only masked sums leave");
+    if (policy->gate.partner_count > 0)
+        (void)snprintf(detail + used, detail_bytes - used,
+                       "; %zu partners, sums over %" PRIu32 " sites of %" PRIu32 " organisations, %" PRIu32
+                       " may collude",
+                       policy->gate.partner_count, secure->min_threshold, secure->min_organisations,
+                       secure->min_colluding);
+}
+
 /* What an auditor wants to know of a policy first. */
 static void policy_detail(const struct policy *policy, char *ret_detail, size_t detail_bytes)
 {
@@ -56,6 +73,7 @@ static void policy_detail(const struct policy *policy, char *ret_detail, size_t 
                    "policy.yaml: default %s, %zu rules of which %zu approve, four_eyes %s, %zu owners",
                    policy_action_word(policy->fallback), policy->rule_count, approving,
                    policy->gate.four_eyes ? "true" : "false", policy->gate.owner_count);
+    policy_detail_partners(policy, ret_detail, detail_bytes);
     policy_detail_output(&policy->gate, ret_detail, detail_bytes);
 }
 

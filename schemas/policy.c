@@ -15,6 +15,8 @@ const char *const policy_list_words[] = {[POLICY_LIST_NOBODY] = "nobody",
 const char *const policy_hold_words[] = {
     [HOLD_NEVER] = "never", [HOLD_FIRST] = "first", [HOLD_EVERY] = "every", [HOLD_FINAL] = "final", NULL};
 const char *const policy_output_metrics_words[] = {"examples", "train-accuracy", "confusion", NULL};
+/* Bits POLICY_REQUIRE_SECURE_AGGREGATION and POLICY_REQUIRE_PRIVACY, in this order. */
+const char *const policy_require_words[] = {"secure-aggregation", "privacy", NULL};
 const char *const policy_day_words[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun", NULL};
 
 const char *policy_action_word(enum policy_action action)

@@ -224,6 +224,7 @@ const char *policy_action_word(enum policy_action action);
 const char *policy_list_word(enum policy_list list);
 extern const char *const policy_output_metrics_words[];
 extern const char *const policy_day_words[];
+extern const char *const policy_require_words[];
 
 /* The commented example that `datasite init` writes: asks for everything. *ret_text is malloc'ed. */
 MUST_USE struct error *policy_example(char **ret_text);

@@ -14,8 +14,7 @@ static const char *const policy_fallback_words[] = {"ask", "deny", NULL};
 static const char *const policy_model_words[] = {[JOB_SOFTMAX_REGRESSION] = "softmax-regression", NULL};
 static const char *const policy_metrics_words[] = {
     [JOB_METRICS_PER_SITE] = "per-site", [JOB_METRICS_NONE] = "none", [JOB_METRICS_POOLED] = "pooled", NULL};
-/* Bits POLICY_REQUIRE_SECURE_AGGREGATION and POLICY_REQUIRE_PRIVACY, in this order. */
-static const char *const policy_require_words[] = {"secure-aggregation", "privacy", NULL};
+/* Noise is a property of jobs that this version does not have. */
 static const char *const policy_output_require_words[] = {"secure-aggregation", NULL};
 
 /* ---- values with a form of their own ---- */

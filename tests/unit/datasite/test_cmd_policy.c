@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 extern const struct verb verb_requests, verb_show, verb_approve, verb_policy, verb_policy_test,
-    verb_trust_owner_key;
+    verb_trust_owner_key, verb_trust_partner;
 
 #define NOW 1790000000
 #define OUT_BYTES (1 << 20)
@@ -348,6 +348,54 @@ static void make_owner(const struct bench *bench, const char *name, char path[st
     free(text);
 }
 
+#define PARTNER "sha256:7700000000000000000000000000000000000000000000000000000000000000"
+
+/* What is printed is what the file takes. */
+static void test_partner_line_is_what_the_policy_reads(void **state)
+{
+    struct bench *bench = *state;
+    char policy[2048];
+    give(&verb_trust_partner, "organisation", "city-hospital");
+    must(type(bench, &verb_trust_partner, PARTNER));
+    char *text = printed(bench);
+    const char *line = strstr(text, "  partners:\n    - {");
+    assert_non_null(line);
+    (void)snprintf(policy, sizeof(policy), "organisation: ours\n%.*s",
+                   (int)(strchr(line, '}') + 1 - line - 2), line + 2);
+    free(text);
+    write_policy(bench, policy);
+    must(type(bench, &verb_policy, NULL));
+    expect_printed(bench, "over 3 sites or more, of 2 organisations or more");
+    expect_printed(bench, "    city-hospital: 1 site\n      " PARTNER "\n");
+    must(type(bench, &verb_trust_partner, PARTNER));
+    expect_printed(bench, PARTNER " is there already, of city-hospital.\n");
+    give(&verb_policy, "json", "yes");
+    must(type(bench, &verb_policy, NULL));
+    expect_printed(bench, "\"organisation\": \"city-hospital\"");
+    expect_printed(bench, "\"min_threshold\": 3");
+    give(&verb_policy, "json", NULL);
+    give(&verb_trust_partner, "organisation", NULL);
+}
+
+static void test_partner_that_cannot_be_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    refused(type(bench, &verb_trust_partner, PARTNER), ERROR_USAGE, "--organisation is required");
+    give(&verb_trust_partner, "organisation", "the clinic");
+    refused(type(bench, &verb_trust_partner, PARTNER), ERROR_USAGE, "is a name of 1 to 64");
+    give(&verb_trust_partner, "organisation", "clinic");
+    refused(type(bench, &verb_trust_partner, "sha256:77"), ERROR_INVALID, "");
+    refused(type(bench, &verb_trust_partner, bench->own), ERROR_INVALID, "of this very site");
+    give(&verb_trust_partner, "organisation", NULL);
+}
+
+static void test_policy_without_partners_says_that_sums_are_refused(void **state)
+{
+    struct bench *bench = *state;
+    must(type(bench, &verb_policy, NULL));
+    expect_printed(bench, "secure aggregation is refused, because `partners` is empty");
+}
+
 static void test_owner_key_is_private_and_never_replaced(void **state)
 {
     struct bench *bench = *state;
@@ -488,6 +536,9 @@ int main(void)
         TEST(test_policy_test_says_which_rule_decides_and_why),
         TEST(test_policy_test_without_the_dataset_says_first_that_it_is_refused),
         TEST(test_policy_test_counts_what_the_site_knows),
+        TEST(test_partner_line_is_what_the_policy_reads),
+        TEST(test_partner_that_cannot_be_is_refused),
+        TEST(test_policy_without_partners_says_that_sums_are_refused),
         TEST(test_owner_key_is_private_and_never_replaced),
         TEST(test_approve_with_four_eyes_takes_two_owners),
         TEST(test_requests_flood_hides_no_real_one),
