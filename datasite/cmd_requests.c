@@ -10,7 +10,7 @@
 
 extern const struct verb verb_requests;
 
-#define REQUESTS_COLUMNS 6
+#define REQUESTS_COLUMNS 7
 #define REQUESTS_OF_ONE 5        /* pending jobs of one requester that are listed without --all */
 #define REQUESTS_OF_STRANGERS 20 /* and of all requesters together whom the owner does not know */
 
@@ -134,14 +134,23 @@ static size_t listing_rank(const struct listing *listing, size_t place)
     return rank;
 }
 
-/* The job's own name; one whose bytes no longer parse is listed without. */
-static void requests_name(const struct job_record *record, char *ret_name, size_t name_bytes)
+/* The job's own name, and whether its numbers leave inside masked sums; "?" for one whose bytes no longer parse. */
+static void requests_look(const struct job_record *record, char ret_name[static JOB_NAME_BYTES],
+                          const char **ret_protection)
 {
     struct job *job = NULL;
     struct error *err = job_parse((const char *)record->bytes, record->byte_count, "the stored job", &job);
-    (void)snprintf(ret_name, name_bytes, "%s", err == NULL ? job->name : "?");
+    (void)snprintf(ret_name, JOB_NAME_BYTES, "%s", err == NULL ? job->name : "?");
+    *ret_protection = err == NULL ? desk_protection(job) : NULL;
     error_free(err);
     job_free(job);
+}
+
+static const char *requests_leaves(const char *protection)
+{
+    if (protection == NULL)
+        return "?";
+    return strcmp(protection, "none") == 0 ? "in clear" : "masked";
 }
 
 static struct error *requests_row(const struct listing *listing, struct table *table,
@@ -150,16 +159,18 @@ static struct error *requests_row(const struct listing *listing, struct table *t
     struct error *err = NULL;
     char id[DESK_ID_BYTES], name[JOB_NAME_BYTES], received[CLOCK_TEXT_BYTES], expires[CLOCK_TEXT_BYTES];
     char state[48];
+    const char *protection = NULL;
     int owners = -1;
     desk_id(&record->id, id);
-    requests_name(record, name, sizeof(name));
+    requests_look(record, name, &protection);
     clock_format(record->received_at, received);
     clock_format(record->expires, expires);
     TRY(listing_owners(listing, record, &owners));
     (void)snprintf(state, sizeof(state), "%s", job_state_word(record->state));
     if (owners >= 0)
         (void)snprintf(state, sizeof(state), "pending, %d of %d owners", owners, ENDORSEMENT_NEEDED);
-    const char *const cells[REQUESTS_COLUMNS] = {id, name, record->requester_name, state, received, expires};
+    const char *const cells[REQUESTS_COLUMNS] = {
+        id, name, record->requester_name, state, requests_leaves(protection), received, expires};
     TRY(table_row(table, cells));
 done:
     return err;
@@ -223,8 +234,8 @@ static void requests_print_hidden(const struct listing *listing, const struct hi
 static struct error *requests_print(const struct listing *listing)
 {
     struct error *err = NULL;
-    static const char *const headers[REQUESTS_COLUMNS] = {"Job",   "Name",     "From",
-                                                          "State", "Received", "Expires"};
+    static const char *const headers[REQUESTS_COLUMNS] = {"Job",    "Name",     "From",   "State",
+                                                          "Leaves", "Received", "Expires"};
     struct table *table = NULL;
     struct hidden hidden = {.of_known = calloc(listing->count + 1, sizeof(size_t))};
     size_t shown = 0;
@@ -249,21 +260,22 @@ static struct error *requests_json_row(const struct listing *listing, json_t *ar
 {
     struct error *err = NULL;
     const struct job_record *record = &listing->records[place];
+    const char *protection = NULL;
     int owners = -1;
     char hex[DIGEST_HEX_BYTES], name[JOB_NAME_BYTES], received[CLOCK_TEXT_BYTES], expires[CLOCK_TEXT_BYTES];
     char requester[FINGERPRINT_BYTES], requester_name[2 * sizeof(record->requester_name)];
     digest_hex(&record->id, hex);
-    requests_name(record, name, sizeof(name));
+    requests_look(record, name, &protection);
     clock_format(record->received_at, received);
     clock_format(record->expires, expires);
     site_id_format(&record->requester, requester);
     terminal_clean(record->requester_name, requester_name, sizeof(requester_name));
     TRY(listing_owners(listing, record, &owners));
-    json_t *row =
-        json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:o}", "job_id", hex, "name", name, "requester",
-                  requester, "requester_name", requester_name, "listed", listing->known[place] ? 1 : 0,
-                  "state", job_state_word(record->state), "received_at", received, "expires", expires,
-                  "owners_approved", owners < 0 ? json_null() : json_integer(owners));
+    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s?, s:s, s:s, s:o}", "job_id", hex, "name",
+                            name, "requester", requester, "requester_name", requester_name, "listed",
+                            listing->known[place] ? 1 : 0, "state", job_state_word(record->state),
+                            "protection", protection, "received_at", received, "expires", expires,
+                            "owners_approved", owners < 0 ? json_null() : json_integer(owners));
     if (row == NULL || json_array_append_new(array, row) != 0)
         FAIL(ERROR_MEMORY, "There is not enough memory for the list of jobs.");
 done:

@@ -37,6 +37,8 @@ struct status {
     struct daemon_record daemon;
     size_t jobs[STATUS_STATES];
     size_t datasets, peers;
+    struct policy *policy; /* NULL: `unread` says why */
+    char unread[ERROR_SENTENCE_BYTES];
     bool contradicted;                   /* a receipt that this site signed is not in its chain */
     char warning[STATUS_SENTENCE_BYTES]; /* about the certificate, or "" */
     bool encrypted;                      /* the rows */
@@ -81,6 +83,15 @@ static struct error *status_rows(struct status *status)
     return err;
 }
 
+/* A policy that cannot be read is said, and does not keep the rest from being shown. */
+static void status_policy(struct status *status)
+{
+    struct error *err = policy_load(status->home->policy_path, &status->policy);
+    if (err != NULL)
+        (void)snprintf(status->unread, sizeof(status->unread), "%s", err->sentence);
+    error_free(err);
+}
+
 static struct error *status_load(const char *home, struct status *status)
 {
     struct error *err = NULL;
@@ -96,6 +107,7 @@ static struct error *status_load(const char *home, struct status *status)
     TRY(status_count_jobs(status));
     TRY(status_count_rest(status));
     TRY(status_rows(status));
+    status_policy(status);
     TRY(store_contradiction_open(status->store, &status->contradicted));
     if (!home_certificate_warning(status->identity, clock_now_ms() / 1000, status->warning,
                                   sizeof(status->warning)))
@@ -127,6 +139,16 @@ static void status_print_daemon(const struct status *status, const char *program
     }
 }
 
+/* Sites that numbers may be summed with, this one among them. */
+static void status_print_partners(const struct status *status)
+{
+    if (status->policy == NULL)
+        (void)printf("Policy       %s%s%s\n", terminal_style(stdout, STYLE_WARN), status->unread,
+                     terminal_style(stdout, STYLE_PLAIN));
+    else if (status->policy->gate.partner_count > 0)
+        (void)printf("Partners     %zu for secure aggregation\n", status->policy->gate.partner_count);
+}
+
 static void status_print(const struct status *status, const char *program)
 {
     char fingerprint[FINGERPRINT_BYTES], until[CLOCK_TEXT_BYTES];
@@ -142,6 +164,7 @@ static void status_print(const struct status *status, const char *program)
                  status->jobs[JOB_STATE_RUNNING],
                  status->jobs[JOB_STATE_FINISHED] + status->jobs[JOB_STATE_DENIED] +
                      status->jobs[JOB_STATE_REVOKED] + status->jobs[JOB_STATE_EXPIRED]);
+    status_print_partners(status);
     if (status->changed[0] != '\0')
         (void)printf("At rest      %s%s%s\n", terminal_style(stdout, STYLE_WARN), status->changed,
                      terminal_style(stdout, STYLE_PLAIN));
@@ -193,13 +216,15 @@ static struct error *status_print_json(const struct status *status)
     char fingerprint[FINGERPRINT_BYTES], until[CLOCK_TEXT_BYTES];
     site_id_format(identity_id(status->identity), fingerprint);
     clock_format(identity_not_after(status->identity), until);
+    json_t *partners = status->policy == NULL ? json_null() /* policy.yaml cannot be read */
+                                              : json_integer((json_int_t)status->policy->gate.partner_count);
     json_t *document =
-        json_pack("{s:i, s:s, s:s, s:s, s:s?, s:b, s:b, s:o, s:I, s:s, s:I, s:o}", "version", 1, "name",
+        json_pack("{s:i, s:s, s:s, s:s, s:s?, s:b, s:b, s:o, s:I, s:s, s:I, s:o, s:o}", "version", 1, "name",
                   status->home->config->name, "fingerprint", fingerprint, "certificate_until", until,
                   "certificate_warning", status->warning[0] == '\0' ? NULL : status->warning, "contradicted",
                   status->contradicted, "running", status->pid != 0, "daemon", status_json_daemon(status),
                   "datasets", (json_int_t)status->datasets, "rows", status_rows_word(status), "trusted_peers",
-                  (json_int_t)status->peers, "jobs", status_json_jobs(status));
+                  (json_int_t)status->peers, "partners", partners, "jobs", status_json_jobs(status));
     if (document == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to describe the site.");
     if (json_dumpf(document, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF)
@@ -221,6 +246,7 @@ static struct error *status_run(const struct invocation *invocation)
         status_print(&status, invocation->program);
     }
 done:
+    policy_free(status.policy);
     store_close(status.store);
     identity_free(status.identity);
     home_free(status.home);

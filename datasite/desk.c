@@ -47,3 +47,8 @@ struct error *desk_is_listed(struct store *store, const struct site_id *requeste
     free(peers);
     return NULL;
 }
+
+const char *desk_protection(const struct job *job)
+{
+    return job->secure.enabled ? "secure-aggregation" : "none";
+}

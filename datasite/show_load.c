@@ -1,7 +1,7 @@
 /* What one screen needs of the store and the policy. */
 #include "datasite/show_parts.h"
 
-#include "datasite/approval.h"
+#include "datasite/approval_terms.h"
 #include "datasite/endorsement.h"
 
 static struct error *load_dataset(struct screen *screen)
@@ -143,6 +143,27 @@ done:
     return err;
 }
 
+/* ---- what stands in the way ---- */
+
+static void load_obstacle(struct screen *screen)
+{
+    const struct desk *desk = screen->desk;
+    struct approval_limits limits = {.hold = HOLD_NEVER};
+    bool open = desk->record.state == JOB_STATE_PENDING || desk->record.state == JOB_STATE_APPROVED ||
+                desk->record.state == JOB_STATE_RUNNING;
+    if (!open)
+        return;
+    if (screen->has_terms) {
+        limits.hold = screen->terms.hold;
+        limits.runs = screen->terms.runs;
+    }
+    struct error *err =
+        approval_terms_check(&screen->policy->gate, desk->job, identity_id(desk->identity), &limits);
+    if (err != NULL)
+        (void)snprintf(screen->obstacle, sizeof(screen->obstacle), "%s", err->sentence);
+    error_free(err);
+}
+
 struct error *screen_load(const struct desk *desk, struct screen *ret_screen)
 {
     struct error *err = NULL;
@@ -154,6 +175,7 @@ struct error *screen_load(const struct desk *desk, struct screen *ret_screen)
     TRY(load_dataset(&screen));
     TRY(load_decision(&screen));
     TRY(load_terms(&screen));
+    load_obstacle(&screen);
     TRY(load_likeness(&screen));
     *ret_screen = screen;
     screen.policy = NULL;

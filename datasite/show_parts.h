@@ -8,8 +8,9 @@
 #include <jansson.h>
 
 #define SHOW_LABEL "%-11s"
+#define SHOW_LABEL_COLUMNS 11
 #define SHOW_TEXT_BYTES 256
-#define SHOW_SUMMARY_BYTES 1024
+#define SHOW_SUMMARY_BYTES 2048
 #define SHOW_COLUMNS 80
 
 /* Everything that one screen needs besides the job. */
@@ -26,7 +27,8 @@ struct screen {
     struct decision terms;
     size_t owners; /* that have endorsed, where the policy wants two */
     uint32_t runs_used, last_round;
-    bool last_held; /* an answer of the last round waits for the owner */
+    char obstacle[ERROR_SENTENCE_BYTES]; /* why the job cannot be approved, or kept approved, or "" */
+    bool last_held;                      /* an answer of the last round waits for the owner */
     /* The decided job of the same requester that differs least, while this one is pending: */
     bool has_likeness;
     char likeness[DESK_ID_BYTES];
@@ -38,6 +40,14 @@ uint64_t screen_coefficients(const struct screen *screen);
 
 /* What leaves, how often, who can see it and what protects it, in sentences for the owner. */
 void show_summary(const struct screen *screen, char ret_text[static SHOW_SUMMARY_BYTES]);
+/* The same of a job with secure aggregation. */
+void show_secure_summary(const struct screen *screen, char ret_text[static SHOW_SUMMARY_BYTES]);
+/* Over whom, and with what, sums of such a job are made. */
+void show_secure_print(const struct screen *screen);
+/* null for a job in clear. */
+json_t *show_secure_json(const struct screen *screen);
+/* In lines of SHOW_COLUMNS, broken between words; behind a label, unless that is "". */
+void show_paragraph(const char *label, const char *text);
 /* Reads what a screen needs; screen->desk, borrowed, is set from `desk`. */
 MUST_USE struct error *screen_load(const struct desk *desk, struct screen *ret_screen);
 void screen_clear(struct screen *screen);

@@ -25,9 +25,9 @@ static const struct policy_output *summary_output(const struct screen *screen)
 static void summary_what(const struct screen *screen, char text[static SHOW_SUMMARY_BYTES])
 {
     const struct job *job = screen->desk->job;
-    uint32_t metrics = job->metrics == JOB_METRICS_PER_SITE
-                           ? summary_output(screen)->metrics
-                           : summary_output(screen)->metrics & POLICY_METRIC_EXAMPLES;
+    uint32_t metrics = summary_output(screen)->metrics;
+    if (job->metrics == JOB_METRICS_NONE)
+        metrics &= POLICY_METRIC_EXAMPLES;
     if (screen->has_dataset)
         summary_add(text, "%" PRIu64 " model coefficients", screen_coefficients(screen));
     else
@@ -112,6 +112,10 @@ static void summary_protection(const struct screen *screen, char text[static SHO
 
 void show_summary(const struct screen *screen, char ret_text[static SHOW_SUMMARY_BYTES])
 {
+    if (screen->desk->job->secure.enabled) {
+        show_secure_summary(screen, ret_text);
+        return;
+    }
     (void)snprintf(ret_text, SHOW_SUMMARY_BYTES, "In short: ");
     if (summary_useless(screen))
         summary_add(ret_text,

@@ -1,4 +1,4 @@
-/* One screen of at most 24 lines and 80 columns. */
+/* One screen of at most 24 lines and 80 columns; of a job with secure aggregation, whose sites are listed, a longer one. */
 #include "datasite/show_parts.h"
 
 #include "console/terminal.h"
@@ -127,21 +127,34 @@ static void show_state(const struct screen *screen)
                      screen->likeness_changes == 1 ? "" : "s", screen->likeness);
 }
 
-/* In lines of SHOW_COLUMNS, broken between words. */
-static void show_paragraph(const char *text)
+void show_paragraph(const char *label, const char *text)
 {
-    size_t column = 0;
+    size_t indent = label[0] == '\0' ? 0 : SHOW_LABEL_COLUMNS;
+    size_t column = indent;
+    (void)printf("%-*s", (int)indent, label);
     while (*text != '\0') {
         size_t word = strcspn(text, " ");
-        if (column > 0 && column + 1 + word > SHOW_COLUMNS) {
-            (void)putchar('\n');
-            column = 0;
+        if (column > indent && column + 1 + word > SHOW_COLUMNS) {
+            (void)printf("\n%*s", (int)indent, "");
+            column = indent;
         }
-        (void)printf("%s%.*s", column == 0 ? "" : " ", (int)word, text);
-        column += word + (column == 0 ? 0 : 1);
+        (void)printf("%s%.*s", column == indent ? "" : " ", (int)word, text);
+        column += word + (column == indent ? 0 : 1);
         text += word + strspn(text + word, " ");
     }
     (void)putchar('\n');
+}
+
+/* Said before the commands, one of which would be of no use. */
+static void show_obstacle(const struct screen *screen)
+{
+    if (screen->obstacle[0] == '\0')
+        return;
+    (void)printf("%s%s%s\n", terminal_style(stdout, STYLE_BAD),
+                 screen->desk->record.state == JOB_STATE_PENDING ? "It cannot be approved as it is:"
+                                                                 : "Your site refuses its steps:",
+                 terminal_style(stdout, STYLE_PLAIN));
+    show_paragraph("", screen->obstacle);
 }
 
 static void show_commands(const struct screen *screen)
@@ -149,8 +162,9 @@ static void show_commands(const struct screen *screen)
     const char *id = screen->desk->id;
     switch (screen->desk->record.state) {
     case JOB_STATE_PENDING:
-        (void)printf(SHOW_LABEL "%s approve %s %s[--rounds N] [--hold first] ...\n", "To approve",
-                     screen->program, id, screen->policy->gate.four_eyes ? "--key DIR " : "");
+        (void)printf(SHOW_LABEL "%s approve %s %s[--rounds N] %s...\n", "To approve", screen->program, id,
+                     screen->policy->gate.four_eyes ? "--key DIR " : "",
+                     screen->desk->job->secure.enabled ? "" : "[--hold first] ");
         (void)printf(SHOW_LABEL "%s deny %s [--reason TEXT]\n", "To deny", screen->program, id);
         break;
     case JOB_STATE_APPROVED:
@@ -173,9 +187,12 @@ void show_print(const struct screen *screen)
                  terminal_style(stdout, STYLE_PLAIN));
     show_who(screen);
     show_what(screen);
+    if (screen->desk->job->secure.enabled)
+        show_secure_print(screen);
     show_state(screen);
     (void)printf(SHOW_LABEL "%s\n", "Job id", hex);
     show_summary(screen, summary);
-    show_paragraph(summary);
+    show_paragraph("", summary);
+    show_obstacle(screen);
     show_commands(screen);
 }
