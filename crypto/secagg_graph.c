@@ -213,13 +213,16 @@ done:
 static void join(const uint32_t *circle, const uint32_t *places, size_t count, size_t degree, size_t *filled,
                  uint32_t *neighbours)
 {
-    for (size_t member = 0; member < count; member++)
-        for (size_t step = 1; step <= degree / 2; step++) {
-            uint32_t after = circle[(places[member] + step) % count];
-            uint32_t before = circle[(places[member] + count - step) % count];
+    for (size_t member = 0; member < count; member++) {
+        size_t ahead = places[member], behind = places[member];
+        for (size_t step = 0; step < degree / 2; step++) {
+            ahead = ahead + 1 == count ? 0 : ahead + 1;
+            behind = behind == 0 ? count - 1 : behind - 1;
+            uint32_t after = circle[ahead], before = circle[behind];
             neighbours[after * degree + filled[after]++] = (uint32_t)member;
             neighbours[before * degree + filled[before]++] = (uint32_t)member;
         }
+    }
 }
 
 struct error *secagg_graph_make(const struct digest *keyset_hash, size_t count, size_t degree,

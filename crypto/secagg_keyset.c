@@ -54,6 +54,47 @@ done:
     return err;
 }
 
+static struct error *hash_member(struct digest_stream *stream, const struct secagg_keyset *keyset,
+                                 const struct secagg_member *member, uint32_t slot)
+{
+    struct error *err = NULL;
+    uint8_t entry[SECAGG_ENTRY_BYTES];
+    secagg_entries_write(&member->entries[slot - keyset->first_slot], 1, entry);
+    TRY(digest_stream_add(stream, &keyset->run.roster[member->position - 1], DIGEST_BYTES));
+    TRY(digest_stream_add(stream, member->advert_hash.bytes, DIGEST_BYTES));
+    TRY(digest_stream_add(stream, entry, sizeof(entry)));
+done:
+    return err;
+}
+
+static struct error *slot_hash(const struct secagg_keyset *keyset, uint32_t slot, struct digest *ret_hash)
+{
+    struct error *err = NULL;
+    struct digest_stream *stream = NULL;
+    TRY(digest_stream_new(&stream));
+    TRY(digest_stream_add(stream, LABEL_KEYSET, sizeof(LABEL_KEYSET)));
+    TRY(digest_stream_add(stream, keyset->run.job_hash.bytes, DIGEST_BYTES));
+    TRY(digest_stream_add(stream, keyset->run.run_id, SECAGG_RUN_ID_BYTES));
+    TRY(secagg_add_u32(stream, slot));
+    TRY(secagg_add_u32(stream, (uint32_t)keyset->count));
+    for (size_t i = 0; i < keyset->count; i++)
+        TRY(hash_member(stream, keyset, &keyset->members[i], slot));
+    TRY(digest_stream_finish(stream, ret_hash));
+done:
+    digest_stream_free(stream);
+    return err;
+}
+
+/* What is sealed in a slot needs its hash, once for every peer: it is made once. */
+struct error *secagg_keyset_hash_slots(struct secagg_keyset *keyset)
+{
+    struct error *err = NULL;
+    for (size_t i = 0; i < keyset->slots; i++)
+        TRY(slot_hash(keyset, keyset->first_slot + (uint32_t)i, &keyset->hashes[i]));
+done:
+    return err;
+}
+
 struct error *secagg_keyset_make(const struct secagg_run *run, const struct secagg_advert *adverts,
                                  size_t count, struct secagg_memo *memo, struct secagg_keyset **ret_keyset)
 {
@@ -61,15 +102,18 @@ struct error *secagg_keyset_make(const struct secagg_run *run, const struct seca
     struct secagg_keyset *keyset = NULL;
     TRY(secagg_adverts_check(run, adverts, count, memo));
     keyset = calloc(1, sizeof(*keyset));
-    if (keyset != NULL)
+    if (keyset != NULL) {
         keyset->members = calloc(count, sizeof(*keyset->members));
-    if (keyset == NULL || keyset->members == NULL)
+        keyset->hashes = calloc(adverts[0].count, sizeof(*keyset->hashes));
+    }
+    if (keyset == NULL || keyset->members == NULL || keyset->hashes == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory for the keys of %zu sites.", count);
     keyset->run = *run;
     keyset->first_slot = adverts[0].first_slot;
     keyset->slots = adverts[0].count;
     for (; keyset->count < count; keyset->count++)
         TRY(member_fill(run, &adverts[keyset->count], &keyset->members[keyset->count]));
+    TRY(secagg_keyset_hash_slots(keyset));
     *ret_keyset = keyset;
     keyset = NULL;
 done:
@@ -84,6 +128,7 @@ void secagg_keyset_free(struct secagg_keyset *keyset)
     for (size_t i = 0; i < keyset->count; i++)
         free(keyset->members[i].entries);
     free(keyset->members);
+    free(keyset->hashes);
     free(keyset);
 }
 
@@ -116,35 +161,10 @@ const struct secagg_entry *secagg_keyset_entry(const struct secagg_keyset *keyse
     return &member->entries[slot - keyset->first_slot];
 }
 
-static struct error *hash_member(struct digest_stream *stream, const struct secagg_keyset *keyset,
-                                 const struct secagg_member *member, uint32_t slot)
-{
-    struct error *err = NULL;
-    uint8_t entry[SECAGG_ENTRY_BYTES];
-    secagg_entries_write(&member->entries[slot - keyset->first_slot], 1, entry);
-    TRY(digest_stream_add(stream, &keyset->run.roster[member->position - 1], DIGEST_BYTES));
-    TRY(digest_stream_add(stream, member->advert_hash.bytes, DIGEST_BYTES));
-    TRY(digest_stream_add(stream, entry, sizeof(entry)));
-done:
-    return err;
-}
-
 struct error *secagg_keyset_hash(const struct secagg_keyset *keyset, uint32_t slot, struct digest *ret_hash)
 {
-    struct error *err = NULL;
-    struct digest_stream *stream = NULL;
     if (!secagg_keyset_has_slot(keyset, slot))
-        FAIL(ERROR_INVALID, "Slot %" PRIu32 " is not in this batch of keys.", slot);
-    TRY(digest_stream_new(&stream));
-    TRY(digest_stream_add(stream, LABEL_KEYSET, sizeof(LABEL_KEYSET)));
-    TRY(digest_stream_add(stream, keyset->run.job_hash.bytes, DIGEST_BYTES));
-    TRY(digest_stream_add(stream, keyset->run.run_id, SECAGG_RUN_ID_BYTES));
-    TRY(secagg_add_u32(stream, slot));
-    TRY(secagg_add_u32(stream, (uint32_t)keyset->count));
-    for (size_t i = 0; i < keyset->count; i++)
-        TRY(hash_member(stream, keyset, &keyset->members[i], slot));
-    TRY(digest_stream_finish(stream, ret_hash));
-done:
-    digest_stream_free(stream);
-    return err;
+        return error_new(ERROR_INVALID, "Slot %" PRIu32 " is not in this batch of keys.", slot);
+    *ret_hash = keyset->hashes[slot - keyset->first_slot];
+    return NULL;
 }

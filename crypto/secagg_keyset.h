@@ -58,6 +58,7 @@ struct secagg_keyset {
     size_t slots;
     struct secagg_member *members; /* ascending positions */
     size_t count;                  /* at least run.threshold */
+    struct digest *hashes;         /* [slots], of secagg_keyset_hash */
 };
 
 /* Checks everything of step 'share'. ERROR_INVALID: fewer than the threshold, other slots than the first advert has, not in

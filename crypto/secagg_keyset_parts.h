@@ -12,6 +12,9 @@ MUST_USE struct error *secagg_advert_hash(const struct secagg_run *run, const st
 MUST_USE struct error *secagg_adverts_check(const struct secagg_run *run, const struct secagg_advert *adverts,
                                             size_t count, struct secagg_memo *memo);
 
+/* Fills keyset->hashes, after everything else. */
+MUST_USE struct error *secagg_keyset_hash_slots(struct secagg_keyset *keyset);
+
 /* Who is a neighbour of whom in a slot, for those who need to know it of more than one member: above SECAGG_COMPLETE
  * members the graph is made once. Members are named by their index in the keyset. */
 struct secagg_links {

@@ -1,3 +1,4 @@
+#include "crypto/secagg_keyset_parts.h"
 #include "crypto/secagg_seal.h"
 #include "crypto/secagg_share.h"
 
@@ -183,11 +184,14 @@ static void test_secagg_share_of_another_job_run_or_keyset_is_refused(void **sta
     fails(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed), ERROR_UNTRUSTED);
     keyset->run = before;
     keyset->run.run_id[5] ^= 1;
+    succeeds(secagg_keyset_hash_slots(keyset));
     fails(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed), ERROR_UNTRUSTED);
     keyset->run = before;
     keyset->count--; /* the same keys of site 2 and 4, in a keyset without site 5 */
+    succeeds(secagg_keyset_hash_slots(keyset));
     fails(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed), ERROR_UNTRUSTED);
     keyset->count++;
+    succeeds(secagg_keyset_hash_slots(keyset));
     succeeds(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed));
 }
 
