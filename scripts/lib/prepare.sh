@@ -96,6 +96,9 @@ prepare_programs() {
   export DATASITE_BIN
 }
 
+# started_at PID: a number that a process and no later one of the same id has; empty when there is none.
+started_at() { awk '{ sub(/^.*\) /, ""); print $20 }' "/proc/$1/stat" 2>/dev/null || true; }
+
 # need_partition VALUE: how rows are divided between sites.
 need_partition() {
   [[ $1 =~ ^(iid|label-skew|dirichlet:[0-9]+(\.[0-9]+)?)$ ]] ||

@@ -107,6 +107,34 @@ rules:
 YAML
 }
 
+# secure_policies SITES: each approves the orchestrator's jobs, knows the others as partners of organisations of their own,
+# and lets counts of this small public dataset out.
+secure_policies() {
+  local i j fingerprints=()
+  for ((i = 1; i <= $1; i++)); do
+    fingerprints+=("$("$datasite" --home "$work/site-$i" invite | grep -oE 'sha256:[0-9a-f]{64}')")
+  done
+  for ((i = 1; i <= $1; i++)); do
+    approve_all_policy "$i"
+    {
+      printf 'output: {min_rows: 10, min_cell: 0}\npartners:\n'
+      for ((j = 1; j <= $1; j++)); do
+        if [ "$j" -ne "$i" ]; then printf -- '- {fingerprint: "%s", organisation: part-%s}\n' "${fingerprints[j - 1]}" "$j"; fi
+      done
+    } >>"$work/site-$i/policy.yaml"
+  done
+}
+
+# serve_until N PATTERN: like serve, for a daemon that is killed as it writes a line of its log that matches.
+serve_until() {
+  LD_PRELOAD=$DATASITE_BIN/kill_at_line.so DATASITE_KILL_LINE=$2 ASAN_OPTIONS=verify_asan_link_order=0 \
+    "$datasite" --home "$work/site-$1" serve >"$work/serve-$1.log" 2>&1 &
+  served=$!
+  started+=("$served")
+  await 10 "$datasite" --home "$work/site-$1" status
+  await 10 listens "$served"
+}
+
 # write_job FILE SITES ROUNDS [EXTRA LINES]: a job for sites 1 to SITES.
 write_job() {
   local i
