@@ -109,6 +109,11 @@ static void secure_not(const struct screen *screen, char text[static SHOW_SUMMAR
                "of two rounds; there is no noise. Should more than %" PRIu32
                " of the others collude, they see yours; and a site can spoil the model unseen. ",
                honest, honest == 1 ? "" : "s", job->secure.tolerate_colluding);
+    if (screen->has_likeness && strcmp(screen->likeness_word, "denied") != 0)
+        secure_add(text,
+                   "You %s a job that is like this one: where two jobs differ by one site, their sums differ "
+                   "by that site's numbers. ",
+                   screen->likeness_word);
 }
 
 static void secure_bounds(const struct screen *screen, char text[static SHOW_SUMMARY_BYTES])

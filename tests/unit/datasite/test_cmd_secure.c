@@ -283,6 +283,23 @@ static void test_show_secure_without_verified_sums_says_what_is_possible(void **
     expect_said(bench, "ring 32, key_batch 8, verify_sum false");
 }
 
+/* Two sums over almost the same sites: the owner is told before the second. */
+static void test_show_secure_warns_of_a_job_that_is_like_it(void **state)
+{
+    struct bench *bench = *state;
+    char first[DIGEST_HEX_BYTES], second[DIGEST_HEX_BYTES];
+    write_policy(bench, PARTNERS);
+    add_job(bench, ROUNDS, "", first);
+    must(type(bench, &verb_show, first));
+    expect_not_printed(bench, "like this one");
+    must(type(bench, &verb_approve, first));
+    add_job(bench, ROUNDS, ", clip: 31", second);
+    must(type(bench, &verb_show, second));
+    expect_said(bench,
+                "You approved a job that is like this one: where two jobs differ by one site, their sums "
+                "differ by that site's numbers.");
+}
+
 static void expect_json(const json_t *object, const char *key, json_int_t value)
 {
     assert_true(json_is_integer(json_object_get(object, key)));
@@ -445,6 +462,7 @@ int main(void)
         TEST(test_show_secure_says_what_leaves_and_who_sees_it),
         TEST(test_show_secure_names_strangers),
         TEST(test_show_secure_without_verified_sums_says_what_is_possible),
+        TEST(test_show_secure_warns_of_a_job_that_is_like_it),
         TEST(test_show_secure_json_has_every_key),
         TEST(test_approve_secure_takes_one_run_without_hold),
         TEST(test_approve_secure_refuses_counts_that_the_policy_withholds),
