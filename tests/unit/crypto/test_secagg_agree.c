@@ -136,6 +136,7 @@ static const struct tweak tweaks[] = {
     {"not in U2", 5, 0, tweak_no_sharer, ERROR_INVALID, "not in the list of sharers"},
     {"below the threshold", 3, 0, tweak_nothing, ERROR_REFUSED,
      "Only 3 sites contributed to the sum; it needs at least 4"},
+    {"least below the threshold", 3, 3, tweak_nothing, ERROR_REFUSED, "it needs at least 4"},
     {"below least", 4, 5, tweak_nothing, ERROR_REFUSED, "it needs at least 5"},
     {"nobody", 0, 0, tweak_nothing, ERROR_REFUSED, "Only 0 sites"},
     {"own digest", 5, 0, tweak_own_digest, ERROR_UNTRUSTED, "not the vector that it gave"},
