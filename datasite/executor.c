@@ -201,6 +201,7 @@ struct error *executor_open(const struct executor_options *options, struct execu
     executor_set_policy(executor, options->policy);
     struct trainer_options trainer = {
         .database_path = options->database_path,
+        .keys_path = options->keys_path,
         .identity = options->identity,
         .vault = options->vault,
         .threads = options->threads,

@@ -23,6 +23,7 @@ struct executor;
 
 struct executor_options {
     const char *database_path;
+    const char *keys_path; /* of the home, for store_secagg_count_in; NULL: changes are not counted */
     const struct identity
         *identity;               /* borrowed until executor_close; its key, not its certificate, matters */
     const struct vault *vault;   /* borrowed until executor_close; NULL when rows are in clear */

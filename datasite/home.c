@@ -3,7 +3,7 @@
 #include "crypto/keyfile.h"
 #include "crypto/secret.h"
 #include "datasite/chain_start.h"
-#include "datasite/store.h"
+#include "datasite/store_secagg.h"
 #include "schemas/clock.h"
 #include "schemas/files.h"
 #include "schemas/policy.h"
@@ -80,6 +80,8 @@ struct error *home_store(const struct home *home, enum store_mode mode, struct i
     TRY(store_open(home->database_path, mode, &store));
     store_sign_with(store, identity);
     TRY(chain_start_check(home->keys_path, mode, identity, store));
+    if (mode == STORE_WRITE)
+        TRY(store_secagg_count_in(store, home->keys_path));
     *ret_identity = identity;
     *ret_store = store;
     identity = NULL;

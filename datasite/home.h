@@ -5,6 +5,7 @@
  *     site.db      datasets, jobs, decisions, releases, events   schemas/sql/datasite_001.sql
  *     keys/        identity.key (0600), identity.crt, split.key (0600: key of the train/test split),
  *                  chain.start (0600: where the chain of events begins, signed)   datasite/chain_start.h
+ *                  secagg.count (0600: how often key slots changed)               datasite/store_secagg.h
  *     lock         held by the daemon (flock)
  */
 #pragma once

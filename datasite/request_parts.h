@@ -15,6 +15,10 @@ MUST_USE request_handler request_query;  /* request_status.c */
 MUST_USE request_handler request_train;  /* request_step.c */
 MUST_USE request_handler request_evaluate;
 MUST_USE request_handler request_end_run;
+MUST_USE request_handler request_advertise; /* request_keys.c */
+MUST_USE request_handler request_share;
+MUST_USE request_handler request_agree; /* request_agree.c */
+MUST_USE request_handler request_unmask;
 MUST_USE request_handler request_catalog; /* request_catalog.c */
 MUST_USE request_handler request_mock;    /* request_mock.c */
 

@@ -22,6 +22,10 @@ static const struct {
     {FDS__MESSAGE_TYPE__MESSAGE_MOCK_QUERY, true, request_mock},
     {FDS__MESSAGE_TYPE__MESSAGE_TRAIN, false, request_train},
     {FDS__MESSAGE_TYPE__MESSAGE_EVALUATE, false, request_evaluate},
+    {FDS__MESSAGE_TYPE__MESSAGE_ADVERTISE, false, request_advertise},
+    {FDS__MESSAGE_TYPE__MESSAGE_SHARE, false, request_share},
+    {FDS__MESSAGE_TYPE__MESSAGE_AGREE, false, request_agree},
+    {FDS__MESSAGE_TYPE__MESSAGE_UNMASK, false, request_unmask},
     {FDS__MESSAGE_TYPE__MESSAGE_END_RUN, false, request_end_run},
 };
 #define REQUEST_KINDS (sizeof(request_kinds) / sizeof(request_kinds[0]))

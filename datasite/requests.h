@@ -10,6 +10,9 @@
  *                                       request_catalog.h
  *     Train      listed peers           later: Released (the owner's approval is verified each time)
  *     Evaluate   listed peers           later: Released
+ *     Advertise, Share, Agree, Unmask
+ *                listed peers           Advert, Shares, Agreement, Unmasking: of a job with secure aggregation
+ *                                       (request_secagg.h), at once; asked again, the same bytes again
  *     EndRun     listed peers           JobStatus; abandons the run's step in hand
  *
  * Whatever fails becomes a Refusal with a sentence for the orchestrator. Failures of the site itself (its
@@ -19,6 +22,7 @@
 #include "crypto/identity.h"
 #include "datasite/executor.h"
 #include "datasite/log.h"
+#include "datasite/secagg_cache.h"
 #include "schemas/policy.h"
 
 /* All borrowed. */
@@ -31,6 +35,7 @@ struct requests {
     struct log_repeats *repeats; /* keeps refusals from filling the log; NULL: all are written */
     int64_t (*clock)(void);      /* Unix milliseconds */
     struct rate *rate;           /* keeps peers to limits.requests_per_minute; NULL: no bound */
+    struct secagg_cache *secagg; /* of this thread */
 };
 
 struct request {

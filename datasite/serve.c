@@ -5,6 +5,7 @@
 #include "datasite/home_vault.h"
 #include "datasite/lock.h"
 #include "datasite/serve_parts.h"
+#include "datasite/store_secagg.h"
 #include "schemas/clock.h"
 #include "schemas/datasite.pb-c.h"
 
@@ -143,6 +144,7 @@ static struct error *serve_open_executor(struct serve *serve)
 {
     struct executor_options options = {
         .database_path = serve->home->database_path,
+        .keys_path = serve->home->keys_path,
         .identity = serve->identity,
         .vault = serve->vault,
         .policy = serve->policy,
@@ -162,6 +164,20 @@ static void serve_announce(struct serve *serve)
         log_count("port", session_port(serve->session)), log_count("peers", serve_peers_count(serve)));
 }
 
+/* Key slots that were begun before site.db was put back to an earlier state, or before the machine stopped, are given
+ * up. Before the executor has a store of its own. */
+static struct error *serve_open_secagg(struct serve *serve)
+{
+    struct error *err = NULL;
+    uint32_t killed = 0;
+    TRY(store_secagg_check_count(serve->store, serve->home->keys_path, clock_now_ms() / 1000, &killed));
+    if (killed > 0)
+        LOG(&serve->log, EVENT_SLOTS_KILLED, log_count("slots", killed));
+    TRY(secagg_cache_open(&serve->secagg));
+done:
+    return err;
+}
+
 static struct error *serve_open(struct serve *serve, const char *home)
 {
     struct error *err = NULL;
@@ -175,12 +191,14 @@ static struct error *serve_open(struct serve *serve, const char *home)
     store_sign_with(serve->store, serve->identity);
     TRY(chain_start_check(serve->home->keys_path, STORE_WRITE, serve->identity, serve->store));
     TRY(home_unlock(serve->store, &serve->vault));
+    TRY(serve_open_secagg(serve));
     TRY(store_version(serve->store, &serve->store_version));
     TRY(store_event_last(serve->store, &serve->event_seen));
     TRY(serve_peers_read(serve->store, serve->home->config, &serve->peers));
     TRY(serve_open_executor(serve));
-    serve->requests = (struct requests){serve->store, serve->identity, serve->policy, serve->executor,
-                                        &serve->log,  &serve->repeats, clock_now_ms,  &serve->rate};
+    serve->requests =
+        (struct requests){serve->store,    serve->identity, serve->policy, serve->executor, &serve->log,
+                          &serve->repeats, clock_now_ms,    &serve->rate,  serve->secagg};
     TRY(serve_open_session(serve));
     TRY(serve_peers_dial(serve, NULL));
     TRY(serve_policy_note(serve, serve->policy, &policy_digest));
@@ -219,6 +237,7 @@ static void serve_close(struct serve *serve)
 {
     session_close(serve->session);
     executor_close(serve->executor);
+    secagg_cache_close(serve->secagg);
     store_close(serve->store);
     vault_free(serve->vault);
     policy_free(serve->policy);

@@ -35,7 +35,8 @@ struct serve {
     struct serve_peers peers;
     bool trust_changed; /* the session does not have `peers` yet */
     uint64_t store_version;
-    int64_t event_seen;       /* decisions up to this event are in the log */
+    int64_t event_seen; /* decisions up to this event are in the log */
+    struct secagg_cache *secagg;
     struct requests requests; /* borrows the above */
     uint32_t peers_up;
     struct daemon_record noted; /* the row as last written */

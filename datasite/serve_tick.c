@@ -1,4 +1,5 @@
 #include "datasite/serve_parts.h"
+#include "datasite/store_secagg.h"
 #include "schemas/clock.h"
 
 #define TICK_SECOND_MS 1000
@@ -156,6 +157,7 @@ void serve_tick(struct serve *serve)
     tick_trust(serve);
     if (now >= serve->second_due) {
         tick_expire(serve);
+        tick_failed(serve, store_secagg_wipe(serve->store));
         log_repeats_flush(&serve->repeats, &serve->log, now);
         serve_note(serve, false);
         serve->second_due = now + TICK_SECOND_MS;

@@ -275,7 +275,7 @@ struct run_record {
     char status[16];
 };
 /* Begins the run, or finds it: ERROR_REFUSED when no run is left, another run is in progress, or the job is
- * not live. */
+ * not live. In the transaction that is open, or in one of its own. */
 MUST_USE struct error *store_run_begin(struct store *store, const struct digest *job_id,
                                        const uint8_t run_id[static STORE_RUN_ID_BYTES], int64_t now,
                                        struct run_record *ret_run);

@@ -206,7 +206,9 @@ struct error *store_run_begin(struct store *store, const struct digest *job_id,
     struct run_record run;
     bool found = false;
     enum job_state state;
-    TRY(database_begin(store->database));
+    bool own = !database_in_transaction(store->database);
+    if (own)
+        TRY(database_begin(store->database));
     TRY(run_state(store, job_id, &state));
     if (state != JOB_STATE_APPROVED && state != JOB_STATE_RUNNING)
         FAIL(ERROR_REFUSED, "The job is %s at this site.", job_state_word(state));
@@ -217,10 +219,11 @@ struct error *store_run_begin(struct store *store, const struct digest *job_id,
         TRY(run_start(store, job_id, run_id, now));
         TRY(run_lookup(store, run_id, &run, &found));
     }
-    TRY(database_commit(store->database));
+    if (own)
+        TRY(database_commit(store->database));
     *ret_run = run;
 done:
-    if (err != NULL)
+    if (err != NULL && own)
         database_rollback(store->database);
     return err;
 }

@@ -72,6 +72,36 @@ void secagg_bind_blob(struct query *query, const void *bytes, size_t count)
         query_bind_blob(query, bytes, count);
 }
 
+struct error *secagg_take_positions(struct query *query, int column, uint32_t **ret_positions,
+                                    size_t *ret_count)
+{
+    size_t bytes = 0;
+    const uint8_t *stored = query_blob(query, column, &bytes);
+    size_t count = bytes / 4;
+    uint32_t *positions = calloc(count + 1, sizeof(*positions));
+    if (positions == NULL)
+        return error_new(ERROR_MEMORY, "There is not enough memory for a list of sites.");
+    for (size_t i = 0; i < count; i++)
+        for (size_t byte = 0; byte < 4; byte++)
+            positions[i] |= (uint32_t)stored[4 * i + byte] << (8 * byte);
+    *ret_positions = positions;
+    *ret_count = count;
+    return NULL;
+}
+
+struct error *secagg_put_positions(struct secagg_set set, uint8_t **ret_bytes, size_t *ret_count)
+{
+    uint8_t *bytes = malloc(set.count * 4 + 1);
+    if (bytes == NULL)
+        return error_new(ERROR_MEMORY, "There is not enough memory for a list of sites.");
+    for (size_t i = 0; i < set.count; i++)
+        for (size_t byte = 0; byte < 4; byte++)
+            bytes[4 * i + byte] = (uint8_t)(set.positions[i] >> (8 * byte));
+    *ret_bytes = bytes;
+    *ret_count = set.count * 4;
+    return NULL;
+}
+
 void secagg_drop(uint8_t *bytes, size_t count)
 {
     if (bytes != NULL)

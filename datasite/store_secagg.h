@@ -98,6 +98,8 @@ struct secagg_round {
     uint32_t attempt;
     uint8_t agreement[SECAGG_AGREEMENT_BODY_BYTES];
     uint8_t signature[SIGNATURE_BYTES];
+    uint32_t *contributors; /* U3 of the agreement; NULL before */
+    size_t contributor_count;
 };
 void secagg_round_clear(struct secagg_round *round); /* wipes */
 /* ERROR_NOT_FOUND. */
@@ -114,7 +116,7 @@ MUST_USE struct error *store_secagg_encode(struct store *store, const struct dig
  * attempts. The caller adds the event, in the same transaction. */
 MUST_USE struct error *store_secagg_agree(struct store *store, const struct digest *job_id,
                                           const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
-                                          uint32_t attempt,
+                                          uint32_t attempt, struct secagg_set contributors,
                                           const uint8_t body[static SECAGG_AGREEMENT_BODY_BYTES],
                                           const uint8_t signature[static SIGNATURE_BYTES]);
 

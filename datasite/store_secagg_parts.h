@@ -34,6 +34,10 @@ void secagg_count_close(struct store *store);
 MUST_USE struct error *secagg_take_blob(struct query *query, int column, uint8_t **ret_bytes,
                                         size_t *ret_count);
 void secagg_bind_blob(struct query *query, const void *bytes, size_t count); /* NULL binds NULL */
+/* A list of positions, u32 little-endian each; malloc'ed. */
+MUST_USE struct error *secagg_take_positions(struct query *query, int column, uint32_t **ret_positions,
+                                             size_t *ret_count);
+MUST_USE struct error *secagg_put_positions(struct secagg_set set, uint8_t **ret_bytes, size_t *ret_count);
 /* Wipes and frees. */
 void secagg_drop(uint8_t *bytes, size_t count);
 

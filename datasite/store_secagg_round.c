@@ -6,6 +6,7 @@
 void secagg_round_clear(struct secagg_round *round)
 {
     secagg_drop(round->encoded, round->encoded_bytes);
+    free(round->contributors);
     secret_wipe(round, sizeof(*round));
 }
 
@@ -13,14 +14,18 @@ void secagg_round_clear(struct secagg_round *round)
 
 static struct error *round_read(struct query *query, struct secagg_round *round)
 {
+    struct error *err = NULL;
     query_blob_exact(query, 0, round->model_digest.bytes, DIGEST_BYTES);
     round->agreed = !query_is_null(query, 2);
     if (round->agreed) {
         round->attempt = (uint32_t)query_int(query, 1);
         query_blob_exact(query, 2, round->agreement, SECAGG_AGREEMENT_BODY_BYTES);
         query_blob_exact(query, 3, round->signature, SIGNATURE_BYTES);
+        TRY(secagg_take_positions(query, 4, &round->contributors, &round->contributor_count));
     }
-    return secagg_take_blob(query, 4, &round->encoded, &round->encoded_bytes);
+    TRY(secagg_take_blob(query, 5, &round->encoded, &round->encoded_bytes));
+done:
+    return err;
 }
 
 static struct error *round_find(struct store *store, const struct digest *job_id,
@@ -31,7 +36,8 @@ static struct error *round_find(struct store *store, const struct digest *job_id
     struct secagg_round round = {.encoded = NULL};
     struct query query;
     query_start(&query, store->database,
-                "SELECT model_digest, attempt, agreement, signature, encoded FROM secagg_round LEFT JOIN "
+                "SELECT model_digest, attempt, agreement, signature, contributors, encoded FROM secagg_round "
+                "LEFT JOIN "
                 "secagg_vector USING (run_id, round) WHERE job_id = ? AND run_id = ? AND round = ?");
     query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
@@ -48,7 +54,7 @@ static struct error *round_find(struct store *store, const struct digest *job_id
         goto done;
     *ret_found = found;
     *ret_round = round;
-    round.encoded = NULL;
+    memset(&round, 0, sizeof(round));
 done:
     secagg_round_clear(&round);
     return err;
@@ -160,31 +166,41 @@ done:
     return err;
 }
 
+static struct error *vector_erase(struct store *store, const uint8_t *run_id, uint32_t round)
+{
+    struct query query;
+    secagg_erased(store);
+    query_start(&query, store->database, "DELETE FROM secagg_vector WHERE run_id = ? AND round = ?");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, round);
+    return query_finish(&query);
+}
+
 static struct error *agree_write(struct store *store, const struct digest *job_id, const uint8_t *run_id,
-                                 uint32_t round, uint32_t attempt, const uint8_t *body,
-                                 const uint8_t *signature)
+                                 uint32_t round, uint32_t attempt, struct secagg_set contributors,
+                                 const uint8_t *body, const uint8_t *signature)
 {
     struct error *err = NULL;
     struct query query;
-    query_start(
-        &query, store->database,
-        "UPDATE secagg_round SET attempt = ?, agreement = ?, signature = ? WHERE job_id = ? AND run_id = ? "
-        "AND round = ? AND agreement IS NULL");
+    uint8_t *positions = NULL;
+    size_t bytes = 0;
+    TRY(secagg_put_positions(contributors, &positions, &bytes));
+    query_start(&query, store->database,
+                "UPDATE secagg_round SET attempt = ?, agreement = ?, signature = ?, contributors = ? WHERE "
+                "job_id = ? "
+                "AND run_id = ? AND round = ? AND agreement IS NULL");
     query_bind_int(&query, attempt);
     query_bind_blob(&query, body, SECAGG_AGREEMENT_BODY_BYTES);
     query_bind_blob(&query, signature, SIGNATURE_BYTES);
+    query_bind_blob(&query, positions, bytes);
     query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, round);
     TRY(query_finish(&query));
     if (database_changes(store->database) != 1)
         FAIL(ERROR_REFUSED, "This site has contributed nothing to round %" PRIu32 " of this run.", round);
-    secagg_erased(store);
-    query_start(&query, store->database, "DELETE FROM secagg_vector WHERE run_id = ? AND round = ?");
-    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
-    query_bind_int(&query, round);
-    TRY(query_finish(&query));
 done:
+    free(positions);
     return err;
 }
 
@@ -212,7 +228,8 @@ done:
 
 struct error *store_secagg_agree(struct store *store, const struct digest *job_id,
                                  const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
-                                 uint32_t attempt, const uint8_t body[static SECAGG_AGREEMENT_BODY_BYTES],
+                                 uint32_t attempt, struct secagg_set contributors,
+                                 const uint8_t body[static SECAGG_AGREEMENT_BODY_BYTES],
                                  const uint8_t signature[static SIGNATURE_BYTES])
 {
     struct error *err = NULL;
@@ -223,7 +240,8 @@ struct error *store_secagg_agree(struct store *store, const struct digest *job_i
     if (!again) {
         TRY(agree_check_slot(store, run_id, round, attempt));
         TRY(secagg_count_raise(store, false));
-        TRY(agree_write(store, job_id, run_id, round, attempt, body, signature));
+        TRY(agree_write(store, job_id, run_id, round, attempt, contributors, body, signature));
+        TRY(vector_erase(store, run_id, round));
         TRY(secagg_slots_settle(store, run_id, round, attempt));
     }
     TRY(secagg_change_end(store, &change));

@@ -29,22 +29,6 @@ static struct error *slot_state_parse(const char *word, enum secagg_slot_state *
     return error_new(ERROR_CORRUPT, "A key slot in the site's database is in an unknown state.");
 }
 
-static struct error *slot_read_sharers(struct query *query, int column, struct secagg_slot *slot)
-{
-    size_t bytes = 0;
-    const uint8_t *stored = query_blob(query, column, &bytes);
-    slot->sharer_count = bytes / sizeof(uint32_t);
-    if (bytes == 0)
-        return NULL;
-    slot->sharers = malloc(bytes);
-    if (slot->sharers == NULL)
-        return error_new(ERROR_MEMORY, "There is not enough memory for the sites of a key slot.");
-    for (size_t i = 0; i < slot->sharer_count; i++)
-        slot->sharers[i] = (uint32_t)stored[4 * i] | (uint32_t)stored[4 * i + 1] << 8 |
-                           (uint32_t)stored[4 * i + 2] << 16 | (uint32_t)stored[4 * i + 3] << 24;
-    return NULL;
-}
-
 static struct error *slot_read(struct query *query, struct secagg_slot *slot)
 {
     struct error *err = NULL;
@@ -54,7 +38,7 @@ static struct error *slot_read(struct query *query, struct secagg_slot *slot)
     slot->attempt = (uint32_t)query_int(query, 3);
     if (!query_is_null(query, 4))
         query_blob_exact(query, 4, slot->context.bytes, DIGEST_BYTES);
-    TRY(slot_read_sharers(query, 5, slot));
+    TRY(secagg_take_positions(query, 5, &slot->sharers, &slot->sharer_count));
     TRY(secagg_take_blob(query, 6, &slot->sealed, &slot->sealed_bytes));
     TRY(secagg_take_blob(query, 7, &slot->revealed, &slot->revealed_bytes));
     query_blob_exact(query, 8, &slot->secret, sizeof(slot->secret));
@@ -95,19 +79,6 @@ done:
 }
 
 /* ---- binding ---- */
-
-static struct error *slot_encode_sharers(struct secagg_set sharers, uint8_t **ret_bytes, size_t *ret_count)
-{
-    uint8_t *bytes = malloc(sharers.count * 4 + 1);
-    if (bytes == NULL)
-        return error_new(ERROR_MEMORY, "There is not enough memory for the sites of a key slot.");
-    for (size_t i = 0; i < sharers.count; i++)
-        for (size_t byte = 0; byte < 4; byte++)
-            bytes[4 * i + byte] = (uint8_t)(sharers.positions[i] >> (8 * byte));
-    *ret_bytes = bytes;
-    *ret_count = sharers.count * 4;
-    return NULL;
-}
 
 static bool slot_is_bound_so(const struct secagg_slot *slot, uint32_t round, uint32_t attempt,
                              const struct digest *context, struct secagg_set sharers, const uint8_t *sealed,
@@ -162,7 +133,7 @@ static struct error *bind_write(struct store *store, const uint8_t *run_id, uint
     struct query query;
     uint8_t *positions = NULL;
     size_t bytes = 0;
-    TRY(slot_encode_sharers(sharers, &positions, &bytes));
+    TRY(secagg_put_positions(sharers, &positions, &bytes));
     query_start(
         &query, store->database,
         "UPDATE secagg_slot SET state = 'bound', round = ?, attempt = ?, context = ?, sharers = ?, sealed = "

@@ -5,6 +5,7 @@
 #include "datasite/pool.h"
 #include "datasite/release.h"
 #include "datasite/release_check.h"
+#include "datasite/store_secagg.h"
 #include "learning/local_training.h"
 #include "learning/metrics.h"
 #include "learning/sgd.h"
@@ -49,6 +50,8 @@ struct error *trainer_open(const struct trainer_options *options, struct trainer
     store_sign_with(trainer->store, trainer->identity);
     store_chain_begun(trainer->store);
     store_unlock(trainer->store, options->vault);
+    if (options->keys_path != NULL)
+        TRY(store_secagg_count_in(trainer->store, options->keys_path));
     TRY(pool_open(options->threads, &trainer->pool));
     *ret_trainer = trainer;
     trainer = NULL;

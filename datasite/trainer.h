@@ -19,6 +19,7 @@ struct trainer;
 
 struct trainer_options {
     const char *database_path;
+    const char *keys_path;           /* as executor_options have it */
     const struct identity *identity; /* borrowed: verifies the owner's statements */
     const struct vault *vault;       /* borrowed: opens the rows; NULL when they are in clear */
     uint32_t threads;

@@ -43,7 +43,7 @@
  *       max_pending: 16               # jobs that wait for the owner
  *       max_jobs: 1000                # jobs that the site keeps
  *       submissions_per_day: 200      # new jobs in 24 hours
- *       requests_per_minute: 600      # messages of any kind; more are refused unread
+ *       requests_per_minute: 2400     # messages of any kind; more are refused unread
  *     secure_aggregation:             # what a job with it has to bring, at every step, whatever was approved
  *       min_threshold: 3              # its `threshold`, 3 to 1000
  *       min_colluding: 1              # its `tolerate_colluding`, 1 to 1000; never less than the sites that one other
@@ -81,7 +81,7 @@ enum policy_action { POLICY_ASK, POLICY_APPROVE, POLICY_DENY };
 #define POLICY_MAX_PENDING 16
 #define POLICY_MAX_JOBS 1000
 #define POLICY_SUBMISSIONS_PER_DAY 200
-#define POLICY_REQUESTS_PER_MINUTE 600
+#define POLICY_REQUESTS_PER_MINUTE 2400
 #define POLICY_REASON_BYTES 1024
 #define POLICY_WHY_BYTES 128
 

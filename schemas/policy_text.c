@@ -67,7 +67,7 @@ static const char policy_text_rest[] =
     "  max_pending: 16                 # jobs that wait for the owner\n"
     "  max_jobs: 1000                  # jobs that the site keeps\n"
     "  submissions_per_day: 200        # new jobs in 24 hours\n"
-    "  requests_per_minute: 600        # messages of any kind; more are refused unread\n"
+    "  requests_per_minute: 2400       # messages of any kind; more are refused unread\n"
     "\n"
     "# Of a job with secure aggregation, whatever was approved: only the sum over several sites can be "
     "read.\n"

@@ -105,9 +105,10 @@ CREATE TABLE secagg_round (
     attempt      INTEGER,                     -- of the agreement
     agreement    BLOB CHECK (agreement IS NULL OR length(agreement) = 128),  -- the body that was signed
     signature    BLOB CHECK (signature IS NULL OR length(signature) = 64),
+    contributors BLOB,                        -- u32 positions, little-endian, whose hash is in `agreement`
     PRIMARY KEY (job_id, run_id, round)
 ) STRICT;
-CREATE TRIGGER secagg_agreement_once BEFORE UPDATE OF agreement, signature, attempt ON secagg_round
+CREATE TRIGGER secagg_agreement_once BEFORE UPDATE OF agreement, signature, attempt, contributors ON secagg_round
 WHEN OLD.agreement IS NOT NULL
 BEGIN SELECT RAISE(ABORT, 'one agreement a round'); END;
 

@@ -65,13 +65,15 @@ void site_resume(struct site *site)
                                        .clock = site_clock};
     site->store = workspace_store(site->workspace);
     must(executor_open(&options, &site->executor));
-    site->requests = (struct requests){site->store, site->identity, &site->policy, site->executor,
-                                       &site->log,  NULL,           site_clock,    NULL};
+    must(secagg_cache_open(&site->secagg));
+    site->requests = (struct requests){site->store, site->identity, &site->policy, site->executor, &site->log,
+                                       NULL,        site_clock,     NULL,          site->secagg};
 }
 
 void site_pause(struct site *site)
 {
     executor_close(site->executor);
+    secagg_cache_close(site->secagg);
     store_close(site->store);
     site->executor = NULL;
     site->store = NULL;

@@ -23,6 +23,7 @@ struct site {
     struct policy policy;
     struct executor *executor;
     struct log log; /* nowhere */
+    struct secagg_cache *secagg;
     struct requests requests;
     struct site_id researcher;
     struct digest job_id;            /* of the job submitted last */

@@ -77,10 +77,12 @@ struct error *slots_encode(struct slots *slots, uint32_t round, const uint8_t *e
 
 struct error *slots_agree(struct slots *slots, uint32_t round, uint32_t attempt, uint8_t mark)
 {
+    static const uint32_t contributors[] = {1, 2};
     uint8_t body[SECAGG_AGREEMENT_BODY_BYTES], signature[SIGNATURE_BYTES];
     memset(body, mark, sizeof(body));
     memset(signature, mark, sizeof(signature));
-    return store_secagg_agree(slots->store, &slots->job, slots->run, round, attempt, body, signature);
+    return store_secagg_agree(slots->store, &slots->job, slots->run, round, attempt,
+                              (struct secagg_set){contributors, 2}, body, signature);
 }
 
 struct error *slots_reveal(struct slots *slots, uint32_t slot)

@@ -212,6 +212,7 @@ static void test_store_secagg_second_agreement_refused(void **state)
     refused(slots_agree(slots, 1, 1, 0xbb), ERROR_REFUSED, "signs that once");
     sql_refused(slots, "UPDATE secagg_round SET agreement = zeroblob(128)", "one agreement a round");
     sql_refused(slots, "UPDATE secagg_round SET attempt = 1", "one agreement a round");
+    sql_refused(slots, "UPDATE secagg_round SET contributors = zeroblob(8)", "one agreement a round");
     assert_int_equal(slots_state(slots, 1), SECAGG_SLOT_DEAD); /* the other attempt's is of no use any more */
     assert_int_equal(slots_state(slots, 0), SECAGG_SLOT_BOUND);
 }
@@ -266,6 +267,8 @@ static void test_store_secagg_vector_of_a_round_is_kept_once(void **state)
     assert_null(round.encoded);
     assert_true(round.agreed);
     assert_int_equal(round.agreement[127], 0xaa);
+    assert_int_equal(round.contributor_count, 2);
+    assert_int_equal(round.contributors[1], 2);
     secagg_round_clear(&round);
     refused(slots_encode(slots, 1, (const uint8_t *)"other", 5), ERROR_CONFLICT, "computed already");
     refused(store_secagg_round(slots->store, &slots->job, slots->run, 2, &round), ERROR_NOT_FOUND, "nothing");
