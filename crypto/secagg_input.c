@@ -133,7 +133,6 @@ struct error *secagg_input_mask(const struct secagg_attempt *attempt, uint32_t p
         if (secagg_set_has(attempt->sharers, neighbours[i]))
             TRY(mask_pair(attempt, position, neighbours[i], secret, words));
 done:
-    /* A vector under only some of its masks must not get out. */
     if (err != NULL)
         secret_wipe(words, attempt->words * sizeof(*words));
     free(neighbours);

@@ -21,7 +21,7 @@ struct secagg_attempt {
     enum mask_ring ring;
     size_t words; /* of the vector */
 };
-/* Checks U2: ascending members of the keyset, at least the threshold. */
+/* Checks U2: ascending members of the keyset, at least the threshold; and that the slot is in the keyset: ERROR_INVALID. */
 MUST_USE struct error *secagg_attempt_make(const struct secagg_keyset *keyset, uint32_t slot, uint32_t round,
                                            uint32_t attempt, struct secagg_set sharers,
                                            const struct digest *model_hash, enum mask_ring ring, size_t words,
@@ -32,7 +32,8 @@ MUST_USE struct error *secagg_pair_seed(const struct secagg_attempt *attempt, ui
                                         uint8_t ret_seed[static MASK_SEED_BYTES]);
 MUST_USE struct error *secagg_self_seed(const struct secagg_attempt *attempt, uint32_t position,
                                         const uint8_t b[static 32], uint8_t ret_seed[static MASK_SEED_BYTES]);
-/* Adds all masks of `position`, who is in U2, to words [attempt->words], in place. On failure they are wiped. */
+/* Adds all masks of `position`, who is in U2 (ERROR_INVALID), to words [attempt->words], in place. On failure they are
+ * wiped: a vector under only some of its masks must not get out. */
 MUST_USE struct error *secagg_input_mask(const struct secagg_attempt *attempt, uint32_t position,
                                          const struct secagg_secret *secret, uint64_t *words);
 

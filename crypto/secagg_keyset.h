@@ -34,7 +34,8 @@ void secagg_advert_clear(struct secagg_advert *advert);
 MUST_USE struct error *secagg_slot_make(uint32_t slot, struct secagg_secret *ret_secret,
                                         struct secagg_entry *ret_entry);
 MUST_USE struct error *secagg_commit_b(uint32_t slot, const uint8_t b[static 32], struct digest *ret_hash);
-/* Fills public_key, site and signature; the rest is set. */
+/* Fills public_key, site and signature; the rest is set. ERROR_INVALID unless 1 to SECAGG_MAX_BATCH slots, numbered in 32
+ * bits. */
 MUST_USE struct error *secagg_advert_sign(const struct identity *identity, const struct secagg_run *run,
                                           struct secagg_advert *advert);
 /* Entries as they go over the wire, count * SECAGG_ENTRY_BYTES, and back (malloc'ed). */
