@@ -105,6 +105,7 @@ struct error *agreement_derive(const uint8_t secret[static AGREEMENT_KEY_BYTES],
     memcpy(ret_shared, shared, sizeof(shared));
 done:
     secret_wipe(shared, sizeof(shared));
+    secret_wipe_stack(); /* OpenSSL's X25519 leaves parts of its result there */
     EVP_PKEY_CTX_free(context);
     EVP_PKEY_free(other);
     EVP_PKEY_free(own); /* wipes it */
