@@ -98,6 +98,76 @@ static void test_admission_rule_gives_its_hold_and_growth(void **state)
     policy_free(policy);
 }
 
+/* ---- sums over several sites ---- */
+
+#define PEER(digit) "sha256:" digit "00000000000000000000000000000000000000000000000000000000000000"
+#define PARTNERS                                                                                             \
+    "\ndatasets: {made: {min_cell: 0}}\npartners:\n"                                                         \
+    "  - {fingerprint: \"" PEER("71") "\", organisation: one}\n"                                             \
+                                      "  - {fingerprint: \"" PEER("72") "\", organisation: two}\n"
+
+/* A job with secure aggregation over this site and the two above. */
+static void submit_masked(struct site *site, const char *name, Fds__JobState state)
+{
+    char text[SITE_JOB_BYTES], own[FINGERPRINT_BYTES];
+    Fds__Submit message = FDS__SUBMIT__INIT;
+    site_id_format(identity_id(site->identity), own);
+    (void)snprintf(text, sizeof(text),
+                   "job: %s\ndataset: made\nmodel: {kind: softmax-regression}\nfederation: {rounds: 3}\n"
+                   "secure_aggregation: {enabled: true}\nexpires: 2027-01-31T00:00:00Z\nsites:\n"
+                   "  - {name: site, fingerprint: \"%s\"}\n  - {name: one, fingerprint: \"" PEER(
+                       "71") "\"}\n"
+                             "  - {name: two, fingerprint: \"" PEER("72") "\"}\n",
+                   name, own);
+    must(digest_of(text, strlen(text), &site->job_id));
+    message.job = (ProtobufCBinaryData){strlen(text), (uint8_t *)text};
+    site_expect_state(
+        site_ask(site, &site->researcher, true, FDS__MESSAGE_TYPE__MESSAGE_SUBMIT, &message.base), state);
+}
+
+static void test_admission_rule_approves_one_run_of_a_masked_job(void **state)
+{
+    struct site *site = *state;
+    struct policy *policy = NULL;
+    struct decision decision;
+    under(site, &policy, RULE ", max_runs: 7, require: [secure-aggregation]}]" PARTNERS);
+    submit_masked(site, "one", FDS__JOB_STATE__JOB_APPROVED);
+    must(store_approval(site->store, &site->job_id, &decision));
+    assert_int_equal(decision.runs, 1);
+    submit_expect(site, "in-clear", FDS__JOB_STATE__JOB_PENDING);
+    policy_free(policy);
+}
+
+/* What could not be kept is left to the owner, by each reason once. */
+static void test_admission_rule_leaves_a_masked_job_that_cannot_be_to_the_owner(void **state)
+{
+    static const char *const policies[] = {
+        RULE "}]\ndatasets: {made: {min_cell: 0}}",
+        RULE "}]" PARTNERS "secure_aggregation: {min_threshold: 4}",
+        RULE "}]" PARTNERS "secure_aggregation: {min_colluding: 2}",
+        RULE "}]" PARTNERS "secure_aggregation: {min_organisations: 4}",
+        RULE ", hold: first}]" PARTNERS,
+    };
+    struct site *site = *state;
+    for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+        struct policy *policy = NULL;
+        char name[16];
+        (void)snprintf(name, sizeof(name), "job-%zu", i);
+        under(site, &policy, policies[i]);
+        submit_masked(site, name, FDS__JOB_STATE__JOB_PENDING);
+        policy_free(policy);
+    }
+}
+
+static void test_admission_rule_leaves_a_job_in_clear_where_sums_are_required(void **state)
+{
+    struct site *site = *state;
+    struct policy *policy = NULL;
+    under(site, &policy, RULE "}]\noutput: {require: [secure-aggregation]}");
+    submit_expect(site, "one", FDS__JOB_STATE__JOB_PENDING);
+    policy_free(policy);
+}
+
 /* ---- the owner said no ---- */
 
 /* The same job stays denied; one that differs in its name alone is not approved by a rule. */
@@ -325,6 +395,9 @@ int main(void)
         TEST(test_admission_rule_sees_the_requests_of_the_day),
         TEST(test_admission_rule_sees_the_sites_local_time),
         TEST(test_admission_rule_gives_its_hold_and_growth),
+        TEST(test_admission_rule_approves_one_run_of_a_masked_job),
+        TEST(test_admission_rule_leaves_a_masked_job_that_cannot_be_to_the_owner),
+        TEST(test_admission_rule_leaves_a_job_in_clear_where_sums_are_required),
         TEST(test_admission_denied_job_changed_a_little_waits),
         TEST(test_admission_revoked_job_changed_a_little_waits),
         TEST(test_admission_denial_is_remembered_for_thirty_days),
