@@ -173,6 +173,17 @@ static void test_secagg_roster_two_sites_are_refused(void **state)
     assert_refused(admit(scene), ERROR_REFUSED, "could tell this site's numbers from the sum");
 }
 
+/* Three sites of which two may collude: the third is alone. */
+static void test_secagg_roster_one_honest_site_is_refused(void **state)
+{
+    struct scene *scene = *state;
+    scene->job.site_count = 3;
+    scene->job.secure.threshold = 3;
+    assert_done(admit(scene));
+    scene->job.secure.tolerate_colluding = 2;
+    assert_refused(admit(scene), ERROR_REFUSED, "could tell this site's numbers from the sum");
+}
+
 static void test_secagg_roster_fewer_colluders_than_the_policy_wants_are_refused(void **state)
 {
     struct scene *scene = *state;
@@ -291,6 +302,7 @@ int main(void)
         TEST(test_secagg_roster_lowered_threshold_is_refused),
         TEST(test_secagg_roster_threshold_that_allows_two_sums_is_refused),
         TEST(test_secagg_roster_two_sites_are_refused),
+        TEST(test_secagg_roster_one_honest_site_is_refused),
         TEST(test_secagg_roster_fewer_colluders_than_the_policy_wants_are_refused),
         TEST(test_secagg_roster_organisation_beyond_the_colluders_is_refused),
         TEST(test_secagg_roster_own_organisation_is_no_colluder),
