@@ -10,21 +10,15 @@
 
 #include <math.h>
 
-#define RELEASE_LEAVES_BYTES 192
-
-/* An encoded answer on its way out. */
-struct release_body {
-    uint8_t *bytes;
-    size_t count;
-    char withheld[RELEASE_WITHHELD_BYTES]; /* what stays here, for the owner; "" for nothing */
-    char leaves[RELEASE_LEAVES_BYTES];     /* what does not: of the message, not of what was computed */
-};
-
-static struct error *release_admit(struct release_check *check)
+struct error *release_admit(struct release_check *check)
 {
     struct error *err = NULL;
     TRY(release_check_chain(check->context->store));
     TRY(release_check_approval(check));
+    if (check->kind == ANSWER_MASKED_INPUT)
+        TRY(release_check_secure(&check->approval, check->output));
+    else
+        TRY(release_check_in_clear(check->approval.job, check->output));
     TRY(release_check_dataset(check));
     TRY(release_check_growth(check->context->store, &check->approval, check->output));
     TRY(release_check_run(check));
@@ -199,10 +193,8 @@ static struct error *release_note_withheld(const struct release_check *check, co
                            context->round, context->now, body->withheld, NULL);
 }
 
-/* The last checks and the write: event, receipt unless it is held, body and round, then the commit. `record` comes
- * with what differs between kinds of answers. */
-static struct error *release_write(const struct release_check *check, struct release_record *record,
-                                   struct release_outcome *ret_outcome)
+struct error *release_write(const struct release_check *check, struct release_record *record,
+                            struct release_outcome *ret_outcome)
 {
     struct error *err = NULL;
     const struct release_context *context = check->context;
@@ -239,9 +231,8 @@ done:
     return err;
 }
 
-static struct release_record release_record_of(const struct release_check *check,
-                                               const struct release_body *body, bool hold,
-                                               const char *protections, const char *detail)
+struct release_record release_record_of(const struct release_check *check, const struct release_body *body,
+                                        bool hold, const char *protections, const char *detail)
 {
     const struct release_context *context = check->context;
     return (struct release_record){

@@ -6,9 +6,10 @@
  * that the owner's output rules withhold are taken out (release_counts.h);
  * the event is written, then the receipt that names the event and the exact bytes, signed with the site's key; body
  * and receipt are stored, the round counted. What leaves is a Released message: body and receipt. Any failure leaves
- * nothing written and nothing to send. Nobody else encodes an Update, an Evaluation or a Released; tests/lint keeps it
- * so.
+ * nothing written and nothing to send. Nobody else encodes an Update, an Evaluation, a MaskedInput or a Released;
+ * tests/lint keeps it so.
  *
+ *     release_masked_input
  *     release_update, release_evaluation --> released, with a receipt -----------------> handed out, and again
  *                |                                   ^                                   (release_repeat)
  *                +--> held (the approval says so) ---+ release_held_out: the owner's word
@@ -19,6 +20,8 @@
 #pragma once
 
 #include "crypto/identity.h"
+#include "crypto/secagg_input.h"
+#include "datasite/secagg_vector.h"
 #include "datasite/store.h"
 #include "schemas/job.h"
 #include "schemas/policy.h"
@@ -87,6 +90,31 @@ MUST_USE struct error *release_update(const struct release_context *context,
  * owner, in the event: one sentence without an index or a count. */
 MUST_USE struct error *release_failure(const struct release_context *context, enum answer_kind kind,
                                        const char *why, struct release_outcome *ret_outcome);
+
+/* A site's vector of a round of secure aggregation (crypto/fixed_point.h), or what it is made of. */
+struct release_masked {
+    const struct secagg_attempt *attempt;
+    const struct secagg_vector *vector; /* its shape */
+    uint32_t position;                  /* of this site in the roster */
+    const uint8_t *sealed;              /* the sharers' shares for this site, which are kept with the slot */
+    size_t sealed_bytes;
+    uint64_t train_rows, test_rows; /* that are behind it */
+    /* A further attempt of a round: the vector that was stored with the first leaves again, under other masks. What follows
+     * is then not looked at. */
+    bool again;
+    const double *from,
+        *parameters; /* [vector->parameters]: the model that the round began with, and the site's own */
+    const uint64_t
+        *confusion; /* [vector->counts]: of the former on the test rows; NULL unless the job pools */
+};
+/* Encodes the vector, adds all masks of the attempt's slot, and lets that out: nothing else of a job with secure aggregation
+ * leaves, and no vector leaves without masks. On top of what is checked for an update: the job has secure aggregation,
+ * the policy of now admits its roster, no hold, one run, counts only where no small cell is to be withheld, no agreement
+ * was signed in the round, the slot is open and shared. In the same transaction the slot is bound to the context, and the
+ * vector of the first attempt stored. */
+MUST_USE struct error *release_masked_input(const struct release_context *context,
+                                            const struct release_masked *masked,
+                                            struct release_outcome *ret_outcome);
 
 /* Counts of the global model on the site's test rows. */
 MUST_USE struct error *release_evaluation(const struct release_context *context, const uint64_t *confusion,

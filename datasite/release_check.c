@@ -76,7 +76,8 @@ struct error *release_check_run(struct release_check *check)
     err = store_run_find(context->store, context->run_id, &check->run);
     if (err != NULL && err->code == ERROR_NOT_FOUND) {
         error_free(err);
-        FAIL(ERROR_REFUSED, "This run never began at this site: its first message must be a Train.");
+        FAIL(ERROR_REFUSED, "This run never began at this site: its first message must be %s.",
+             check->kind == ANSWER_MASKED_INPUT ? "an Advertise" : "a Train");
     }
     if (err != NULL)
         goto done;
@@ -92,10 +93,18 @@ done:
     return err;
 }
 
-/* The last round's model is counted in a round of its own behind it, under masks as the rest. */
-static uint32_t check_rounds(const struct release_check *check)
+/* Whether the run is past this round: a masked input may leave again while its round is the last one. */
+static bool round_is_over(const struct release_check *check)
 {
-    return check->approval.decision.rounds + (check->kind == ANSWER_MASKED_INPUT ? 1 : 0);
+    switch (check->kind) {
+    case ANSWER_UPDATE:
+        return check->context->round <= check->run.last_round;
+    case ANSWER_MASKED_INPUT:
+        return check->context->round < check->run.last_round;
+    case ANSWER_EVALUATION:
+        return false;
+    }
+    return true;
 }
 
 struct error *release_check_round(const struct release_check *check)
@@ -103,15 +112,14 @@ struct error *release_check_round(const struct release_check *check)
     struct error *err = NULL;
     const struct release_context *context = check->context;
     struct answer answer = {.body = NULL};
-    uint32_t rounds = check_rounds(check), last = check->run.last_round;
-    bool over = check->kind == ANSWER_UPDATE ? context->round <= last
-                                             : check->kind == ANSWER_MASKED_INPUT && context->round < last;
-    if (context->round < 1 || context->round > rounds)
+    if (check->kind == ANSWER_MASKED_INPUT)
+        TRY(release_check_secure_round(&check->approval, context->round));
+    else if (context->round < 1 || context->round > check->approval.decision.rounds)
         FAIL(ERROR_REFUSED, "Round %" PRIu32 " is outside the %" PRIu32 " rounds that the owner approved.",
-             context->round, rounds);
-    if (over)
+             context->round, check->approval.decision.rounds);
+    if (round_is_over(check))
         FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run is over: its last round here was %" PRIu32 ".",
-             context->round, last);
+             context->round, check->run.last_round);
     TRY(store_answer(context->store, context->job_id, context->run_id, context->round, context->attempt,
                      check->kind, &answer));
     if (answer.body != NULL)
@@ -121,22 +129,37 @@ done:
     return err;
 }
 
-/* A round may be tried again, for other sites' sake: so often, and every answer of it that the events know is here. */
-static struct error *check_attempts(const struct release_check *check, const struct release_events *events)
+/* A round of secure aggregation is tried again, before anybody agreed to it, with the vector that it was tried with first;
+ * without that vector it is spent: its step failed, or somebody removed it. */
+static struct error *events_check_masked(const struct release_check *check,
+                                         const struct release_events *events)
 {
+    struct error *err = NULL;
     const struct release_context *context = check->context;
-    const struct decision *decision = &check->approval.decision;
-    if (events->of_round != events->rows)
-        return error_new(ERROR_REFUSED,
-                         "An attempt of round %" PRIu32
-                         " was answered before, by this site's own events, and is not stored any more.",
-                         context->round);
+    struct secagg_round round = {.encoded = NULL};
+    err = store_secagg_round(context->store, context->job_id, context->run_id, context->round, &round);
+    bool found = err == NULL;
+    if (err != NULL && err->code == ERROR_NOT_FOUND)
+        error_clear(&err);
+    if (err != NULL)
+        goto done;
+    if (found && round.agreed)
+        FAIL(ERROR_REFUSED,
+             "This site has agreed to who contributed to round %" PRIu32
+             ", and signs one such statement a round: the round is not tried again.",
+             context->round);
+    if (events->of_round != events->rows || (events->of_round > 0 && !found))
+        FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run was answered before, by this site's own events.",
+             context->round);
     if (context->attempt >= STORE_SECAGG_ATTEMPTS || events->of_round >= STORE_SECAGG_ATTEMPTS)
-        return error_new(ERROR_REFUSED, "Round %" PRIu32 " of this run was tried %d times, which is all.",
-                         context->round, STORE_SECAGG_ATTEMPTS);
-    if (events->rounds >= (uint64_t)decision->runs * check_rounds(check))
-        return error_new(ERROR_REFUSED, "As many rounds of this job were answered as the owner approved.");
-    return NULL;
+        FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run was tried %d times, which is all.", context->round,
+             STORE_SECAGG_ATTEMPTS);
+    if (events->rounds >
+        check->approval.decision.rounds) /* one more than the rounds: the evaluation after them */
+        FAIL(ERROR_REFUSED, "As many rounds of this job were answered as the owner approved.");
+done:
+    secagg_round_clear(&round);
+    return err;
 }
 
 struct error *release_check_events(const struct release_check *check)
@@ -147,8 +170,10 @@ struct error *release_check_events(const struct release_check *check)
     struct release_events events;
     TRY(store_release_events(context->store, context->job_id, context->run_id, context->round, check->kind,
                              &events));
-    if (check->kind == ANSWER_MASKED_INPUT)
-        return check_attempts(check, &events);
+    if (check->kind == ANSWER_MASKED_INPUT) {
+        err = events_check_masked(check, &events);
+        goto done;
+    }
     if (events.of_round > 0)
         FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run was answered before, by this site's own events.",
              context->round);

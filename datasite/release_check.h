@@ -38,6 +38,14 @@ MUST_USE struct error *release_check_round(const struct release_check *check);
  * approved runs have rounds. A round of masked inputs may have STORE_SECAGG_ATTEMPTS answers, all of them stored, and a
  * run one round more. */
 MUST_USE struct error *release_check_events(const struct release_check *check);
+/* Nothing of a job with secure aggregation leaves in clear, nor of a dataset whose output rules ask for it. */
+MUST_USE struct error *release_check_in_clear(const struct job *job, const struct policy_output *output);
+/* What an approved job with secure aggregation must be, whatever the policy was at approval: never held, one run, counts
+ * only where the output rules withhold no small cells, which a sum cannot do. The requests and the trainer ask too. */
+MUST_USE struct error *release_check_secure(const struct approval *approval,
+                                            const struct policy_output *output);
+/* A round of it: one of those that the owner approved, or, if that is all of the job's, the evaluation after the last. */
+MUST_USE struct error *release_check_secure_round(const struct approval *approval, uint32_t round);
 /* The job asks for metrics. */
 MUST_USE struct error *release_check_metrics(const struct job *job);
 /* An update of a job that weights updates by rows is of no use without that number: nothing is disclosed for it where the

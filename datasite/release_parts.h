@@ -2,7 +2,27 @@
 #pragma once
 
 #include "datasite/release.h"
+#include "datasite/release_check.h"
 #include "datasite/store_release.h"
+
+#define RELEASE_LEAVES_BYTES 192
+
+/* An encoded answer on its way out. */
+struct release_body {
+    uint8_t *bytes;
+    size_t count;
+    char withheld[RELEASE_WITHHELD_BYTES]; /* what stays here, for the owner; "" for nothing */
+    char leaves[RELEASE_LEAVES_BYTES];     /* what does not: of the message, not of what was computed */
+};
+
+/* What is checked of every answer, whatever its numbers are. */
+MUST_USE struct error *release_admit(struct release_check *check);
+struct release_record release_record_of(const struct release_check *check, const struct release_body *body,
+                                        bool hold, const char *protections, const char *detail);
+/* The last checks and the write: event, receipt unless it is held, body and round, then the commit. `record` comes
+ * with what differs between kinds of answers. */
+MUST_USE struct error *release_write(const struct release_check *check, struct release_record *record,
+                                     struct release_outcome *ret_outcome);
 
 /* A receipt about `body`, of an event that was just added. */
 struct release_receipt {

@@ -104,6 +104,10 @@ struct error *release_check_held(struct store *store, const struct policy_output
         goto done;
     if (!held_norm_allowed(output, answer))
         FAIL(ERROR_REFUSED, "The update is over the norm bound of this site's output rules.");
+    if ((output->require & POLICY_REQUIRE_SECURE_AGGREGATION) != 0)
+        FAIL(ERROR_REFUSED, "The output rules of policy.yaml ask for secure aggregation now (`require`), and "
+                            "these numbers would "
+                            "leave in clear. Keep them with `datasite release --refuse`.");
     TRY(release_check_answer_bytes(output, answer->bytes));
     TRY(release_check_job_bytes(store, &answer->job_id, output, 0)); /* its bytes are counted already */
 done:

@@ -19,6 +19,8 @@ MUST_USE request_handler request_advertise; /* request_keys.c */
 MUST_USE request_handler request_share;
 MUST_USE request_handler request_agree; /* request_agree.c */
 MUST_USE request_handler request_unmask;
+MUST_USE request_handler request_mask; /* request_mask.c */
+MUST_USE request_handler request_sum;
 MUST_USE request_handler request_catalog; /* request_catalog.c */
 MUST_USE request_handler request_mock;    /* request_mock.c */
 

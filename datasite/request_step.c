@@ -1,5 +1,6 @@
 #include "datasite/approval.h"
 #include "datasite/log_repeats.h"
+#include "datasite/release_check.h"
 #include "datasite/request_parts.h"
 #include "learning/softmax.h"
 #include "schemas/clock.h"
@@ -17,9 +18,14 @@ struct step_message {
 
 /* What is known without the rows is checked here, so that a message that cannot succeed costs nothing. The
  * executor and the airlock check everything again when its turn comes. */
-static struct error *step_check(const struct approval *approval, const struct step_message *message)
+static struct error *step_check(const struct requests *requests, const struct approval *approval,
+                                const struct step_message *message)
 {
     const struct dataset_info *dataset = &approval->dataset;
+    struct error *err =
+        release_check_in_clear(approval->job, policy_gate_output(&requests->policy->gate, dataset->name));
+    if (err != NULL)
+        return err;
     if (message->round > approval->decision.rounds)
         return error_new(ERROR_REFUSED,
                          "Round %" PRIu32 " is outside the %" PRIu32 " rounds that the owner approved.",
@@ -94,7 +100,7 @@ static struct error *step_request(const struct requests *requests, const struct 
     TRY(request_uncontradicted(requests));
     TRY(approval_find(requests->store, requests->identity, &requests->policy->gate, &job_id, &request->peer,
                       requests->clock() / 1000, &approval));
-    TRY(step_check(&approval, message));
+    TRY(step_check(requests, &approval, message));
     TRY(step_new(request, message, approval.job, &step));
     step->approval = approval;
     step->arrived = arrived;

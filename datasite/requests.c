@@ -26,6 +26,8 @@ static const struct {
     {FDS__MESSAGE_TYPE__MESSAGE_SHARE, false, request_share},
     {FDS__MESSAGE_TYPE__MESSAGE_AGREE, false, request_agree},
     {FDS__MESSAGE_TYPE__MESSAGE_UNMASK, false, request_unmask},
+    {FDS__MESSAGE_TYPE__MESSAGE_MASK, false, request_mask},
+    {FDS__MESSAGE_TYPE__MESSAGE_SUM, false, request_sum},
     {FDS__MESSAGE_TYPE__MESSAGE_END_RUN, false, request_end_run},
 };
 #define REQUEST_KINDS (sizeof(request_kinds) / sizeof(request_kinds[0]))
@@ -162,6 +164,10 @@ static enum event_kind finish_event(const struct executor_report *report)
         return report->refused ? EVENT_TRAIN_FAILED : EVENT_UPDATE_RELEASED;
     case STEP_EVALUATE:
         return report->refused ? EVENT_EVALUATE_FAILED : EVENT_EVALUATION_RELEASED;
+    case STEP_MASK:
+        return report->refused ? EVENT_INPUT_FAILED : EVENT_INPUT_RELEASED;
+    case STEP_SUM:
+        return EVENT_SUM_TAKEN;
     }
     return EVENT_UPDATE_RELEASED;
 }
@@ -181,16 +187,44 @@ static void finish_log(const struct requests *requests, const struct executor_re
             log_round(report->round), log_sentence(report->withheld));
 }
 
+static enum event_kind finish_error_event(const struct executor_report *report)
+{
+    bool held = report->error->code == ERROR_HELD;
+    switch (report->step) {
+    case STEP_TRAIN:
+        return held ? EVENT_UPDATE_HELD : EVENT_TRAIN_ABANDONED;
+    case STEP_EVALUATE:
+        return held ? EVENT_EVALUATION_HELD : EVENT_EVALUATE_ABANDONED;
+    case STEP_MASK:
+        return EVENT_INPUT_ABANDONED;
+    case STEP_SUM:
+        return EVENT_SUM_REFUSED;
+    }
+    return EVENT_TRAIN_ABANDONED;
+}
+
 static void finish_log_error(const struct requests *requests, const struct executor_report *report)
 {
-    bool train = report->step == STEP_TRAIN;
-    enum event_kind kind = train ? EVENT_TRAIN_ABANDONED : EVENT_EVALUATE_ABANDONED;
-    if (report->error->code == ERROR_HELD)
-        kind = train ? EVENT_UPDATE_HELD : EVENT_EVALUATION_HELD;
+    enum event_kind kind = finish_error_event(report);
     if (refusal_is_internal(report->error->code))
         kind = EVENT_STORE_FAILED;
     LOG(requests->log, kind, log_job(&report->job_id), log_run(report->run_id), log_round(report->round),
         log_peer(&report->peer), log_sentence(report->error->sentence));
+}
+
+/* A sum that was taken is answered with the state of its job. */
+static void finish_status(const struct requests *requests, const struct executor_report *report,
+                          struct reply *ret_reply)
+{
+    struct request request = {.peer = report->peer, .number = report->number};
+    struct reply reply = {.type = 0};
+    struct error *err = request_status(requests, &request, &report->job_id, &reply);
+    if (err != NULL) {
+        requests_reply_clear(&reply);
+        refusal_reply(err, &reply);
+        error_free(err);
+    }
+    *ret_reply = reply;
 }
 
 void requests_finish(const struct requests *requests, struct executor_report *report, struct reply *ret_reply)
@@ -201,6 +235,10 @@ void requests_finish(const struct requests *requests, struct executor_report *re
         return;
     }
     finish_log(requests, report);
+    if (report->step == STEP_SUM) {
+        finish_status(requests, report, ret_reply);
+        return;
+    }
     struct reply reply = {
         .type = request_answer_type(report->refused), .body = report->body, .body_bytes = report->bytes};
     report->body = NULL;

@@ -13,6 +13,9 @@
  *     Advertise, Share, Agree, Unmask
  *                listed peers           Advert, Shares, Agreement, Unmasking: of a job with secure aggregation
  *                                       (request_secagg.h), at once; asked again, the same bytes again
+ *     Mask       listed peers           later: Released, with a vector under masks; for jobs with secure aggregation,
+ *                                       which no Train or Evaluate is answered for
+ *     Sum        listed peers           later: JobStatus; for a site that missed the sum of a round
  *     EndRun     listed peers           JobStatus; abandons the run's step in hand
  *
  * Whatever fails becomes a Refusal with a sentence for the orchestrator. Failures of the site itself (its

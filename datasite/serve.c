@@ -87,7 +87,7 @@ static void serve_reports(struct serve *serve)
         struct reply reply = {.type = 0};
         switch (report.kind) {
         case EXECUTOR_STARTED:
-            if (report.step == STEP_TRAIN)
+            if (report.step == STEP_TRAIN || report.step == STEP_MASK)
                 LOG(&serve->log, EVENT_TRAIN_STARTED, log_job(&report.job_id), log_run(report.run_id),
                     log_round(report.round));
             break;

@@ -100,7 +100,7 @@ static void tick_certificate(struct serve *serve)
 /* A line when training has come a quarter further, or a second has passed and it has come further at all. */
 static void tick_progress(struct serve *serve, const struct executor_item *item, int64_t now)
 {
-    if (item->step != STEP_TRAIN)
+    if (item->step != STEP_TRAIN && item->step != STEP_MASK)
         return;
     if (!digest_equal(&item->job_id, &serve->shown_job) || item->round != serve->shown_round) {
         serve->shown_job = item->job_id;

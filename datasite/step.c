@@ -2,7 +2,7 @@
 
 #include "datasite/release.h"
 #include "datasite/store_release.h"
-#include "schemas/wire.h"
+#include "datasite/store_secagg.h"
 
 #include <inttypes.h>
 
@@ -30,6 +30,8 @@ void step_free(struct step *step)
         return;
     approval_clear(&step->approval);
     free(step->parameters);
+    wire_mask_free(step->mask);
+    wire_sum_free(step->sum);
     free(step);
 }
 
@@ -40,13 +42,16 @@ enum answer_kind step_answer_kind(enum step_kind kind)
         return ANSWER_UPDATE;
     case STEP_EVALUATE:
         return ANSWER_EVALUATION;
+    case STEP_MASK:
+    case STEP_SUM:
+        return ANSWER_MASKED_INPUT;
     }
     return ANSWER_UPDATE;
 }
 
 /* A stored answer may be repeated only within its own job and while its run goes on. A run that never began
  * here has none. */
-static struct error *step_check_run(struct store *store, const struct step *step, bool *ret_began)
+struct error *step_began(struct store *store, const struct step *step, bool *ret_began)
 {
     struct error *err = NULL;
     struct run_record run;
@@ -101,8 +106,47 @@ done:
     return err;
 }
 
+/* The slot serves one context, and the sharers are in it. */
+static struct error *step_check_sharers(struct store *store, const struct step *step)
+{
+    struct error *err = NULL;
+    struct secagg_slot slot = {.sharers = NULL};
+    const Fds__Mask *mask = step->mask;
+    TRY(store_secagg_slot(store, step->run_id, mask->slot, &slot));
+    if (slot.sharer_count != mask->n_sharers ||
+        memcmp(slot.sharers, mask->sharers, mask->n_sharers * sizeof(*slot.sharers)) != 0)
+        FAIL(ERROR_REFUSED,
+             "Attempt %" PRIu32 " of round %" PRIu32 " was answered already, for other sites; an attempt is "
+             "one list of sites.",
+             step->attempt, step->round);
+done:
+    secagg_slot_clear(&slot);
+    return err;
+}
+
+static struct error *step_check_masked(struct store *store, const struct step *step,
+                                       const struct answer *answer)
+{
+    struct error *err = NULL;
+    Fds__MaskedInput *input = NULL;
+    TRY(wire_masked_input_decode(answer->body, answer->bytes, &input));
+    TRY(step_check_fields(step, &input->job_id, &input->run_id, input->round,
+                          input->attempt == step->attempt));
+    if (input->slot != step->mask->slot)
+        FAIL(ERROR_REFUSED,
+             "Attempt %" PRIu32 " of round %" PRIu32
+             " was answered already, from another slot; an attempt has "
+             "one.",
+             step->attempt, step->round);
+    TRY(step_check_sharers(store, step));
+done:
+    wire_masked_input_free(input);
+    return err;
+}
+
 /* The body says what it is about, and is of the shape of this step. */
-static struct error *step_check_body(const struct step *step, const struct answer *answer)
+static struct error *step_check_body(struct store *store, const struct step *step,
+                                     const struct answer *answer)
 {
     if (answer->refused)
         return NULL;
@@ -111,13 +155,18 @@ static struct error *step_check_body(const struct step *step, const struct answe
         return step_check_update(step, answer);
     case STEP_EVALUATE:
         return step_check_evaluation(step, answer);
+    case STEP_MASK:
+        return step_check_masked(store, step, answer);
+    case STEP_SUM:
+        break;
     }
     return error_new(ERROR_INTERNAL, "A step is of an unknown kind.");
 }
 
 /* Of a stored answer: the same model, the same step, and what the airlock lets out of it. */
-static struct error *step_answer_again(const struct identity *identity, const struct step *step,
-                                       const struct answer *answer, struct step_answer *ret_answer)
+static struct error *step_answer_again(struct store *store, const struct identity *identity,
+                                       const struct step *step, const struct answer *answer,
+                                       struct step_answer *ret_answer)
 {
     struct error *err = NULL;
     struct release_outcome outcome = {.body = NULL};
@@ -125,7 +174,7 @@ static struct error *step_answer_again(const struct identity *identity, const st
         FAIL(ERROR_REFUSED,
              "Round %" PRIu32 " of this run was answered already, for another model; a round releases once.",
              step->round);
-    TRY(step_check_body(step, answer));
+    TRY(step_check_body(store, step, answer));
     TRY(release_repeat(identity, &step->approval.decision, answer, &outcome));
     *ret_answer = (struct step_answer){outcome.body, outcome.bytes, answer->refused};
 done:
@@ -138,12 +187,12 @@ struct error *step_repeat(struct store *store, const struct identity *identity, 
     struct error *err = NULL;
     struct answer answer = {.body = NULL};
     bool began = false;
-    TRY(step_check_run(store, step, &began));
-    if (began)
-        TRY(store_answer(store, &step->job_id, step->run_id, step->round, 0, step_answer_kind(step->kind),
-                         &answer));
+    TRY(step_began(store, step, &began));
+    if (began && step->kind != STEP_SUM)
+        TRY(store_answer(store, &step->job_id, step->run_id, step->round, step->attempt,
+                         step_answer_kind(step->kind), &answer));
     if (answer.body != NULL)
-        TRY(step_answer_again(identity, step, &answer, ret_answer));
+        TRY(step_answer_again(store, identity, step, &answer, ret_answer));
     else
         *ret_answer = (struct step_answer){.body = NULL};
 done:
@@ -158,6 +207,10 @@ const char *step_word(enum step_kind kind)
         return "train";
     case STEP_EVALUATE:
         return "evaluate";
+    case STEP_MASK:
+        return "mask";
+    case STEP_SUM:
+        return "sum";
     }
     return "";
 }

@@ -1,4 +1,4 @@
-#include "datasite/trainer.h"
+#include "datasite/trainer_parts.h"
 
 #include "datasite/approval.h"
 #include "datasite/dataset_approved.h"
@@ -7,36 +7,10 @@
 #include "datasite/release_check.h"
 #include "datasite/store_secagg.h"
 #include "learning/local_training.h"
-#include "learning/metrics.h"
 #include "learning/sgd.h"
-#include "learning/softmax.h"
-#include "schemas/clock.h"
 #include "schemas/wire.h"
 
 #include <inttypes.h>
-
-struct trainer {
-    struct store *store;
-    const struct identity *identity;
-    int64_t (*clock)(void);
-    struct pool *pool;
-    /* Kept between rounds, as long as the approved digest stays the same: */
-    struct dataset *dataset;
-    double test_fraction; /* of the split below */
-    uint32_t *train, *test;
-    size_t train_rows, test_rows;
-};
-
-/* One step in hand. */
-struct work {
-    struct trainer *trainer;
-    const struct step *step;
-    struct policy_gate gate; /* output rules, as they were when last asked for */
-    const struct trainer_watch *watch;
-    struct error *abandoned; /* what the watch said */
-    bool rows_read;          /* with the requester's model */
-    bool watch_ended;        /* the step ends because of the watch */
-};
 
 struct error *trainer_open(const struct trainer_options *options, struct trainer **ret_trainer)
 {
@@ -53,6 +27,7 @@ struct error *trainer_open(const struct trainer_options *options, struct trainer
     if (options->keys_path != NULL)
         TRY(store_secagg_count_in(trainer->store, options->keys_path));
     TRY(pool_open(options->threads, &trainer->pool));
+    TRY(secagg_cache_open(&trainer->secagg));
     *ret_trainer = trainer;
     trainer = NULL;
 done:
@@ -83,6 +58,7 @@ void trainer_close(struct trainer *trainer)
         return;
     trainer_forget(trainer);
     pool_close(trainer->pool);
+    secagg_cache_close(trainer->secagg);
     store_close(trainer->store);
     free(trainer);
 }
@@ -108,50 +84,79 @@ done:
     return err;
 }
 
-static const struct policy_output *work_output(const struct work *work)
+const struct policy_output *work_output(const struct work *work)
 {
     return policy_gate_output(&work->gate, work->step->approval.dataset.name);
 }
 
-static struct error *work_foresee_training(const struct work *work)
+struct error *work_foresee_bytes(const struct work *work, size_t bytes)
 {
-    const struct job *job = work->step->approval.job;
-    size_t rows = work->trainer->train_rows, bytes = work->step->count * sizeof(double);
-    if (job->optimizer == JOB_SGD && job->batch_size > SGD_MAX_BATCH && rows > SGD_MAX_BATCH)
-        return error_new(ERROR_UNSUPPORTED,
-                         "This site trains with batches of at most %d rows; the job asks for %" PRIu32 ".",
-                         SGD_MAX_BATCH, job->batch_size);
     if (bytes > work_output(work)->max_update_bytes)
         return error_new(ERROR_LIMIT,
                          "The answer of %zu bytes and more is over the %" PRIu64
                          " bytes that this site's policy lets out.",
                          bytes, work_output(work)->max_update_bytes);
-    struct error *err =
-        release_check_job_bytes(work->trainer->store, &work->step->job_id, work_output(work), bytes);
-    return err != NULL ? err : release_check_rows(work_output(work), rows, "training");
+    return release_check_job_bytes(work->trainer->store, &work->step->job_id, work_output(work), bytes);
+}
+
+struct error *work_foresee_training(const struct work *work)
+{
+    const struct job *job = work->step->approval.job;
+    size_t rows = work->trainer->train_rows;
+    if (job->optimizer == JOB_SGD && job->batch_size > SGD_MAX_BATCH && rows > SGD_MAX_BATCH)
+        return error_new(ERROR_UNSUPPORTED,
+                         "This site trains with batches of at most %d rows; the job asks for %" PRIu32 ".",
+                         SGD_MAX_BATCH, job->batch_size);
+    return release_check_rows(work_output(work), rows, "training");
+}
+
+static struct error *work_foresee_train(const struct work *work)
+{
+    struct error *err = NULL;
+    size_t bytes = work->step->count * sizeof(double);
+    const struct dataset_info *dataset = &work->trainer->dataset->info;
+    TRY(wire_parameters_check(bytes, dataset->features, dataset->classes));
+    TRY(work_foresee_bytes(work, bytes));
+    TRY(work_foresee_training(work));
+done:
+    return err;
+}
+
+static struct error *work_foresee_evaluate(const struct work *work)
+{
+    struct error *err = NULL;
+    const struct dataset_info *dataset = &work->trainer->dataset->info;
+    TRY(wire_parameters_check(work->step->count * sizeof(double), dataset->features, dataset->classes));
+    TRY(release_check_metrics(work->step->approval.job));
+    TRY(release_check_counts(work_output(work)));
+    TRY(release_check_rows(work_output(work), work->trainer->test_rows, "test"));
+done:
+    return err;
 }
 
 /* Refuses what the airlock would refuse, before a run is begun and time is spent. */
 static struct error *work_foresee(const struct work *work)
 {
     struct error *err = NULL;
-    const struct trainer *trainer = work->trainer;
-    const struct dataset_info *dataset = &trainer->dataset->info;
-    const struct job *job = work->step->approval.job;
-    TRY(wire_parameters_check(work->step->count * sizeof(double), dataset->features, dataset->classes));
-    TRY(release_check_growth(trainer->store, &work->step->approval, work_output(work)));
-    if (work->step->kind == STEP_TRAIN)
-        TRY(work_foresee_training(work));
-    if (work->step->kind == STEP_EVALUATE) {
-        TRY(release_check_metrics(job));
-        TRY(release_check_counts(work_output(work)));
-        TRY(release_check_rows(work_output(work), trainer->test_rows, "test"));
+    TRY(release_check_growth(work->trainer->store, &work->step->approval, work_output(work)));
+    switch (work->step->kind) {
+    case STEP_TRAIN:
+        err = work_foresee_train(work);
+        break;
+    case STEP_EVALUATE:
+        err = work_foresee_evaluate(work);
+        break;
+    case STEP_MASK:
+        err = work_foresee_mask(work);
+        break;
+    case STEP_SUM: /* reads no rows */
+        break;
     }
 done:
     return err;
 }
 
-static struct softmax_problem work_problem(const struct work *work, bool test)
+struct softmax_problem work_problem(const struct work *work, bool test)
 {
     const struct trainer *trainer = work->trainer;
     const struct dataset *dataset = trainer->dataset;
@@ -182,7 +187,7 @@ static bool work_keep_going(void *context, uint32_t done, uint32_t total, double
 }
 
 /* Fails with what the watch says. */
-static struct error *work_watch(struct work *work, double fraction)
+struct error *work_watch(struct work *work, double fraction)
 {
     struct error *err = work->abandoned;
     work->abandoned = NULL;
@@ -192,8 +197,8 @@ static struct error *work_watch(struct work *work, double fraction)
     return err;
 }
 
-static struct error *work_optimise(struct work *work, const struct softmax_problem *problem,
-                                   double *ret_parameters, struct training_result *ret_result)
+struct error *work_optimise(struct work *work, const struct softmax_problem *problem, const double *initial,
+                            double *ret_parameters, struct training_result *ret_result)
 {
     const struct job *job = work->step->approval.job;
     struct training_progress progress = {work_keep_going, work};
@@ -207,14 +212,13 @@ static struct error *work_optimise(struct work *work, const struct softmax_probl
         .seed = job->seed,
         .round = work->step->round,
     };
-    return local_training_run(problem, &training, &progress, work->step->parameters, ret_parameters,
-                              ret_result);
+    return local_training_run(problem, &training, &progress, initial, ret_parameters, ret_result);
 }
 
 /* ---- the airlock ---- */
 
 /* The output rules are those of now: the owner may have changed them while the step was in hand. */
-static struct release_context work_release_context(struct work *work)
+struct release_context work_release_context(struct work *work)
 {
     work->gate = work->watch->gate(work->watch->context);
     return (struct release_context){
@@ -228,42 +232,16 @@ static struct release_context work_release_context(struct work *work)
         .early_digest = work->trainer->dataset->early_rows > 0 ? &work->trainer->dataset->early_digest : NULL,
         .run_id = work->step->run_id,
         .round = work->step->round,
+        .attempt = work->step->attempt,
         .model_digest = &work->step->model_digest,
         .arrived = work->step->arrived,
         .now = work->trainer->clock() / 1000,
     };
 }
 
-/* Right answers on the training rows and counts on the test rows, of the site's own model. */
-static struct error *work_measure(struct work *work, const struct softmax_problem *training,
-                                  const double *parameters, uint64_t *ret_counts, uint64_t *ret_train_correct)
-{
-    struct error *err = NULL;
-    struct softmax_problem test = work_problem(work, true);
-    TRY(softmax_confusion(training, parameters, ret_counts));
-    *ret_train_correct = metrics_correct(ret_counts, training->classes);
-    TRY(softmax_confusion(&test, parameters, ret_counts));
-done:
-    return err;
-}
-
-/* The run begins with its first Train; a round that is over is not trained again. */
-static struct error *work_begin(struct work *work)
-{
-    struct error *err = NULL;
-    struct run_record run;
-    TRY(store_run_begin(work->trainer->store, &work->step->job_id, work->step->run_id,
-                        work->trainer->clock() / 1000, &run));
-    if (work->step->round <= run.last_round)
-        FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run is over: its last round here was %" PRIu32 ".",
-             work->step->round, run.last_round);
-done:
-    return err;
-}
-
 /* Takes over what the airlock let out. */
-static struct error *work_hand_out(const struct work *work, const struct release_outcome *outcome,
-                                   struct trainer_answer *ret_answer)
+struct error *work_hand_out(const struct work *work, const struct release_outcome *outcome,
+                            struct trainer_answer *ret_answer)
 {
     if (outcome->held)
         return release_held_error(work->step->round);
@@ -273,69 +251,6 @@ static struct error *work_hand_out(const struct work *work, const struct release
     return NULL;
 }
 
-static struct error *work_train(struct work *work, struct trainer_answer *ret_answer)
-{
-    struct error *err = NULL;
-    struct softmax_problem problem = work_problem(work, false);
-    bool metrics = work->step->approval.job->metrics == JOB_METRICS_PER_SITE;
-    double *parameters = calloc(work->step->count, sizeof(*parameters));
-    uint64_t *counts = calloc(problem.classes * problem.classes, sizeof(*counts));
-    struct release_update update = {
-        .parameters = parameters, .from = work->step->parameters, .count = work->step->count};
-    struct release_outcome outcome = {.body = NULL};
-    if (parameters == NULL || counts == NULL)
-        FAIL(ERROR_MEMORY, "There is not enough memory to train.");
-    TRY(work_begin(work));
-    int64_t start = clock_monotonic_ms();
-    struct training_result result;
-    work->rows_read = true;
-    TRY(work_optimise(work, &problem, parameters, &result));
-    TRY(work_watch(work, 1.0));
-    update.seconds = (double)(clock_monotonic_ms() - start) / 1000.0;
-    update.train_rows = work->trainer->train_rows;
-    update.test_rows = work->trainer->test_rows;
-    update.stopped = training_end_word(result.end);
-    if (metrics) {
-        TRY(work_measure(work, &problem, parameters, counts, &update.train_correct));
-        update.confusion = counts;
-        TRY(work_watch(work, 1.0));
-    }
-    struct release_context context = work_release_context(work);
-    TRY(release_update(&context, &update, &outcome));
-    TRY(work_hand_out(work, &outcome, ret_answer));
-done:
-    free(parameters);
-    free(counts);
-    return err;
-}
-
-/* An evaluation joins a run that goes on; the airlock says why when there is none. */
-static struct error *work_join(struct work *work)
-{
-    struct release_context context = work_release_context(work);
-    return release_foresee(&context, ANSWER_EVALUATION);
-}
-
-static struct error *work_evaluate(struct work *work, struct trainer_answer *ret_answer)
-{
-    struct error *err = NULL;
-    struct softmax_problem problem = work_problem(work, true);
-    uint64_t *counts = calloc(problem.classes * problem.classes, sizeof(*counts));
-    if (counts == NULL)
-        FAIL(ERROR_MEMORY, "There is not enough memory to evaluate.");
-    TRY(work_join(work));
-    work->rows_read = true;
-    TRY(softmax_confusion(&problem, work->step->parameters, counts));
-    TRY(work_watch(work, 1.0));
-    struct release_context context = work_release_context(work);
-    struct release_outcome outcome;
-    TRY(release_evaluation(&context, counts, &outcome));
-    TRY(work_hand_out(work, &outcome, ret_answer));
-done:
-    free(counts);
-    return err;
-}
-
 static struct error *work_compute(struct work *work, struct trainer_answer *ret_answer)
 {
     switch (work->step->kind) {
@@ -343,6 +258,10 @@ static struct error *work_compute(struct work *work, struct trainer_answer *ret_
         return work_train(work, ret_answer);
     case STEP_EVALUATE:
         return work_evaluate(work, ret_answer);
+    case STEP_MASK:
+        return work_mask(work, ret_answer);
+    case STEP_SUM:
+        break;
     }
     return error_new(ERROR_INTERNAL, "A step of an unknown kind was queued.");
 }
@@ -439,6 +358,25 @@ done:
     return err;
 }
 
+/* What no answer was given to yet. */
+static struct error *work_answer(struct work *work, struct trainer_answer *ret_answer)
+{
+    struct error *err = NULL;
+    const struct approval *approval = &work->step->approval;
+    if (work->step->kind == STEP_TRAIN || work->step->kind == STEP_EVALUATE)
+        TRY(release_check_in_clear(approval->job, work_output(work)));
+    if (work->step->kind == STEP_TRAIN)
+        TRY(release_check_weighting(work_output(work), approval->job));
+    TRY(work_load(work));
+    TRY(work_foresee(work));
+    TRY(work_watch(work, 0.0));
+    err = work_compute(work, ret_answer);
+    if (err != NULL && work->rows_read)
+        err = work_settle(work, err, ret_answer);
+done:
+    return err;
+}
+
 struct error *trainer_run(struct trainer *trainer, const struct step *step, const struct trainer_watch *watch,
                           struct trainer_answer *ret_answer)
 {
@@ -447,18 +385,12 @@ struct error *trainer_run(struct trainer *trainer, const struct step *step, cons
     struct trainer_answer answer = {.body = NULL};
     work.gate = watch->gate(watch->context);
     TRY(work_watch(&work, 0.0));
-    TRY(work_repeat(&work, &answer));
-    if (!answer.repeated) {
-        if (step->kind == STEP_TRAIN)
-            TRY(release_check_weighting(work_output(&work), step->approval.job));
-        TRY(work_load(&work));
-        TRY(work_foresee(&work));
-        TRY(work_watch(&work, 0.0));
-        err = work_compute(&work, &answer);
-        if (err != NULL && work.rows_read)
-            err = work_settle(&work, err, &answer);
-        if (err != NULL)
-            goto done;
+    if (step->kind == STEP_SUM) {
+        TRY(work_sum(&work));
+    } else {
+        TRY(work_repeat(&work, &answer));
+        if (!answer.repeated)
+            TRY(work_answer(&work, &answer));
     }
     *ret_answer = answer;
 done:

@@ -41,8 +41,8 @@ BANNED = re.compile(
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 # What makes an outgoing update or evaluation, or wraps one: nobody but the airlock may build these messages.
 RELEASED = re.compile(
-    r"\bfds__(update|evaluation|metrics|released)__(init|pack)\b|"
-    r"\bFDS__(UPDATE|EVALUATION|METRICS|RELEASED)__INIT\b"
+    r"\bfds__(update|evaluation|metrics|masked_input|released)__(init|pack)\b|"
+    r"\bFDS__(UPDATE|EVALUATION|METRICS|MASKED_INPUT|RELEASED)__INIT\b"
 )
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 
@@ -106,11 +106,14 @@ PLANTED = [
     ("datasite/executor.c", "Fds__Update u = FDS__UPDATE__INIT;\n", "only datasite/release"),
     ("datasite/requests.c", "fds__evaluation__init(&e);\n", "only datasite/release"),
     ("datasite/step.c", "Fds__Released r = FDS__RELEASED__INIT;\n", "only datasite/release"),
+    ("datasite/trainer_mask.c", "Fds__MaskedInput m = FDS__MASKED_INPUT__INIT;\n", "only datasite/release"),
+    ("datasite/request_mask.c", "fds__masked_input__init(&m);\n", "only datasite/release"),
     ("datasite/a.c", "/* TODO */\n", "unfinished work"),
 ]
 HARMLESS = [
     ("learning/b.c", '#include "schemas/error.h"\n/* strcpy( in a comment */\nconst char *s = "atoi(";\n'),
     ("datasite/release_check.c", "Fds__Update u = FDS__UPDATE__INIT;\n"),
+    ("datasite/release_masked.c", "Fds__MaskedInput m = FDS__MASKED_INPUT__INIT;\n"),
     ("orchestrator/engine.c", "Fds__Update *u;\n"),
     ("datasite/store_job.c", "#include <sqlite3.h>\n"),
 ]

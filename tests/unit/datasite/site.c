@@ -334,16 +334,22 @@ struct receipt site_receipt(struct reply reply)
     return receipt;
 }
 
+static enum receipt_kind site_receipt_kind(uint32_t type)
+{
+    if (type == FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT)
+        return RECEIPT_MASKED_INPUT;
+    return type == FDS__MESSAGE_TYPE__MESSAGE_UPDATE ? RECEIPT_UPDATE : RECEIPT_EVALUATION;
+}
+
 struct reply site_opened(const struct site *site, struct reply reply)
 {
     struct receipt receipt;
     Fds__Released *released = site_released_message(&reply);
     struct reply opened = {.type = released->type, .body_bytes = released->body.len};
     must(receipt_take(released->receipt, &receipt));
-    must(receipt_verify_release(
-        &receipt, identity_id(site->identity), &site->job_id, site->run, receipt.round,
-        released->type == FDS__MESSAGE_TYPE__MESSAGE_UPDATE ? RECEIPT_UPDATE : RECEIPT_EVALUATION,
-        released->body.data, released->body.len));
+    must(receipt_verify_release(&receipt, identity_id(site->identity), &site->job_id, site->run,
+                                receipt.round, site_receipt_kind(released->type), released->body.data,
+                                released->body.len));
     opened.body = malloc(released->body.len);
     assert_non_null(opened.body);
     memcpy(opened.body, released->body.data, released->body.len);
@@ -405,5 +411,5 @@ int64_t site_released(struct site *site)
 {
     return site_count(site,
                       "SELECT (SELECT count(*) FROM answer) + (SELECT count(*) FROM event WHERE kind IN "
-                      "('update-released', 'evaluation-released'))");
+                      "('update-released', 'evaluation-released', 'input-released'))");
 }

@@ -1,0 +1,196 @@
+/* Mask and Sum. What is known without rows, keys and models is checked here, so that a message that cannot succeed costs
+ * little; the executor and the airlock check everything. */
+#include "datasite/log_repeats.h"
+#include "datasite/release_check.h"
+#include "datasite/request_parts.h"
+#include "datasite/secagg_roster.h"
+#include "learning/softmax.h"
+#include "schemas/clock.h"
+
+#include <inttypes.h>
+
+/* An initial model is of the right shape, and finite, before anybody computes its digest. */
+static struct error *mask_check_parameters(const struct approval *approval, const Fds__Mask *mask)
+{
+    struct error *err = NULL;
+    const struct dataset_info *dataset = &approval->dataset;
+    if (mask->parameters.len == 0)
+        goto done;
+    if (approval->job->init != JOB_INIT_FILE)
+        FAIL(ERROR_INVALID,
+             "Mask: parameters come only where the job names its initial model by its SHA-256.");
+    TRY(wire_parameters_check(mask->parameters.len, dataset->features, dataset->classes));
+done:
+    return err;
+}
+
+/* The sharers are of the roster, this site among them, and enough. */
+static struct error *mask_check_sharers(const struct secagg_roster *roster, const struct job *job,
+                                        const Fds__Mask *mask)
+{
+    size_t least = secagg_roster_least(job);
+    struct secagg_set sharers = {mask->sharers, mask->n_sharers};
+    if (mask->sharers[mask->n_sharers - 1] > roster->count)
+        return error_new(ERROR_INVALID,
+                         "Mask: sharers must be positions from 1 to %zu, the sites of the job.",
+                         roster->count);
+    if (!secagg_set_has(sharers, roster->own))
+        return error_new(ERROR_INVALID, "Mask: this site, position %" PRIu32 ", is not among the sharers.",
+                         roster->own);
+    if (mask->n_sharers < least)
+        return error_new(ERROR_REFUSED, "Only %zu sites take part in this attempt, and this job needs %zu.",
+                         mask->n_sharers, least);
+    return NULL;
+}
+
+/* What any step of a job with secure aggregation is held to, by the policy of now. */
+static struct error *mask_admit(const struct requests *requests, const struct approval *approval,
+                                struct secagg_roster *ret_roster)
+{
+    struct error *err = NULL;
+    const struct policy_gate *gate = &requests->policy->gate;
+    TRY(release_check_secure(approval, policy_gate_output(gate, approval->dataset.name)));
+    TRY(secagg_roster_admit(gate, approval->job, identity_id(requests->identity), ret_roster));
+done:
+    return err;
+}
+
+static struct error *mask_check(const struct requests *requests, const struct approval *approval,
+                                const Fds__Mask *mask)
+{
+    struct error *err = NULL;
+    struct secagg_roster roster = {.sites = NULL};
+    TRY(mask_admit(requests, approval, &roster));
+    TRY(release_check_secure_round(approval, mask->round));
+    TRY(mask_check_parameters(approval, mask));
+    TRY(mask_check_sharers(&roster, approval->job, mask));
+done:
+    secagg_roster_clear(&roster);
+    return err;
+}
+
+static struct error *sum_check(const struct requests *requests, const struct approval *approval,
+                               const Fds__Sum *sum)
+{
+    struct error *err = NULL;
+    struct secagg_roster roster = {.sites = NULL};
+    TRY(mask_admit(requests, approval, &roster));
+    if (sum->round > approval->decision.rounds)
+        FAIL(ERROR_REFUSED, "Nothing that this site takes part in follows from the sum of round %" PRIu32 ".",
+             sum->round);
+done:
+    secagg_roster_clear(&roster);
+    return err;
+}
+
+/* Takes over what `approval` holds. */
+static struct error *step_new(const struct request *request, enum step_kind kind,
+                              const ProtobufCBinaryData *job_id, const ProtobufCBinaryData *run_id,
+                              struct approval *approval, struct step **ret_step)
+{
+    struct step *step = calloc(1, sizeof(*step));
+    if (step == NULL)
+        return error_new(ERROR_MEMORY, "There is not enough memory for a step.");
+    step->kind = kind;
+    step->peer = request->peer;
+    step->number = request->number;
+    memcpy(step->job_id.bytes, job_id->data, DIGEST_BYTES);
+    memcpy(step->run_id, run_id->data, STORE_RUN_ID_BYTES);
+    step->deadline = clock_monotonic_ms() + (int64_t)approval->job->round_deadline_s * 1000;
+    step->approval = *approval;
+    memset(approval, 0, sizeof(*approval));
+    *ret_step = step;
+    return NULL;
+}
+
+/* What was released in answer to the same message before. */
+static struct error *mask_answer_again(const struct requests *requests, const struct step *step,
+                                       struct reply *ret_reply)
+{
+    struct error *err = NULL;
+    struct step_answer answer;
+    TRY(step_repeat(requests->store, requests->identity, step, &answer));
+    if (answer.body == NULL)
+        goto done;
+    *ret_reply = (struct reply){
+        .type = request_answer_type(answer.refused), .body = answer.body, .body_bytes = answer.bytes};
+    if (log_repeats_first(requests->repeats, EVENT_ANSWER_REPEATED, &step->peer, clock_monotonic_ms()))
+        LOG(requests->log, EVENT_ANSWER_REPEATED, log_job(&step->job_id), log_run(step->run_id),
+            log_round(step->round));
+done:
+    return err;
+}
+
+/* The approval under which the message's job may be worked on. */
+static struct error *mask_approval(const struct requests *requests, const struct request *request,
+                                   const ProtobufCBinaryData *job_id, const Fds__Witness *witness,
+                                   struct approval *ret_approval, uint64_t *ret_arrived)
+{
+    struct error *err = NULL;
+    struct digest id;
+    memcpy(id.bytes, job_id->data, DIGEST_BYTES);
+    TRY(request_witness(requests, request, witness, ret_arrived));
+    TRY(request_uncontradicted(requests));
+    TRY(approval_find(requests->store, requests->identity, &requests->policy->gate, &id, &request->peer,
+                      requests->clock() / 1000, ret_approval));
+done:
+    return err;
+}
+
+struct error *request_mask(const struct requests *requests, const struct request *request,
+                           struct reply *ret_reply)
+{
+    struct error *err = NULL;
+    Fds__Mask *mask = NULL;
+    struct approval approval = {.job = NULL};
+    struct step *step = NULL;
+    uint64_t arrived = 0;
+    TRY(wire_mask_decode(request->body, request->body_bytes, &mask));
+    TRY(mask_approval(requests, request, &mask->job_id, mask->witness, &approval, &arrived));
+    TRY(mask_check(requests, &approval, mask));
+    TRY(step_new(request, STEP_MASK, &mask->job_id, &mask->run_id, &approval, &step));
+    step->round = mask->round;
+    step->attempt = mask->attempt;
+    step->arrived = arrived;
+    memcpy(step->model_digest.bytes, mask->model_digest.data, DIGEST_BYTES);
+    step->mask = mask;
+    mask = NULL;
+    TRY(mask_answer_again(requests, step, ret_reply));
+    if (ret_reply->body == NULL) {
+        TRY(executor_submit(requests->executor, step));
+        step = NULL;
+        ret_reply->later = true;
+    }
+done:
+    step_free(step);
+    approval_clear(&approval);
+    wire_mask_free(mask);
+    return err;
+}
+
+struct error *request_sum(const struct requests *requests, const struct request *request,
+                          struct reply *ret_reply)
+{
+    struct error *err = NULL;
+    Fds__Sum *sum = NULL;
+    struct approval approval = {.job = NULL};
+    struct step *step = NULL;
+    uint64_t arrived = 0;
+    TRY(wire_sum_decode(request->body, request->body_bytes, &sum));
+    TRY(mask_approval(requests, request, &sum->job_id, sum->witness, &approval, &arrived));
+    TRY(sum_check(requests, &approval, sum));
+    TRY(step_new(request, STEP_SUM, &sum->job_id, &sum->run_id, &approval, &step));
+    step->round = sum->round;
+    step->attempt = sum->attempt;
+    step->arrived = arrived;
+    step->sum = sum;
+    sum = NULL;
+    TRY(executor_submit(requests->executor, step));
+    step = NULL;
+    ret_reply->later = true;
+done:
+    step_free(step);
+    approval_clear(&approval);
+    wire_sum_free(sum);
+    return err;
+}

@@ -1,0 +1,61 @@
+/* What the trainer*.c files share; nobody else includes it. */
+#pragma once
+
+#include "datasite/dataset.h"
+#include "datasite/secagg_cache.h"
+#include "datasite/trainer.h"
+#include "learning/softmax.h"
+#include "learning/training.h"
+
+struct trainer {
+    struct store *store;
+    const struct identity *identity;
+    int64_t (*clock)(void);
+    struct pool *pool;
+    struct secagg_cache *secagg;
+    /* Kept between rounds, as long as the approved digest stays the same: */
+    struct dataset *dataset;
+    double test_fraction; /* of the split below */
+    uint32_t *train, *test;
+    size_t train_rows, test_rows;
+};
+
+/* One step in hand. */
+struct work {
+    struct trainer *trainer;
+    const struct step *step;
+    struct policy_gate gate; /* output rules, as they were when last asked for */
+    const struct trainer_watch *watch;
+    struct error *abandoned; /* what the watch said */
+    bool rows_read;          /* with the requester's model */
+    bool watch_ended;        /* the step ends because of the watch */
+};
+
+/* ---- trainer.c ---- */
+
+/* The output rules of the step's dataset, as they were when last asked for. */
+const struct policy_output *work_output(const struct work *work);
+/* Fails with what the watch says. */
+MUST_USE struct error *work_watch(struct work *work, double fraction);
+/* The selected rows with their labels. */
+struct softmax_problem work_problem(const struct work *work, bool test);
+/* The site's part of the round, as the job says, from `initial`. */
+MUST_USE struct error *work_optimise(struct work *work, const struct softmax_problem *problem,
+                                     const double *initial, double *ret_parameters,
+                                     struct training_result *ret_result);
+/* What training would be refused for, before a row is read: this optimiser, an answer of so many bytes, too few rows. */
+MUST_USE struct error *work_foresee_training(const struct work *work);
+MUST_USE struct error *work_foresee_bytes(const struct work *work, size_t bytes);
+/* The output rules are those of now: the owner may have changed them while the step was in hand. */
+struct release_context work_release_context(struct work *work);
+/* Takes over what the airlock let out. */
+MUST_USE struct error *work_hand_out(const struct work *work, const struct release_outcome *outcome,
+                                     struct trainer_answer *ret_answer);
+
+/* ---- one function a kind of step: trainer_clear.c, trainer_mask.c ---- */
+
+MUST_USE struct error *work_train(struct work *work, struct trainer_answer *ret_answer);
+MUST_USE struct error *work_evaluate(struct work *work, struct trainer_answer *ret_answer);
+MUST_USE struct error *work_foresee_mask(const struct work *work);
+MUST_USE struct error *work_mask(struct work *work, struct trainer_answer *ret_answer);
+MUST_USE struct error *work_sum(struct work *work);

@@ -1,0 +1,508 @@
+/* Masked rounds of four sites through their handlers and executors: what the sum is, what is repeated, what is refused.
+ * After each refusal nothing more has been released than before. */
+#include "tests/unit/datasite/masked_sites.h"
+
+#include <math.h>
+
+#define RELEASED FDS__MESSAGE_TYPE__MESSAGE_RELEASED
+
+static const uint32_t everybody[] = {1, 2, 3, 4};
+static const uint32_t first_three[] = {1, 2, 3};
+
+#define REFUSED(masked, position, reply, code, words)                                                        \
+    do {                                                                                                     \
+        int64_t held = site_released((masked)->sites[(position)-1]);                                         \
+        site_expect_refusal((reply), (code), (words));                                                       \
+        assert_int_equal(site_released((masked)->sites[(position)-1]), held);                                \
+    } while (0)
+
+static struct masked_mask first_mask(uint32_t position)
+{
+    return (struct masked_mask){
+        .position = position, .round = 1, .model = masked_zeros(), .sharers = everybody, .sharer_count = 4};
+}
+
+/* The words of the sum are those of the vectors, added. */
+static void expect_exact(struct masked_sites *masked, const struct masked_attempt *attempt)
+{
+    size_t count = attempt->about.words;
+    uint64_t *one = calloc(count, sizeof(*one)), *total = calloc(count, sizeof(*total));
+    assert_true(one != NULL && total != NULL);
+    for (size_t i = 0; i < attempt->u3.count; i++) {
+        assert_true(masked_vector(masked, attempt->contributors[i], attempt->about.round, one, count));
+        mask_add_words(attempt->about.ring, total, one, count);
+    }
+    assert_memory_equal(total, attempt->sum, count * sizeof(*total));
+    free(one);
+    free(total);
+}
+
+/* ---- the sum ---- */
+
+static void test_mask_four_sites_sum_is_exactly_that_of_the_vectors(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_attempt attempt;
+    struct digest zeros = masked_zeros();
+    masked_begin(masked, &(struct masked_words){.metrics = "pooled"});
+    masked_attempt_begin(masked, 1, 0, 0, &zeros, everybody, 4, &attempt);
+    masked_collect(masked, &attempt, everybody, 4, NULL);
+    masked_unmask(masked, &attempt);
+    expect_exact(masked, &attempt);
+    masked_attempt_clear(&attempt);
+}
+
+static void test_mask_ring_32_with_a_dropout_sum_is_exactly_that_of_the_contributors(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_attempt attempt;
+    struct digest zeros = masked_zeros();
+    masked_begin(masked, &(struct masked_words){.secure = ", ring: 32, max_examples: 10000"});
+    masked_attempt_begin(masked, 1, 0, 0, &zeros, everybody, 4, &attempt);
+    masked_collect(masked, &attempt, first_three, 3, NULL);
+    masked_unmask(masked, &attempt);
+    expect_exact(masked, &attempt);
+    masked_attempt_clear(&attempt);
+}
+
+/* What the same site releases in a job in clear, with the same training: its model, and n_i. */
+static uint64_t clear_update(struct site *site, double *ret_parameters)
+{
+    Fds__Update *update = NULL;
+    site_approved(site, &(struct job_words){.name = "clear", .metrics = "none"}, 0, 0);
+    site->run[0] = 9;
+    struct reply reply = site_opened(site, site_train(site, 1, 0));
+    must(wire_update_decode(reply.body, reply.body_bytes, &update));
+    wire_parameters_read(update->parameters.data, SITE_PARAMETERS, ret_parameters);
+    uint64_t examples = update->examples;
+    wire_update_free(update);
+    requests_reply_clear(&reply);
+    return examples;
+}
+
+static void test_mask_average_differs_from_fedavg_in_clear_by_less_than_the_bound(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_attempt attempt;
+    struct digest zeros = masked_zeros();
+    double one[SITE_PARAMETERS], mean[SITE_PARAMETERS] = {0}, model[SITE_PARAMETERS] = {0}, largest = 0;
+    uint64_t examples = 0, of_one;
+    struct secagg_vector vector;
+    for (size_t i = 0; i < MASKED_SITES; i++) {
+        of_one = clear_update(masked->sites[i], one);
+        examples += of_one;
+        for (size_t p = 0; p < SITE_PARAMETERS; p++)
+            mean[p] += one[p] * (double)of_one;
+        masked->sites[i]->run[0] = 1;
+    }
+    masked_begin(masked, &(struct masked_words){0});
+    masked_attempt_begin(masked, 1, 0, 0, &zeros, everybody, 4, &attempt);
+    masked_collect(masked, &attempt, everybody, 4, NULL);
+    masked_unmask(masked, &attempt);
+    assert_int_equal(attempt.sum[0], examples);
+    must(secagg_vector_plan(masked->job, SITE_FEATURES, SITE_CLASSES, 1, &vector));
+    must(fixed_point_advance(&vector.plan, 4, attempt.sum, SITE_PARAMETERS, model));
+    for (size_t p = 0; p < SITE_PARAMETERS; p++)
+        largest = fmax(largest, fabs(mean[p] / (double)examples));
+    double bound = fixed_point_bound(&vector.plan, 4, examples, largest);
+    assert_true(bound < 1e-6);
+    for (size_t p = 0; p < SITE_PARAMETERS; p++)
+        assert_true(fabs(model[p] - mean[p] / (double)examples) <= bound);
+    assert_true(largest > 1000 * bound); /* there was something to average */
+    masked_attempt_clear(&attempt);
+}
+
+/* Two rounds, and the evaluation after them, with the sums between: every site finds the same model. */
+static void test_mask_rounds_go_on_from_the_model_that_each_site_computes(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_attempt attempt;
+    struct digest model = masked_zeros();
+    Fds__Sum *previous = NULL;
+    masked_begin(masked, &(struct masked_words){.metrics = "pooled", .rounds = 2});
+    for (uint32_t round = 1; round <= 3; round++) {
+        double values[SITE_PARAMETERS] = {0};
+        uint64_t tested = 0;
+        if (round > 1) {
+            struct secagg_model before = masked_model(masked, 1);
+            struct secagg_vector vector;
+            uint64_t words[1 + SITE_PARAMETERS];
+            wire_parameters_read(before.parameters, SITE_PARAMETERS, values);
+            must(secagg_vector_plan(masked->job, SITE_FEATURES, SITE_CLASSES, round - 1, &vector));
+            mask_read(MASK_RING_64, previous->words.data, 1 + SITE_PARAMETERS, words);
+            must(fixed_point_advance(&vector.plan, previous->n_contributors, words, SITE_PARAMETERS, values));
+            must(digest_of(values, sizeof(values), &model));
+            secagg_model_clear(&before);
+        }
+        masked_attempt_begin(masked, round, 0, round, &model, everybody, 4, &attempt);
+        masked_round(masked, &attempt, everybody, 4, previous);
+        for (size_t cell = attempt.about.words - MASKED_CELLS; cell < attempt.about.words; cell++)
+            tested += attempt.sum[cell];
+        assert_true(tested > 8000 && tested < 10000); /* about half of 18000 rows */
+        assert_int_equal(attempt.about.words,
+                         round == 3 ? 1 + MASKED_CELLS : 1 + SITE_PARAMETERS + MASKED_CELLS);
+        wire_sum_free(previous);
+        previous = masked_sum(masked, &attempt, false);
+        masked_attempt_clear(&attempt);
+    }
+    for (uint32_t position = 1; position <= 4; position++) {
+        struct secagg_model own = masked_model(masked, position);
+        assert_int_equal(own.round, 3);
+        assert_true(digest_equal(&own.digest, &model));
+        secagg_model_clear(&own);
+    }
+    wire_sum_free(previous);
+}
+
+/* ---- again ---- */
+
+static void test_mask_asked_again_repeats_the_same_bytes(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(2);
+    masked_begin(masked, &(struct masked_words){0});
+    struct reply first = masked_ask(masked, &mask);
+    assert_int_equal(first.type, RELEASED);
+    int64_t before = site_released(masked->sites[1]);
+    site_expect_same(first, masked_ask(masked, &mask));
+    assert_int_equal(site_released(masked->sites[1]), before);
+}
+
+static void test_mask_asked_again_for_something_else_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(2), other = first_mask(2);
+    masked_begin(masked, &(struct masked_words){0});
+    site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
+    other.slot = 1;
+    REFUSED(masked, 2, masked_ask(masked, &other), ERROR_REFUSED, "another slot");
+    other = mask;
+    other.sharers = first_three;
+    other.sharer_count = 3;
+    REFUSED(masked, 2, masked_ask(masked, &other), ERROR_REFUSED, "other sites");
+    other = mask;
+    other.model.bytes[0] ^= 1;
+    REFUSED(masked, 2, masked_ask(masked, &other), ERROR_REFUSED, "another model");
+    other = mask;
+    other.attempt = 1; /* the slot serves attempt 0 */
+    REFUSED(masked, 2, masked_ask(masked, &other), ERROR_REFUSED, "Slot 0 is not open");
+}
+
+static void test_mask_further_attempt_masks_the_same_vector_anew(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_attempt one, two;
+    struct digest zeros = masked_zeros();
+    uint64_t first[1 + SITE_PARAMETERS], second[1 + SITE_PARAMETERS];
+    masked_begin(masked, &(struct masked_words){.secure = ", ring: 32, max_examples: 10000"});
+    masked_attempt_begin(masked, 1, 0, 0, &zeros, everybody, 4, &one);
+    masked_collect(masked, &one, everybody, 4, NULL);
+    assert_true(masked_vector(masked, 1, 1, first, 1 + SITE_PARAMETERS));
+    masked_attempt_begin(masked, 1, 1, 1, &zeros, first_three, 3, &two);
+    masked_collect(masked, &two, first_three, 3, NULL);
+    masked_unmask(masked, &two);
+    /* Rounding in the ring of 32 bits is random: a vector that was computed anew would differ. */
+    assert_true(masked_vector(masked, 1, 1, second, 1 + SITE_PARAMETERS));
+    assert_memory_equal(first, second, sizeof(first));
+    assert_memory_not_equal(one.inputs[0], two.inputs[0], one.bytes);
+    expect_exact(masked, &two);
+    masked_attempt_clear(&one);
+    masked_attempt_clear(&two);
+}
+
+static void test_mask_another_attempt_after_the_agreement_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_attempt attempt;
+    struct digest zeros = masked_zeros();
+    struct masked_mask again = first_mask(1);
+    masked_begin(masked, &(struct masked_words){0});
+    masked_attempt_begin(masked, 1, 0, 0, &zeros, everybody, 4, &attempt);
+    masked_collect(masked, &attempt, everybody, 4, NULL);
+    masked_agree(masked, &attempt);
+    again.attempt = 1;
+    again.slot = 1;
+    again.sharers = first_three;
+    again.sharer_count = 3;
+    REFUSED(masked, 1, masked_ask(masked, &again), ERROR_REFUSED, "one such statement a round");
+    again = first_mask(1); /* the very attempt is repeated as before */
+    site_expect_type(masked_ask(masked, &again), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
+    masked_attempt_clear(&attempt);
+}
+
+/* ---- what is refused ---- */
+
+static void test_train_in_clear_of_a_job_with_secure_aggregation_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    masked_begin(masked, &(struct masked_words){0});
+    REFUSED(masked, 1, site_train(masked->sites[0], 1, 0), ERROR_REFUSED, "never in clear");
+    REFUSED(masked, 1, site_evaluate(masked->sites[0], 1, 0), ERROR_REFUSED, "never in clear");
+}
+
+static void test_train_in_clear_where_the_policy_requires_secure_aggregation_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct site *site = masked->sites[0];
+    site->policy.gate.output.require = POLICY_REQUIRE_SECURE_AGGREGATION;
+    masked_policy(masked);
+    site_approved(site, &(struct job_words){0}, 0, 0);
+    REFUSED(masked, 1, site_train(site, 1, 0), ERROR_REFUSED, "only with secure aggregation");
+    REFUSED(masked, 1, site_evaluate(site, 1, 0), ERROR_REFUSED, "only with secure aggregation");
+}
+
+static void test_mask_of_a_job_in_clear_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(1);
+    masked_begin(masked, &(struct masked_words){0});
+    site_approved(masked->sites[0], &(struct job_words){0}, 0, 0);
+    masked->job_id = masked->sites[0]->job_id;
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "no secure aggregation");
+}
+
+static void test_mask_bad_share_refused_naming_the_sender_and_spends_nothing(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(1);
+    masked_begin(masked, &(struct masked_words){0});
+    mask.spoil = 3;
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_UNTRUSTED, "3");
+    mask.spoil = 0;
+    site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
+}
+
+static void test_mask_another_model_refused_naming_neither(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(1);
+    char hex[DIGEST_HEX_BYTES];
+    Fds__Refusal *refusal = NULL;
+    masked_begin(masked, &(struct masked_words){0});
+    digest_hex(&mask.model, hex);
+    mask.model.bytes[5] ^= 1;
+    struct reply reply = masked_ask(masked, &mask);
+    must(wire_refusal_decode(reply.body, reply.body_bytes, &refusal));
+    assert_null(strstr(refusal->sentence, hex));
+    wire_refusal_free(refusal);
+    REFUSED(masked, 1, reply, ERROR_REFUSED, "another model");
+    assert_int_equal(site_count(masked->sites[0], "SELECT count(*) FROM secagg_round"), 0);
+}
+
+static void test_mask_initial_model_of_a_file_must_be_the_one_that_the_job_names(void **state)
+{
+    struct masked_sites *masked = *state;
+    uint8_t parameters[SITE_PARAMETERS * sizeof(double)];
+    double values[SITE_PARAMETERS];
+    struct masked_mask mask = first_mask(1);
+    char hex[DIGEST_HEX_BYTES], words[128];
+    for (size_t i = 0; i < SITE_PARAMETERS; i++)
+        values[i] = 0.25 * (double)i;
+    wire_parameters_write(values, SITE_PARAMETERS, parameters);
+    must(digest_of(parameters, sizeof(parameters), &mask.model));
+    digest_hex(&mask.model, hex);
+    (void)snprintf(words, sizeof(words), ", init: \"sha256:%s\"", hex);
+    masked_begin(masked, &(struct masked_words){.model = words});
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "has not been given it");
+    mask.parameters = parameters;
+    mask.parameter_bytes = sizeof(parameters);
+    parameters[3] ^= 1;
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "not the one");
+    parameters[3] ^= 1;
+    mask.parameter_bytes -= sizeof(double);
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_INVALID, "shape=(3, 4)");
+    mask.parameter_bytes += sizeof(double);
+    site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
+}
+
+static void test_mask_sharers_outside_the_job_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(1);
+    static const uint32_t without[] = {2, 3, 4};
+    masked_begin(masked, &(struct masked_words){0});
+    mask.sharers = without;
+    mask.sharer_count = 3;
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_INVALID, "not among the sharers");
+}
+
+static void test_mask_fewer_sharers_than_the_job_needs_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(1);
+    masked_begin(masked, &(struct masked_words){.secure = ", threshold: 4"});
+    mask.sharers = first_three;
+    mask.sharer_count = 3;
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "Only 3 sites");
+}
+
+static void test_mask_partner_that_the_owner_no_longer_names_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(1);
+    masked_begin(masked, &(struct masked_words){0});
+    masked->sites[0]->policy.gate.partner_count--;
+    masked_policy(masked);
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "partner");
+}
+
+static void test_mask_small_cells_that_would_be_withheld_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(1);
+    masked_begin(masked, &(struct masked_words){.metrics = "pooled"});
+    masked->sites[0]->policy.gate.output.min_cell = 10;
+    masked_policy(masked);
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "min_cell");
+}
+
+static void test_mask_too_few_rows_refused_before_they_are_read(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(1);
+    masked_begin(masked, &(struct masked_words){0});
+    masked->sites[0]->policy.gate.output.min_rows = SITE_ROWS;
+    masked_policy(masked);
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "training rows");
+}
+
+static void test_mask_more_rows_than_max_examples_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(1);
+    masked_begin(masked, &(struct masked_words){.secure = ", max_examples: 100"});
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "max_examples");
+}
+
+static void test_mask_round_outside_the_job_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(1);
+    masked_begin(masked, &(struct masked_words){.rounds = 2});
+    mask.round = 3;
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "pooled");
+    mask.round = 4;
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "outside the 2 rounds");
+}
+
+static void test_mask_slot_of_no_batch_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(4);
+    masked_begin(masked, &(struct masked_words){0});
+    masked_batch(masked, MASKED_BATCH, 4);
+    mask.slot = MASKED_BATCH;
+    REFUSED(masked, 4, masked_ask(masked, &mask), ERROR_REFUSED, "has not shared the secrets of slot 8");
+}
+
+static void test_mask_slot_that_was_killed_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(1);
+    struct site *site = masked->sites[0];
+    masked_begin(masked, &(struct masked_words){0});
+    must(store_secagg_kill(site->store, site->run, UINT32_MAX));
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "not open");
+}
+
+/* A step that fails once rows were read tells nothing of why, and its round is over for this site. */
+static void test_mask_step_that_fails_spends_the_round_whatever_the_attempt(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(1);
+    masked->sites[0]->policy.gate.output.max_update_norm = 1e-9;
+    masked_policy(masked);
+    masked_begin(masked, &(struct masked_words){0});
+    site_expect_refusal(masked_ask(masked, &mask), ERROR_NUMERIC, "The site tells no more");
+    site_expect_refusal(masked_ask(masked, &mask), ERROR_NUMERIC, "The site tells no more");
+    mask.attempt = 1;
+    mask.slot = 1;
+    masked->sites[0]->policy.gate.output.max_update_norm = 0;
+    masked_policy(masked);
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "answered before");
+    assert_int_equal(site_count(masked->sites[0], "SELECT count(*) FROM event WHERE kind = 'input-released'"),
+                     0);
+}
+
+/* ---- sums that a site missed ---- */
+
+static void test_mask_without_the_sum_before_refused_until_it_comes(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_attempt attempt;
+    struct digest zeros = masked_zeros();
+    struct masked_mask mask = first_mask(4);
+    masked_begin(masked, &(struct masked_words){0});
+    masked_attempt_begin(masked, 1, 0, 0, &zeros, everybody, 4, &attempt);
+    masked_round(masked, &attempt, first_three, 3, NULL);
+    Fds__Sum *sum = masked_sum(masked, &attempt, false);
+    mask.round = 2;
+    mask.slot = 1;
+    REFUSED(masked, 4, masked_ask(masked, &mask), ERROR_NOT_FOUND, "lacks the sums from round 1 to round 1");
+    site_expect_state(masked_ask_sum(masked, 4, sum), FDS__JOB_STATE__JOB_RUNNING);
+    site_expect_state(masked_ask_sum(masked, 4, sum), FDS__JOB_STATE__JOB_RUNNING); /* changes nothing */
+    struct secagg_model model = masked_model(masked, 4);
+    assert_int_equal(model.round, 2);
+    mask.model = model.digest;
+    site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
+    assert_int_equal(site_count(masked->sites[3], "SELECT count(*) FROM event WHERE kind = 'sum-taken'"), 1);
+    secagg_model_clear(&model);
+    wire_sum_free(sum);
+    masked_attempt_clear(&attempt);
+}
+
+static void test_sum_false_refused_by_event_and_by_word(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_attempt attempt;
+    struct digest zeros = masked_zeros();
+    masked_begin(masked, &(struct masked_words){0});
+    masked_attempt_begin(masked, 1, 0, 0, &zeros, everybody, 4, &attempt);
+    masked_round(masked, &attempt, everybody, 4, NULL);
+    Fds__Sum *sum = masked_sum(masked, &attempt, false);
+    sum->words.data[8] ^= 1;
+    masked_sign(masked, &attempt, sum);
+    REFUSED(masked, 1, masked_ask_sum(masked, 1, sum), ERROR_UNTRUSTED, "give another one");
+    assert_int_equal(site_count(masked->sites[0], "SELECT count(*) FROM event WHERE kind = 'sum-refused'"),
+                     1);
+    struct secagg_model model = masked_model(masked, 1);
+    assert_int_equal(model.round, 1);
+    secagg_model_clear(&model);
+    wire_sum_free(sum);
+    masked_attempt_clear(&attempt);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, masked_make, masked_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_mask_four_sites_sum_is_exactly_that_of_the_vectors),
+        TEST(test_mask_ring_32_with_a_dropout_sum_is_exactly_that_of_the_contributors),
+        TEST(test_mask_average_differs_from_fedavg_in_clear_by_less_than_the_bound),
+        TEST(test_mask_rounds_go_on_from_the_model_that_each_site_computes),
+        TEST(test_mask_asked_again_repeats_the_same_bytes),
+        TEST(test_mask_asked_again_for_something_else_refused),
+        TEST(test_mask_further_attempt_masks_the_same_vector_anew),
+        TEST(test_mask_another_attempt_after_the_agreement_refused),
+        TEST(test_train_in_clear_of_a_job_with_secure_aggregation_refused),
+        TEST(test_train_in_clear_where_the_policy_requires_secure_aggregation_refused),
+        TEST(test_mask_of_a_job_in_clear_refused),
+        TEST(test_mask_bad_share_refused_naming_the_sender_and_spends_nothing),
+        TEST(test_mask_another_model_refused_naming_neither),
+        TEST(test_mask_initial_model_of_a_file_must_be_the_one_that_the_job_names),
+        TEST(test_mask_sharers_outside_the_job_refused),
+        TEST(test_mask_fewer_sharers_than_the_job_needs_refused),
+        TEST(test_mask_partner_that_the_owner_no_longer_names_refused),
+        TEST(test_mask_small_cells_that_would_be_withheld_refused),
+        TEST(test_mask_too_few_rows_refused_before_they_are_read),
+        TEST(test_mask_more_rows_than_max_examples_refused),
+        TEST(test_mask_round_outside_the_job_refused),
+        TEST(test_mask_slot_of_no_batch_refused),
+        TEST(test_mask_slot_that_was_killed_refused),
+        TEST(test_mask_step_that_fails_spends_the_round_whatever_the_attempt),
+        TEST(test_mask_without_the_sum_before_refused_until_it_comes),
+        TEST(test_sum_false_refused_by_event_and_by_word),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
