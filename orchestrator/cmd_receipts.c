@@ -16,9 +16,6 @@ extern const struct verb verb_receipts, verb_receipts_list, verb_receipts_verify
 #define MOCK_SENTENCE                                                                                        \
     "The run in %s is a trial on mock data: it has no receipts, because no site released anything."
 
-static const enum receipt_kind kinds[] = {RECEIPT_UPDATE, RECEIPT_EVALUATION};
-#define KINDS (sizeof kinds / sizeof kinds[0])
-
 static struct {
     bool json;
 } asked;
@@ -91,19 +88,24 @@ static struct error *put_json(json_t *value)
 
 /* ---- list ---- */
 
-static json_t *json_of_listed(const struct run_record *record, size_t site, const struct receipt *receipt)
+/* The attempt counts from 1, as in the names of the files. */
+static json_t *json_of_listed(const struct run_record *record, size_t site, const struct receipt *receipt,
+                              uint32_t attempt)
 {
     json_t *object = NULL;
     struct error *err = receipt_to_json(receipt, &object);
     error_free(err);
+    if (receipt->kind == RECEIPT_MASKED_INPUT)
+        (void)json_object_set_new(object, "attempt", json_integer((json_int_t)attempt + 1));
     (void)json_object_set_new(object, "name", json_of_name(record->job->sites[site].name));
     return object;
 }
 
 static struct error *list_row(struct table *table, const struct run_record *record, size_t site,
-                              const struct receipt *receipt)
+                              const struct receipt *receipt, uint32_t attempt)
 {
     char round[16];
+    char of[40];
     char event[24];
     char digest[SHORT_BYTES];
     char at[CLOCK_TEXT_BYTES];
@@ -111,32 +113,43 @@ static struct error *list_row(struct table *table, const struct run_record *reco
     (void)snprintf(event, sizeof event, "%llu", (unsigned long long)receipt->sequence);
     short_hex(&receipt->digest, digest);
     clock_format(receipt->at, at);
-    const char *cells[] = {round,  record->job->sites[site].name, receipt_kind_word(receipt->kind), event, at,
-                           digest, receipt->protections};
+    (void)snprintf(of, sizeof of, "%s", receipt_kind_word(receipt->kind));
+    if (receipt->kind == RECEIPT_MASKED_INPUT && attempt > 0)
+        (void)snprintf(of, sizeof of, "%s, attempt %u", receipt_kind_word(receipt->kind),
+                       (unsigned)attempt + 1);
+    const char *cells[] = {round, record->job->sites[site].name, of, event, at, digest, receipt->protections};
     return table_row(table, cells);
 }
 
 /* Into a table, or into an array of JSON, whichever is given. */
-static struct error *list_all(const struct run_record *record, struct table *table, json_t *array,
-                              size_t *ret_count)
+static struct error *list_site(const struct run_record *record, const struct round_record *round, size_t site,
+                               struct table *table, json_t *array, size_t *count)
 {
     struct error *err = NULL;
-    size_t count = 0;
-    for (size_t r = 0; r < record->round_count; r++) {
-        for (size_t s = 0; s < record->job->site_count; s++) {
-            for (size_t k = 0; k < KINDS; k++) {
-                const struct site_receipt *kept = site_round_receipt(&record->rounds[r].sites[s], kinds[k]);
-                if (kept == NULL)
-                    continue;
-                count++;
-                if (array != NULL)
-                    (void)json_array_append_new(array, json_of_listed(record, s, &kept->receipt));
-                else
-                    TRY(list_row(table, record, s, &kept->receipt));
-            }
-        }
+    for (size_t n = 0; n < SITE_ROUND_RECEIPTS; n++) {
+        uint32_t attempt = 0;
+        const struct site_receipt *kept = site_round_receipt(&round->sites[site], n, &attempt);
+        if (kept == NULL)
+            continue;
+        ++*count;
+        if (array != NULL)
+            (void)json_array_append_new(array, json_of_listed(record, site, &kept->receipt, attempt));
+        else
+            TRY(list_row(table, record, site, &kept->receipt, attempt));
     }
-    *ret_count = count;
+done:
+    return err;
+}
+
+static struct error *list_all(const struct run_record *record, struct table *table, json_t *array,
+                              size_t *count)
+{
+    struct error *err = NULL;
+    const struct round_record *round = NULL;
+    for (size_t r = 0; (round = run_record_exchange(record, r)) != NULL; r++) {
+        for (size_t s = 0; s < record->job->site_count; s++)
+            TRY(list_site(record, round, s, table, array, count));
+    }
 done:
     return err;
 }
@@ -190,7 +203,7 @@ static struct error *verify_row(struct table *table, const struct run_record *re
     char approval[SHORT_BYTES] = "";
     char event[24] = "";
     const struct site_round *part = &round->sites[site];
-    const struct site_receipt *kept = part->update_receipt;
+    const struct site_receipt *kept = round_receipt(round, site);
     (void)snprintf(number, sizeof number, "%u", (unsigned)round->round);
     if (round->model != NULL)
         short_hex(&round->model_sha256, model);
@@ -229,18 +242,28 @@ static void print_problems(const struct run_record *record, const struct receipt
         (void)printf("… and %zu more.\n", check->problem_count - RECEIPT_CHECK_PROBLEMS);
 }
 
+static void print_held(const struct run_record *record, const struct receipt_check *check)
+{
+    bool masked = record->job->secure.enabled;
+    (void)printf("All %zu receipts hold; %zu %s counted, and each is covered.\nThat proves what the sites "
+                 "released, not that the model is the %s of it: the %s are not kept.\n",
+                 check->held, check->wanted, masked ? "masked inputs" : "updates", masked ? "sum" : "average",
+                 masked ? "inputs" : "updates");
+}
+
 static struct error *print_verdict(const struct run_record *record, const struct receipt_check *check)
 {
     static const char *const headers[] = {"round",    "model", "site",    "status",
                                           "approval", "event", "receipt", "protections"};
     struct error *err = NULL;
     struct table *table = NULL;
+    const struct round_record *round = NULL;
     char id[DIGEST_HEX_BYTES];
     TRY(table_new(headers, sizeof headers / sizeof headers[0], &table));
     table_align(table, 1u | 1u << 5);
-    for (size_t r = 0; r < record->round_count; r++) {
+    for (size_t r = 0; (round = run_record_exchange(record, r)) != NULL; r++) {
         for (size_t s = 0; s < record->job->site_count; s++)
-            TRY(verify_row(table, record, &record->rounds[r], s, check));
+            TRY(verify_row(table, record, round, s, check));
     }
     if (record->round_count > 0)
         table_print(table, stdout);
@@ -251,10 +274,7 @@ static struct error *print_verdict(const struct run_record *record, const struct
     }
     print_problems(record, check);
     if (check->problem_count == 0)
-        (void)printf(
-            "All %zu receipts hold; %zu updates counted, and each is covered.\nThat proves what the sites "
-            "released, not that the model is the average of it: the updates are not kept.\n",
-            check->held, check->wanted);
+        print_held(record, check);
 done:
     table_free(table);
     return err;
@@ -280,12 +300,15 @@ static json_t *json_of_round(const struct run_record *record, const struct round
     for (size_t s = 0; s < record->job->site_count; s++) {
         const struct site_round *part = &round->sites[s];
         (void)json_array_append_new(
-            sites, json_pack("{s:o, s:s, s:s, s:b, s:b, s:o, s:o}", "name",
-                             json_of_name(record->job->sites[s].name), "fingerprint",
-                             record->job->sites[s].fingerprint, "status", site_status_word(part->status),
-                             "contributed", part->status == SITE_OK && round->model != NULL, "holds",
-                             !is_wrong(check, round->round, s), "update", json_of_kept(part->update_receipt),
-                             "evaluation", json_of_kept(part->evaluation_receipt)));
+            sites,
+            json_pack(
+                "{s:o, s:s, s:s, s:b, s:b, s:o, s:o, s:o}", "name", json_of_name(record->job->sites[s].name),
+                "fingerprint", record->job->sites[s].fingerprint, "status", site_status_word(part->status),
+                "contributed",
+                part->status == SITE_OK && (round->model != NULL || round->masking.contributors > 0), "holds",
+                !is_wrong(check, round->round, s), "update", json_of_kept(part->update_receipt), "evaluation",
+                json_of_kept(part->evaluation_receipt), "masked_input",
+                json_of_kept(round->masking.attempts == 0 ? NULL : round_receipt(round, s))));
     }
     digest_hex(&round->model_sha256, model);
     return json_pack("{s:i, s:o, s:o}", "round", (int)round->round, "model_sha256",
@@ -309,8 +332,9 @@ static struct error *verdict_json(const struct run_record *record, const struct 
     char job_id[DIGEST_HEX_BYTES];
     json_t *rounds = json_array();
     json_t *problems = json_array();
-    for (size_t r = 0; r < record->round_count; r++)
-        (void)json_array_append_new(rounds, json_of_round(record, &record->rounds[r], check));
+    const struct round_record *round = NULL;
+    for (size_t r = 0; (round = run_record_exchange(record, r)) != NULL; r++)
+        (void)json_array_append_new(rounds, json_of_round(record, round, check));
     for (size_t i = 0; i < check->problem_count && i < RECEIPT_CHECK_PROBLEMS; i++)
         (void)json_array_append_new(problems, json_of_problem(record, &check->problems[i]));
     run_id_format(record->run_id, run_id);
@@ -376,7 +400,8 @@ const struct verb verb_receipts_verify = {
     .summary = "Check all receipts of a run: who contributed to which model, under which approval",
     .arguments = "[RUN]",
     .detail = RUN_ARGUMENT
-    "Every update that counted needs a receipt; each receipt must be signed by its site, be of this job, "
+    "Every update that counted, or under secure aggregation every masked input, needs a receipt; each "
+    "receipt must be signed by its site, be of this job, "
     "run,\n"
     "round and of the bytes that arrived, and those of a site must follow each other. The files in receipts/ "
     "are\n"

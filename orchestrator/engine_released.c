@@ -176,8 +176,7 @@ static struct error *keep_receipt(struct engine *engine, struct engine_site *sit
                                   const struct receipt *receipt)
 {
     struct site_round *part = engine_site_round(engine, site);
-    struct site_receipt **place =
-        receipt->kind == RECEIPT_UPDATE ? &part->update_receipt : &part->evaluation_receipt;
+    struct site_receipt **place = site_round_receipt_place(part, receipt->kind, 0);
     struct site_receipt *kept = calloc(1, sizeof *kept);
     if (kept == NULL)
         return error_new(ERROR_MEMORY, "No memory for a receipt.");

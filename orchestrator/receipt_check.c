@@ -9,9 +9,6 @@
 #include <stdarg.h>
 #include <unistd.h>
 
-static const enum receipt_kind receipt_kinds[] = {RECEIPT_UPDATE, RECEIPT_EVALUATION};
-#define RECEIPT_KINDS (sizeof receipt_kinds / sizeof receipt_kinds[0])
-
 void receipt_check_clear(struct receipt_check *check)
 {
     free(check->problems);
@@ -107,21 +104,34 @@ done:
     return err;
 }
 
+static struct error *check_part(const struct run_record *record, const struct round_record *round,
+                                size_t site, const struct receipt **before, struct receipt_check *check)
+{
+    /* What each of the receipts is of, in their order (run_record.h). */
+    static const enum receipt_kind kinds[] = {RECEIPT_UPDATE, RECEIPT_EVALUATION, RECEIPT_MASKED_INPUT};
+    struct error *err = NULL;
+    for (size_t n = 0; n < SITE_ROUND_RECEIPTS; n++) {
+        const struct site_receipt *kept = site_round_receipt(&round->sites[site], n, NULL);
+        if (kept != NULL)
+            TRY(check_one(record, round->round, site, kinds[n < 2 ? n : 2], kept, before, check));
+    }
+done:
+    return err;
+}
+
+/* What counted needs a receipt: of the update, or of the input that went into the sum. */
 static struct error *check_site(const struct run_record *record, size_t site, struct receipt_check *check)
 {
     struct error *err = NULL;
     const struct receipt *before = NULL;
-    for (size_t r = 0; r < record->round_count; r++) {
-        const struct round_record *round = &record->rounds[r];
-        const struct site_round *part = &round->sites[site];
-        check->wanted += part->status == SITE_OK;
-        if (part->status == SITE_OK && part->update_receipt == NULL)
-            TRY(add_problem(check, round->round, site, "Its update counted, and there is no receipt of it."));
-        for (size_t k = 0; k < RECEIPT_KINDS; k++) {
-            const struct site_receipt *kept = site_round_receipt(part, receipt_kinds[k]);
-            if (kept != NULL)
-                TRY(check_one(record, round->round, site, receipt_kinds[k], kept, &before, check));
-        }
+    const struct round_record *round = NULL;
+    for (size_t r = 0; (round = run_record_exchange(record, r)) != NULL; r++) {
+        bool counted = round->sites[site].status == SITE_OK;
+        check->wanted += counted;
+        if (counted && round_receipt(round, site) == NULL)
+            TRY(add_problem(check, round->round, site, "Its %s counted, and there is no receipt of it.",
+                            round->masking.attempts == 0 ? "update" : "masked input"));
+        TRY(check_part(record, round, site, &before, check));
     }
 done:
     return err;
@@ -178,7 +188,7 @@ done:
 
 /* ---- the files ---- */
 
-static struct error *check_file(const char *folder, uint32_t round, size_t site,
+static struct error *check_file(const char *folder, uint32_t round, size_t site, uint32_t attempt,
                                 const struct site_receipt *kept, struct receipt_check *check)
 {
     struct error *err = NULL;
@@ -186,7 +196,7 @@ static struct error *check_file(const char *folder, uint32_t round, size_t site,
     char *path = NULL;
     char name[RUN_RECEIPT_NAME_BYTES];
     struct receipt receipt;
-    run_receipt_name(round, site, kept->receipt.kind, name);
+    run_receipt_name(round, site, kept->receipt.kind, attempt, name);
     TRY(path_join(folder, name, &path));
     wrong = receipt_file_read(path, &receipt);
     if (wrong == NULL)
@@ -227,6 +237,22 @@ done:
     return err;
 }
 
+static struct error *check_site_files(const char *folder, const struct round_record *round, size_t site,
+                                      size_t *receipts, struct receipt_check *check)
+{
+    struct error *err = NULL;
+    for (size_t n = 0; n < SITE_ROUND_RECEIPTS; n++) {
+        uint32_t attempt = 0;
+        const struct site_receipt *kept = site_round_receipt(&round->sites[site], n, &attempt);
+        if (kept == NULL)
+            continue;
+        ++*receipts;
+        TRY(check_file(folder, round->round, site, attempt, kept, check));
+    }
+done:
+    return err;
+}
+
 struct error *receipt_check_files(const struct run_record *record, const char *directory,
                                   struct receipt_check *check)
 {
@@ -234,22 +260,15 @@ struct error *receipt_check_files(const struct run_record *record, const char *d
     char *folder = NULL;
     size_t files = 0;
     size_t receipts = 0;
+    const struct round_record *round = NULL;
     bool has = false;
     TRY(path_join(directory, RUN_RECEIPTS_FOLDER, &folder));
     TRY(has_files(directory, folder, &has));
     if (!has)
         goto done;
-    for (size_t r = 0; r < record->round_count; r++) {
-        for (size_t s = 0; s < record->job->site_count; s++) {
-            for (size_t k = 0; k < RECEIPT_KINDS; k++) {
-                const struct site_receipt *kept =
-                    site_round_receipt(&record->rounds[r].sites[s], receipt_kinds[k]);
-                if (kept == NULL)
-                    continue;
-                receipts++;
-                TRY(check_file(folder, record->rounds[r].round, s, kept, check));
-            }
-        }
+    for (size_t r = 0; (round = run_record_exchange(record, r)) != NULL; r++) {
+        for (size_t s = 0; s < record->job->site_count; s++)
+            TRY(check_site_files(folder, round, s, &receipts, check));
     }
     files = count_files(folder);
     if (files > receipts)

@@ -1,8 +1,8 @@
 /* Whether the receipts of a run hold, each for itself and all together.
  *
  * Each one: both signatures (audit/receipt.h), that it is of the site at its place in the job, of this job, run, round
- * and kind, and of the bytes that arrived. Together: every site that counted in a round has one for its update; those
- * of one site follow each other in its chain, so that no event is there twice and none comes before an earlier one.
+ * and kind, and of the bytes that arrived. Together: every site that counted in a round has one for its update, or for its masked input in
+ * the attempt that was summed; those of one site follow each other in its chain, so that no event is there twice and none comes before an earlier one.
  * And the model of a round is the one that its hash names.
  *
  * What arrived is known by its digest only, so that a model cannot be computed again from the receipts. */
@@ -22,7 +22,7 @@ struct receipt_problem {
 struct receipt_check {
     size_t held;     /* receipts that hold */
     size_t receipts; /* that there are */
-    size_t wanted;   /* updates that counted, and so need one */
+    size_t wanted;   /* updates and masked inputs that counted, and so need one */
     struct receipt_problem *problems;
     size_t problem_count; /* at most RECEIPT_CHECK_PROBLEMS are described */
 };

@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <unistd.h>
 
-void run_receipt_name(uint32_t round, size_t site, enum receipt_kind kind,
+void run_receipt_name(uint32_t round, size_t site, enum receipt_kind kind, uint32_t attempt,
                       char ret_name[static RUN_RECEIPT_NAME_BYTES])
 {
-    (void)snprintf(ret_name, RUN_RECEIPT_NAME_BYTES, "round-%04u-site-%zu-%s" RECEIPT_FOLDER_SUFFIX,
-                   (unsigned)round, site + 1, receipt_kind_word(kind));
+    char number[16] = "";
+    if (kind == RECEIPT_MASKED_INPUT)
+        (void)snprintf(number, sizeof number, "-%u", (unsigned)attempt + 1);
+    (void)snprintf(ret_name, RUN_RECEIPT_NAME_BYTES, "round-%04u-site-%zu-%s%s" RECEIPT_FOLDER_SUFFIX,
+                   (unsigned)round, site + 1, receipt_kind_word(kind), number);
 }
 
 static const char *skip_digits(const char *text)
@@ -26,12 +29,15 @@ bool run_receipt_named(const char *name)
 {
     static const char before_round[] = "round-";
     static const char before_site[] = "-site-";
+    static const char before_attempt[] = "-masked-input-";
     if (strncmp(name, before_round, strlen(before_round)) != 0)
         return false;
     name = skip_digits(name + strlen(before_round));
     if (strncmp(name, before_site, strlen(before_site)) != 0)
         return false;
     name = skip_digits(name + strlen(before_site));
+    if (strncmp(name, before_attempt, strlen(before_attempt)) == 0)
+        return strcmp(skip_digits(name + strlen(before_attempt)), RECEIPT_FOLDER_SUFFIX) == 0;
     return strcmp(name, "-update" RECEIPT_FOLDER_SUFFIX) == 0 ||
            strcmp(name, "-evaluation" RECEIPT_FOLDER_SUFFIX) == 0;
 }
@@ -60,14 +66,14 @@ done:
 static struct error *write_site(const char *folder, uint32_t round, size_t site,
                                 const struct site_round *part)
 {
-    static const enum receipt_kind kinds[] = {RECEIPT_UPDATE, RECEIPT_EVALUATION};
     struct error *err = NULL;
     char name[RUN_RECEIPT_NAME_BYTES];
-    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
-        const struct site_receipt *kept = site_round_receipt(part, kinds[k]);
+    for (size_t n = 0; n < SITE_ROUND_RECEIPTS; n++) {
+        uint32_t attempt = 0;
+        const struct site_receipt *kept = site_round_receipt(part, n, &attempt);
         if (kept == NULL)
             continue;
-        run_receipt_name(round, site, kinds[k], name);
+        run_receipt_name(round, site, kept->receipt.kind, attempt, name);
         TRY(write_one(folder, name, &kept->receipt));
     }
 done:
@@ -87,14 +93,21 @@ static void remove_old(const char *folder)
     (void)rmdir(folder);
 }
 
+static bool site_has_receipts(const struct site_round *part)
+{
+    for (size_t n = 0; n < SITE_ROUND_RECEIPTS; n++)
+        if (site_round_receipt(part, n, NULL) != NULL)
+            return true;
+    return false;
+}
+
 static bool has_receipts(const struct run_record *record)
 {
-    for (size_t r = 0; r < record->round_count; r++) {
-        for (size_t s = 0; s < record->job->site_count; s++) {
-            const struct site_round *part = &record->rounds[r].sites[s];
-            if (part->update_receipt != NULL || part->evaluation_receipt != NULL)
+    const struct round_record *round = NULL;
+    for (size_t r = 0; (round = run_record_exchange(record, r)) != NULL; r++) {
+        for (size_t s = 0; s < record->job->site_count; s++)
+            if (site_has_receipts(&round->sites[s]))
                 return true;
-        }
     }
     return false;
 }
@@ -103,14 +116,15 @@ struct error *run_receipts_write(const struct run_record *record, const char *di
 {
     struct error *err = NULL;
     char *folder = NULL;
+    const struct round_record *round = NULL;
     TRY(path_join(directory, RUN_RECEIPTS_FOLDER, &folder));
     remove_old(folder);
     if (!has_receipts(record))
         goto done;
     TRY(directory_make(folder, 0700));
-    for (size_t r = 0; r < record->round_count; r++) {
+    for (size_t r = 0; (round = run_record_exchange(record, r)) != NULL; r++) {
         for (size_t s = 0; s < record->job->site_count; s++)
-            TRY(write_site(folder, record->rounds[r].round, s, &record->rounds[r].sites[s]));
+            TRY(write_site(folder, round->round, s, &round->sites[s]));
     }
 done:
     free(folder);

@@ -1,5 +1,5 @@
 /* The receipts of a run as files: `receipts/` beside run.db, one JSON object each (audit/receipt_folder.h), named
- * round-0003-site-1-update.json. They are copies, for people and for the sites' owners (`datasite audit verify
+ * round-0003-site-1-update.json, or round-0003-site-1-masked-input-1.json of the first attempt under secure aggregation. They are copies, for people and for the sites' owners (`datasite audit verify
  * --receipts`); run.db is the record. */
 #pragma once
 
@@ -8,8 +8,8 @@
 #define RUN_RECEIPTS_FOLDER "receipts"
 #define RUN_RECEIPT_NAME_BYTES 64
 
-/* `site` counts from 0, in the job's order; names count from 1. */
-void run_receipt_name(uint32_t round, size_t site, enum receipt_kind kind,
+/* `site` and `attempt` count from 0, in the job's order; names count from 1. */
+void run_receipt_name(uint32_t round, size_t site, enum receipt_kind kind, uint32_t attempt,
                       char ret_name[static RUN_RECEIPT_NAME_BYTES]);
 /* Whether it is a name of that form. */
 MUST_USE bool run_receipt_named(const char *name);

@@ -36,17 +36,42 @@ const char *site_status_word(enum site_status status)
     return "";
 }
 
-const struct site_receipt *site_round_receipt(const struct site_round *site, enum receipt_kind kind)
+const struct site_receipt *site_round_receipt(const struct site_round *site, size_t n, uint32_t *ret_attempt)
+{
+    if (ret_attempt != NULL)
+        *ret_attempt = n < 2 ? 0 : (uint32_t)n - 2;
+    if (n < 2)
+        return n == 0 ? site->update_receipt : site->evaluation_receipt;
+    return n < SITE_ROUND_RECEIPTS ? site->masked_receipts[n - 2] : NULL;
+}
+
+struct site_receipt **site_round_receipt_place(struct site_round *site, enum receipt_kind kind,
+                                               uint32_t attempt)
 {
     switch (kind) {
     case RECEIPT_UPDATE:
-        return site->update_receipt;
+        return &site->update_receipt;
     case RECEIPT_EVALUATION:
-        return site->evaluation_receipt;
+        return &site->evaluation_receipt;
     case RECEIPT_MASKED_INPUT:
-        return site->masked_receipt;
+        break;
     }
-    return NULL;
+    return &site->masked_receipts[attempt];
+}
+
+const struct site_receipt *round_receipt(const struct round_record *round, size_t site)
+{
+    const struct site_round *part = &round->sites[site];
+    if (round->masking.attempts == 0)
+        return part->update_receipt;
+    return part->masked_receipts[round->masking.attempts - 1];
+}
+
+const struct round_record *run_record_exchange(const struct run_record *record, size_t n)
+{
+    if (n < record->round_count)
+        return &record->rounds[n];
+    return n == record->round_count && record->evaluation.round != 0 ? &record->evaluation : NULL;
 }
 
 void round_record_clear(struct round_record *round, size_t site_count)
@@ -55,7 +80,8 @@ void round_record_clear(struct round_record *round, size_t site_count)
         free(round->sites[i].confusion);
         free(round->sites[i].update_receipt);
         free(round->sites[i].evaluation_receipt);
-        free(round->sites[i].masked_receipt);
+        for (size_t a = 0; a < RUN_ATTEMPTS; a++)
+            free(round->sites[i].masked_receipts[a]);
     }
     free(round->sites);
     free(round->model);
@@ -71,6 +97,7 @@ void run_record_free(struct run_record *record)
     size_t site_count = record->job == NULL ? 0 : record->job->site_count;
     for (size_t i = 0; i < record->round_count; i++)
         round_record_clear(&record->rounds[i], site_count);
+    round_record_clear(&record->evaluation, site_count);
     free(record->rounds);
     free(record->job_bytes);
     job_free(record->job);

@@ -24,6 +24,8 @@ const char *run_status_word(enum run_status status);
 enum site_status { SITE_OK, SITE_LATE, SITE_FAILED, SITE_REFUSED, SITE_DROPPED };
 const char *site_status_word(enum site_status status);
 
+#define RUN_ATTEMPTS 3 /* of one round under secure aggregation, at most */
+
 /* What a site signed about something that it released, and what arrived. */
 struct site_receipt {
     struct receipt receipt;
@@ -40,9 +42,18 @@ struct site_round {
     uint64_t *confusion;   /* a confusion matrix, or NULL: not released */
     double train_seconds;  /* NAN: unknown */
     double seconds;
-    struct site_receipt *update_receipt;     /* verified when it came, or NULL */
-    struct site_receipt *evaluation_receipt; /* likewise, of the evaluation of the round's model */
-    struct site_receipt *masked_receipt;     /* likewise, of its masked input in the last attempt */
+    struct site_receipt *update_receipt;                /* verified when it came, or NULL */
+    struct site_receipt *evaluation_receipt;            /* likewise, of the evaluation of the round's model */
+    struct site_receipt *masked_receipts[RUN_ATTEMPTS]; /* likewise, of its masked input of each attempt */
+};
+
+/* What a round's secure aggregation came to. */
+struct round_masking {
+    uint32_t attempts;     /* 0: the round was in clear */
+    uint32_t sharers;      /* that could have contributed to the last attempt */
+    uint32_t contributors; /* to the sum; 0: there is none */
+    bool has_examples;     /* weighted by them */
+    uint64_t examples;     /* of all contributors together */
 };
 
 struct round_record {
@@ -53,6 +64,7 @@ struct round_record {
     struct digest model_sha256;
     uint64_t *pooled_confusion; /* a confusion matrix, or NULL: not released */
     uint64_t *global_confusion; /* a confusion matrix, or NULL: no global test */
+    struct round_masking masking;
 };
 
 struct run_record {
@@ -70,11 +82,24 @@ struct run_record {
     bool has_receipts; /* false: written by a version that did not keep any */
     struct round_record *rounds;
     size_t round_count;
+    /* Under secure aggregation the counts of a model ride in the sum of the round that begins with it; those of the last
+     * one have a sum of their own, of round job->rounds + 1, without a model. round 0: there was none. */
+    struct round_record evaluation;
 };
 
 void run_record_free(struct run_record *record); /* accepts NULL */
-/* Of one kind, or NULL. */
-const struct site_receipt *site_round_receipt(const struct site_round *site, enum receipt_kind kind);
+/* Number `n` of all exchanges that sites gave receipts in: the rounds, then the evaluation after the last one; NULL
+ * behind them. */
+const struct round_record *run_record_exchange(const struct run_record *record, size_t n);
+/* Number `n` of the receipts that a site can have given in a round, in the order in which it gives them: update,
+ * evaluation, masked inputs by attempt; NULL: it did not. *ret_attempt: of a masked input, else 0; may be NULL. */
+#define SITE_ROUND_RECEIPTS (2 + RUN_ATTEMPTS)
+const struct site_receipt *site_round_receipt(const struct site_round *site, size_t n, uint32_t *ret_attempt);
+/* Where one of this kind and attempt belongs. */
+struct site_receipt **site_round_receipt_place(struct site_round *site, enum receipt_kind kind,
+                                               uint32_t attempt);
+/* Of what counted in the round: the update, or the masked input of the last attempt. */
+const struct site_receipt *round_receipt(const struct round_record *round, size_t site);
 void round_record_clear(struct round_record *round, size_t site_count);
 
 /* A confusion matrix: counts [classes][classes], true classes by row, predicted ones by column; then two words more: of

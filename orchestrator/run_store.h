@@ -10,9 +10,12 @@ MUST_USE struct error *run_store_create(const char *directory, const struct run_
                                         struct run_store **ret_store);
 /* features, classes, approved_at once all sites have approved. */
 MUST_USE struct error *run_store_approved(struct run_store *store, const struct run_record *record);
-/* One round, in one transaction. */
+/* One round, or the evaluation after the last one, in one transaction. */
 MUST_USE struct error *run_store_round(struct run_store *store, const struct run_record *record,
                                        const struct round_record *round);
+/* The pooled confusion matrix of a round that is stored: under secure aggregation it is known a round later. */
+MUST_USE struct error *run_store_pooled(struct run_store *store, const struct run_record *record,
+                                        const struct round_record *round);
 MUST_USE struct error *run_store_end(struct run_store *store, const struct run_record *record);
 /* The whole record as it is now, as one file at `path`, atomically, mode 0600. */
 MUST_USE struct error *run_store_copy(struct run_store *store, const char *path);

@@ -2,6 +2,7 @@
 
 #include "embedded/run_001_sql.h"
 #include "embedded/run_002_sql.h"
+#include "embedded/run_003_sql.h"
 #include "schemas/files.h"
 
 #include <errno.h>
@@ -20,13 +21,14 @@ struct run_store {
 };
 
 static const struct migration run_migrations[] = {{.sql = (const char *)run_001_sql},
-                                                  {.sql = (const char *)run_002_sql}};
+                                                  {.sql = (const char *)run_002_sql},
+                                                  {.sql = (const char *)run_003_sql}};
 
 const struct database_kind run_database = {
     .what = "the record of a run",
     .application_id = RUN_APPLICATION_ID,
     .migrations = run_migrations,
-    .migration_count = 2,
+    .migration_count = 3,
     .readable_from = 1,
 };
 
@@ -285,7 +287,7 @@ done:
 }
 
 static struct error *run_store_receipt_row(struct database *database, uint32_t round, size_t position,
-                                           const struct site_receipt *kept)
+                                           const struct site_receipt *kept, uint32_t attempt)
 {
     struct error *err = NULL;
     uint8_t *bytes = NULL;
@@ -295,11 +297,12 @@ static struct error *run_store_receipt_row(struct database *database, uint32_t r
         return NULL;
     TRY(receipt_encode(&kept->receipt, &bytes, &count));
     query_start(&query, database,
-                "INSERT INTO receipt (round, position, kind, sequence, receipt, received)"
-                " VALUES (?, ?, ?, ?, ?, ?)");
+                "INSERT INTO receipt (round, position, kind, attempt, sequence, receipt, received)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)");
     query_bind_int(&query, round);
     query_bind_int(&query, (int64_t)position);
     query_bind_int(&query, kept->receipt.kind);
+    query_bind_int(&query, attempt);
     query_bind_int(&query, (int64_t)kept->receipt.sequence);
     query_bind_blob(&query, bytes, count);
     query_bind_blob(&query, kept->received.bytes, DIGEST_BYTES);
@@ -307,6 +310,39 @@ static struct error *run_store_receipt_row(struct database *database, uint32_t r
 done:
     free(bytes);
     return err;
+}
+
+static struct error *run_store_site_receipts(struct database *database, uint32_t round, size_t position,
+                                             const struct site_round *site)
+{
+    struct error *err = NULL;
+    for (size_t n = 0; n < SITE_ROUND_RECEIPTS; n++) {
+        uint32_t attempt = 0;
+        const struct site_receipt *kept = site_round_receipt(site, n, &attempt);
+        TRY(run_store_receipt_row(database, round, position, kept, attempt));
+    }
+done:
+    return err;
+}
+
+static struct error *run_store_masking_row(struct database *database, uint32_t round,
+                                           const struct round_masking *masking)
+{
+    struct query query;
+    if (masking->attempts == 0)
+        return NULL;
+    query_start(&query, database,
+                "INSERT INTO secagg_round (round, attempts, sharers, contributors, examples)"
+                " VALUES (?, ?, ?, ?, ?)");
+    query_bind_int(&query, round);
+    query_bind_int(&query, masking->attempts);
+    query_bind_int(&query, masking->sharers);
+    query_bind_int(&query, masking->contributors);
+    if (masking->has_examples)
+        query_bind_int(&query, (int64_t)masking->examples);
+    else
+        query_bind_null(&query);
+    return query_finish(&query);
 }
 
 struct error *run_store_round(struct run_store *store, const struct run_record *record,
@@ -318,12 +354,28 @@ struct error *run_store_round(struct run_store *store, const struct run_record *
     for (size_t i = 0; i < record->job->site_count; i++) {
         const struct site_round *site = &round->sites[i];
         TRY(run_store_site_row(store->database, record, round->round, i, site));
-        TRY(run_store_receipt_row(store->database, round->round, i, site->update_receipt));
-        TRY(run_store_receipt_row(store->database, round->round, i, site->evaluation_receipt));
+        TRY(run_store_site_receipts(store->database, round->round, i, site));
     }
+    TRY(run_store_masking_row(store->database, round->round, &round->masking));
     TRY(database_commit(store->database));
 done:
     if (err != NULL)
         database_rollback(store->database);
+    return err;
+}
+
+struct error *run_store_pooled(struct run_store *store, const struct run_record *record,
+                               const struct round_record *round)
+{
+    struct error *err = NULL;
+    uint8_t *pooled = NULL;
+    struct query query;
+    TRY(words_pack(round->pooled_confusion, store_run_cells(record), &pooled));
+    query_start(&query, store->database, "UPDATE round SET pooled_confusion = ? WHERE round = ?");
+    query_bind_words(&query, pooled, store_run_cells(record));
+    query_bind_int(&query, round->round);
+    err = query_finish(&query);
+done:
+    free(pooled);
     return err;
 }

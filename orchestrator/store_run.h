@@ -9,7 +9,7 @@ extern const struct database_kind run_database;
 /* ERROR_CORRUPT that says what is wrong, and what would do. */
 MUST_USE struct error *run_store_damaged(struct database *database, const char *what);
 /* NULL: there is no round of this number. */
-struct round_record *run_store_find_round(const struct run_record *record, int64_t number);
+struct round_record *run_store_find_round(struct run_record *record, int64_t number);
 /* Ends the query in any case; the failure that was noticed first is the one that is told. */
 MUST_USE struct error *query_close(struct query *query, struct error *err);
 /* Into the rounds, which are there already. */

@@ -185,14 +185,15 @@ static struct error *run_store_load_run(struct database *database, struct run_re
     return err == NULL && record->has_receipts ? run_store_load_mock(database, record) : err;
 }
 
-static struct error *run_store_read_round(struct query *query, const struct run_record *record,
+static struct error *run_store_read_round(struct query *query, struct run_record *record,
                                           struct round_record *round)
 {
     struct error *err = NULL;
     uint64_t *model = NULL;
     bool whole = true;
     int64_t number = query_int(query, 0);
-    if (number < 1 || number > (int64_t)record->job->rounds)
+    bool evaluation = round == &record->evaluation;
+    if (number < 1 || number > (int64_t)record->job->rounds + evaluation)
         TRY(run_store_damaged(query->database, "it holds a round that the job does not have"));
     round->round = (uint32_t)number;
     round->seconds = query_real(query, 1);
@@ -212,25 +213,6 @@ done:
     return err;
 }
 
-static struct error *run_store_load_rounds(struct database *database, struct run_record *record)
-{
-    struct error *err = NULL;
-    struct query query;
-    record->rounds = calloc(record->job->rounds, sizeof *record->rounds);
-    if (record->rounds == NULL)
-        return error_new(ERROR_MEMORY, "There is not enough memory to read %s.", database_path(database));
-    query_start(&query, database,
-                "SELECT round, seconds, model, model_sha256, pooled_confusion, global_confusion FROM round"
-                " ORDER BY round LIMIT 10000");
-    while (err == NULL && query_step(&query)) {
-        if (record->round_count == record->job->rounds)
-            err = run_store_damaged(database, "it holds more rounds than the job has");
-        else
-            err = run_store_read_round(&query, record, &record->rounds[record->round_count++]);
-    }
-    return query_close(&query, err);
-}
-
 static int round_compare(const void *number, const void *round)
 {
     int64_t a = *(const int64_t *)number;
@@ -238,9 +220,65 @@ static int round_compare(const void *number, const void *round)
     return (a > b) - (a < b);
 }
 
-struct round_record *run_store_find_round(const struct run_record *record, int64_t number)
+struct round_record *run_store_find_round(struct run_record *record, int64_t number)
 {
+    if (record->evaluation.round != 0 && number == record->evaluation.round)
+        return &record->evaluation;
     return bsearch(&number, record->rounds, record->round_count, sizeof *record->rounds, round_compare);
+}
+
+static struct error *run_store_read_masking(struct query *query, struct run_record *record)
+{
+    struct round_record *round = run_store_find_round(record, query_int(query, 0));
+    int64_t attempts = query_int(query, 1);
+    int64_t sharers = query_int(query, 2);
+    int64_t contributors = query_int(query, 3);
+    int64_t examples = query_int(query, 4);
+    if (round == NULL || attempts < 1 || attempts > RUN_ATTEMPTS || sharers < 0 ||
+        (uint64_t)sharers > record->job->site_count || contributors < 0 || contributors > sharers ||
+        examples < 0)
+        return run_store_damaged(query->database, "a round of secure aggregation has impossible numbers");
+    round->masking = (struct round_masking){.attempts = (uint32_t)attempts,
+                                            .sharers = (uint32_t)sharers,
+                                            .contributors = (uint32_t)contributors,
+                                            .has_examples = !query_is_null(query, 4),
+                                            .examples = (uint64_t)examples};
+    return NULL;
+}
+
+static struct error *run_store_load_masking(struct database *database, struct run_record *record)
+{
+    struct error *err = NULL;
+    struct query query;
+    query_start(&query, database,
+                "SELECT round, attempts, sharers, contributors, examples FROM secagg_round ORDER BY round");
+    while (err == NULL && query_step(&query))
+        err = run_store_read_masking(&query, record);
+    return query_close(&query, err);
+}
+
+static struct error *run_store_load_rounds(struct database *database, struct run_record *record)
+{
+    struct error *err = NULL;
+    struct query query;
+    struct round_record *round = NULL;
+    record->rounds = calloc(record->job->rounds, sizeof *record->rounds);
+    if (record->rounds == NULL)
+        return error_new(ERROR_MEMORY, "There is not enough memory to read %s.", database_path(database));
+    query_start(&query, database,
+                "SELECT round, seconds, model, model_sha256, pooled_confusion, global_confusion FROM round"
+                " ORDER BY round LIMIT 10001");
+    while (err == NULL && query_step(&query)) {
+        bool evaluation = record->job->secure.enabled && query_int(&query, 0) > (int64_t)record->job->rounds;
+        if (!evaluation && record->round_count == record->job->rounds) {
+            err = run_store_damaged(database, "it holds more rounds than the job has");
+        } else {
+            round = evaluation ? &record->evaluation : &record->rounds[record->round_count++];
+            err = run_store_read_round(&query, record, round);
+        }
+    }
+    err = query_close(&query, err);
+    return err == NULL && database_applied(database) >= 3 ? run_store_load_masking(database, record) : err;
 }
 
 static struct error *run_store_read_site(struct query *query, struct run_record *record)

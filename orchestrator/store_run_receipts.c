@@ -11,10 +11,13 @@ static struct error *run_store_read_receipt(struct query *query, struct run_reco
     struct round_record *round = run_store_find_round(record, query_int(query, 0));
     int64_t position = query_int(query, 1);
     int64_t kind = query_int(query, 2);
+    int64_t attempt = query_int(query, 5);
     if (round == NULL || position < 0 || (uint64_t)position >= record->job->site_count)
         TRY(run_store_damaged(query->database, "it holds a receipt of a round or a site that there is not"));
-    struct site_round *site = &round->sites[position];
-    struct site_receipt **place = kind == RECEIPT_UPDATE ? &site->update_receipt : &site->evaluation_receipt;
+    if (attempt < 0 || attempt >= (kind == RECEIPT_MASKED_INPUT ? RUN_ATTEMPTS : 1))
+        TRY(run_store_damaged(query->database, "it holds a receipt of an attempt that there is not"));
+    struct site_receipt **place =
+        site_round_receipt_place(&round->sites[position], (enum receipt_kind)kind, (uint32_t)attempt);
     if (*place != NULL)
         TRY(run_store_damaged(query->database, "it holds two receipts of the same thing"));
     kept = calloc(1, sizeof *kept);
@@ -46,9 +49,11 @@ struct error *run_store_load_receipts(struct database *database, struct run_reco
     struct query query;
     if (!record->has_receipts)
         return NULL;
-    query_start(
-        &query, database,
-        "SELECT round, position, kind, receipt, received FROM receipt ORDER BY round, position, kind");
+    query_start(&query, database,
+                database_applied(database) >= 3 ? "SELECT round, position, kind, receipt, received, attempt "
+                                                  "FROM receipt ORDER BY round, position, kind"
+                                                : "SELECT round, position, kind, receipt, received, 0 FROM "
+                                                  "receipt ORDER BY round, position, kind");
     while (err == NULL && query_step(&query))
         err = run_store_read_receipt(&query, record);
     return query_close(&query, err);

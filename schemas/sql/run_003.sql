@@ -1,5 +1,6 @@
 -- run.db, version 3: secure aggregation. A site's answer is a masked input then, of one attempt of the round; examples and
--- metrics of one site are not known, and `site_round` has NULL for them.
+-- metrics of one site are not known, and `site_round` has NULL for them. The pooled matrix of a round comes with the sum of
+-- the next one; after the last round there is one row more, rounds + 1, without a model: the evaluation that gives it.
 
 CREATE TABLE receipt_3 (
     round    INTEGER NOT NULL,                -- rounds + 1: the evaluation after the last round

@@ -291,7 +291,7 @@ static void test_run_receipt_named_tells_our_names_from_others(void **state)
 {
     (void)state;
     char name[RUN_RECEIPT_NAME_BYTES];
-    run_receipt_name(10000, 63, RECEIPT_EVALUATION, name);
+    run_receipt_name(10000, 63, RECEIPT_EVALUATION, 0, name);
     assert_string_equal(name, "round-10000-site-64-evaluation.json");
     assert_true(run_receipt_named(name));
     assert_false(run_receipt_named("round-1-site-1-update.json.bak"));
