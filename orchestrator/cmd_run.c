@@ -87,19 +87,40 @@ static void close_progress(struct screen *screen)
     screen->open = false;
 }
 
+/* What the round in hand is at. */
+static void progress_note(const struct orchestrator_event *event, char *note, size_t bytes)
+{
+    char round[64];
+    if (event->round > event->rounds)
+        (void)snprintf(round, sizeof round, "counting the last model's answers");
+    else
+        (void)snprintf(round, sizeof round, "round %u of %u", event->round, event->rounds);
+    if (event->kind == ORCHESTRATOR_KEYS)
+        (void)snprintf(note, bytes, "%s, %zu of %zu sites have exchanged keys", round, event->done,
+                       event->total);
+    else if (event->kind == ORCHESTRATOR_UNMASKED)
+        (void)snprintf(note, bytes, "%s, the sum of %zu of %zu sites is there", round, event->done,
+                       event->total);
+    else
+        (void)snprintf(note, bytes, "%s, %zu of %zu sites have %s%s", round, event->done, event->total,
+                       event->round > event->rounds ? "answered" : "trained",
+                       event->kind == ORCHESTRATOR_SITE_HELD ? "; a person looks at the numbers of one" : "");
+}
+
 static void draw_progress(struct screen *screen, const struct orchestrator_event *event)
 {
-    char note[128];
+    char note[160];
     if (run_given.quiet || run_given.json || event->rounds == 0)
         return;
     if (!screen->open)
         progress_start(&screen->progress, "Training");
     screen->open = true;
-    double within = event->total == 0 ? 0 : (double)event->done / (double)event->total;
-    (void)snprintf(note, sizeof note, "round %u of %u, %zu of %zu sites have trained%s", event->round,
-                   event->rounds, event->done, event->total,
-                   event->kind == ORCHESTRATOR_SITE_HELD ? "; a person looks at the numbers of one" : "");
-    progress_set(&screen->progress, ((double)event->round - 1 + within) / event->rounds, note);
+    double within = event->total == 0 || event->kind == ORCHESTRATOR_KEYS
+                        ? 0
+                        : (double)event->done / (double)event->total;
+    double done = ((double)event->round - 1 + within) / event->rounds;
+    progress_note(event, note, sizeof note);
+    progress_set(&screen->progress, event->round == 0 ? 0 : done > 1 ? 1 : done, note);
 }
 
 /* What comes from a site is cleaned before it reaches the terminal. */
@@ -148,7 +169,18 @@ static void on_event(void *context, const struct orchestrator_event *event)
         break;
     case ORCHESTRATOR_ROUND_STARTED:
     case ORCHESTRATOR_SITE_ANSWERED:
+    case ORCHESTRATOR_KEYS:
+    case ORCHESTRATOR_UNMASKED:
         draw_progress(screen, event);
+        break;
+    case ORCHESTRATOR_ATTEMPT:
+        tell(screen, event, event->sentence);
+        draw_progress(screen, event);
+        break;
+    case ORCHESTRATOR_EVALUATED:
+        close_progress(screen);
+        if (!run_given.quiet && !run_given.json)
+            orchestrator_run_print_evaluation(event->run, stdout);
         break;
     case ORCHESTRATOR_ROUND_ENDED:
         close_progress(screen);

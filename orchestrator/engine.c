@@ -1,4 +1,4 @@
-#include "orchestrator/engine_parts.h"
+#include "orchestrator/engine_secagg.h"
 
 #include "orchestrator/local_site.h"
 #include "schemas/clock.h"
@@ -61,6 +61,8 @@ static struct error *take_message(struct engine *engine, const struct session_ev
         error_clear(&err);
     } else if (site != NULL && site->number == event->answers) {
         err = engine_answer(engine, site, event);
+    } else if (site != NULL && site->keys.number == event->answers) {
+        err = engine_keys_answer(engine, site, event);
     }
     free(body);
     return err;
@@ -90,6 +92,7 @@ struct error *engine_step(struct engine *engine, int64_t until)
     int64_t next = until;
     TRY(check_stop(engine));
     TRY(ask_due(engine, until, &next));
+    TRY(engine_keys_tend(engine, &next));
     int64_t wait = next - clock_monotonic_ms();
     if (engine->plan->stop != NULL && wait > ENGINE_STOP_MS)
         wait = ENGINE_STOP_MS;
@@ -110,6 +113,7 @@ static void engine_close(struct engine *engine)
         error_free(undropped);
     }
     session_close(engine->session);
+    engine_secagg_close(engine);
     for (size_t i = 0; engine->sites != NULL && i < engine->job->site_count; i++) {
         free(engine->sites[i].update);
         free(engine->sites[i].evaluation);
@@ -158,6 +162,8 @@ static struct error *shape_known(struct engine *engine)
         FAIL(ERROR_MEMORY, "No memory for the global model.");
     record->approved_at = record->mock ? 0 : clock_now_ms();
     TRY(run_store_approved(engine->plan->store, record));
+    if (engine->job->secure.enabled && !record->mock)
+        TRY(engine_secagg_open(engine));
 done:
     return err;
 }
@@ -171,6 +177,8 @@ static struct error *all_rounds(struct engine *engine)
     engine->in_rounds = true;
     for (uint32_t round = 1; round <= engine->job->rounds; round++)
         TRY(engine_do_round(engine, round));
+    if (engine->secagg != NULL && engine->job->metrics != JOB_METRICS_NONE)
+        TRY(engine_do_evaluation(engine));
 done:
     return err;
 }
@@ -194,6 +202,7 @@ static struct error *farewell(struct engine *engine)
     for (size_t i = 0; i < engine->job->site_count; i++) {
         struct engine_site *site = &engine->sites[i];
         engine_forget(engine, site);
+        engine_keys_forget(engine, site);
         if (site->phase == PHASE_READY && site->up)
             TRY(engine_ask(engine, site, REQUEST_END));
     }

@@ -41,7 +41,12 @@ enum engine_event_kind {
     ENGINE_SITE_MISSED,   /* `site` did not: `sentence` */
     ENGINE_ROUND_ENDED,   /* the record's last round is complete */
     ENGINE_WARNING,       /* `sentence`, about `site` unless that is NULL */
-    ENGINE_SITE_HELD      /* a person there looks at its answer first: `sentence`; `done` of `total` */
+    ENGINE_SITE_HELD,     /* a person there looks at its answer first: `sentence`; `done` of `total` */
+    /* Of secure aggregation: */
+    ENGINE_KEYS,     /* `done` of `total` sites have exchanged the keys of a batch */
+    ENGINE_ATTEMPT,  /* the round is tried again with fresh keys, with `total` sites: `sentence` */
+    ENGINE_UNMASKED, /* the sum is there: of `done` sites, `total` could have contributed */
+    ENGINE_EVALUATED /* the pooled counts of the last round's model are there */
 };
 
 /* Borrowed for the call. */

@@ -1,4 +1,4 @@
-#include "orchestrator/engine_parts.h"
+#include "orchestrator/engine_secagg.h"
 
 #include "schemas/clock.h"
 #include "schemas/text.h"
@@ -33,8 +33,7 @@ void engine_missed(struct engine *engine, struct engine_site *site, enum site_st
     engine_tell(engine, ENGINE_SITE_MISSED, site, part->reason);
 }
 
-/* Whether a refusal means that somebody said no, rather than that something broke at the site. */
-static enum site_status status_of(enum error_code code)
+enum site_status engine_status_of(enum error_code code)
 {
     switch (code) {
     case ERROR_USAGE:
@@ -74,13 +73,21 @@ void engine_not_granted(struct engine *engine, struct engine_site *site, enum si
         engine_site_out(engine, site, reason);
         break;
     case REQUEST_TRAIN:
+    case REQUEST_SUM:
+    case REQUEST_MASK:
         engine_missed(engine, site, status, reason);
+        break;
+    case REQUEST_AGREE:
+    case REQUEST_UNMASK:
+        engine_unmask_refused(engine, site, reason);
         break;
     case REQUEST_EVALUATE:
         engine_forget(engine, site);
         site->turn = TURN_IDLE;
         engine_tell(engine, ENGINE_WARNING, site, reason);
         break;
+    case REQUEST_ADVERTISE: /* of the other request that a site can have: engine_keys.c */
+    case REQUEST_SHARE:
     case REQUEST_END:
         break;
     }
@@ -106,7 +113,7 @@ static void answer_refusal(struct engine *engine, struct engine_site *site, cons
     else if (passes(site, said->code) && site->asked != REQUEST_END)
         engine_put_off(site, said);
     else
-        engine_not_granted(engine, site, status_of(said->code), said->sentence);
+        engine_not_granted(engine, site, engine_status_of(said->code), said->sentence);
     error_free(said);
     wire_refusal_free(refusal);
 }
@@ -116,13 +123,54 @@ static uint32_t expected_type(enum request_kind asked)
     switch (asked) {
     case REQUEST_TRAIN:
     case REQUEST_EVALUATE:
+    case REQUEST_MASK:
         return FDS__MESSAGE_TYPE__MESSAGE_RELEASED;
+    case REQUEST_ADVERTISE:
+        return FDS__MESSAGE_TYPE__MESSAGE_ADVERT;
+    case REQUEST_SHARE:
+        return FDS__MESSAGE_TYPE__MESSAGE_SHARES;
+    case REQUEST_AGREE:
+        return FDS__MESSAGE_TYPE__MESSAGE_AGREEMENT;
+    case REQUEST_UNMASK:
+        return FDS__MESSAGE_TYPE__MESSAGE_UNMASKING;
     case REQUEST_SUBMIT:
     case REQUEST_QUERY:
+    case REQUEST_SUM:
     case REQUEST_END:
         break;
     }
     return FDS__MESSAGE_TYPE__MESSAGE_JOB_STATUS;
+}
+
+static struct error *take_answer(struct engine *engine, struct engine_site *site,
+                                 const struct session_event *event)
+{
+    switch (site->asked) {
+    case REQUEST_SUBMIT:
+    case REQUEST_QUERY:
+        return engine_answer_status(engine, site, event);
+    case REQUEST_TRAIN:
+        engine_answer_update(engine, site, event);
+        break;
+    case REQUEST_EVALUATE:
+        engine_answer_evaluation(engine, site, event);
+        break;
+    case REQUEST_SUM:
+        return engine_answer_sum(engine, site, event);
+    case REQUEST_MASK:
+        engine_answer_masked(engine, site, event);
+        break;
+    case REQUEST_AGREE:
+        return engine_answer_agreement(engine, site, event);
+    case REQUEST_UNMASK:
+        engine_answer_unmasking(engine, site, event);
+        break;
+    case REQUEST_ADVERTISE:
+    case REQUEST_SHARE:
+    case REQUEST_END:
+        break;
+    }
+    return NULL;
 }
 
 struct error *engine_answer(struct engine *engine, struct engine_site *site,
@@ -139,20 +187,7 @@ struct error *engine_answer(struct engine *engine, struct engine_site *site,
     if (event->type != expected_type(site->asked)) {
         engine_not_granted(engine, site, SITE_FAILED, "It answers with a message of another kind.");
     } else {
-        switch (site->asked) {
-        case REQUEST_SUBMIT:
-        case REQUEST_QUERY:
-            TRY(engine_answer_status(engine, site, event));
-            break;
-        case REQUEST_TRAIN:
-            engine_answer_update(engine, site, event);
-            break;
-        case REQUEST_EVALUATE:
-            engine_answer_evaluation(engine, site, event);
-            break;
-        case REQUEST_END:
-            break;
-        }
+        TRY(take_answer(engine, site, event));
     }
 done:
     return err;

@@ -18,12 +18,45 @@
 enum site_phase { PHASE_JOINING, PHASE_PENDING, PHASE_READY, PHASE_OUT };
 
 /* Part of a site in the round in hand. */
-enum site_turn { TURN_IDLE, TURN_TRAINING, TURN_TRAINED, TURN_EVALUATING, TURN_EVALUATED };
+enum site_turn {
+    TURN_IDLE,
+    TURN_TRAINING,
+    TURN_TRAINED, /* under secure aggregation: its masked input is here */
+    TURN_EVALUATING,
+    TURN_EVALUATED,
+    TURN_AGREEING,
+    TURN_AGREED,
+    TURN_UNMASKING,
+    TURN_UNMASKED
+};
 
 /* Requests that the engine makes. */
-enum request_kind { REQUEST_SUBMIT, REQUEST_QUERY, REQUEST_TRAIN, REQUEST_EVALUATE, REQUEST_END };
+enum request_kind {
+    REQUEST_SUBMIT,
+    REQUEST_QUERY,
+    REQUEST_TRAIN,
+    REQUEST_EVALUATE,
+    REQUEST_END,
+    REQUEST_ADVERTISE, /* the rest: secure aggregation */
+    REQUEST_SHARE,
+    REQUEST_SUM,
+    REQUEST_MASK,
+    REQUEST_AGREE,
+    REQUEST_UNMASK
+};
 
 struct local_site;
+struct engine_secagg;
+
+/* What a site is asked for keys, beside whatever else it is asked. */
+struct key_request {
+    enum request_kind asked;
+    uint64_t number; /* unanswered request, 0 for none */
+    int64_t ask_at;  /* monotonic ms, 0 for not */
+    /* Why the last batch was made without it; reason "": it was not. */
+    enum site_status status;
+    char reason[512];
+};
 
 struct engine_site {
     const struct job_site *job_site;
@@ -44,6 +77,9 @@ struct engine_site {
     struct receipt *witness; /* the latest that we hold; sequence 0: none. In the plan */
     double *update;          /* [count], when TURN_TRAINED */
     uint64_t *evaluation;    /* a confusion matrix, when TURN_EVALUATED */
+    uint32_t position;       /* in the roster of secure aggregation, from 1 */
+    struct key_request keys;
+    uint32_t model_round; /* it has the model that this round starts from; 0: none yet */
 };
 
 struct engine {
@@ -56,6 +92,7 @@ struct engine {
     size_t count;                         /* parameters: (features + 1) * classes */
     double *model;                        /* the global model */
     uint8_t *model_bytes;                 /* the same as it goes over the wire */
+    struct engine_secagg *secagg;         /* NULL: in clear, and before the shape is known */
     struct round_record *round;           /* in hand, or NULL */
     int64_t round_started;                /* monotonic ms */
     enum run_status verdict;              /* of a failure */
@@ -94,6 +131,9 @@ void engine_ask_later(struct engine_site *site, enum request_kind kind, int64_t 
 void engine_put_off(struct engine_site *site, const struct error *why);
 void engine_forget(struct engine *engine,
                    struct engine_site *site); /* the unanswered request and the next one */
+/* Makes a request and queues it: ERROR_BUSY and ERROR_LIMIT when the session does not take it now. */
+MUST_USE struct error *engine_send(struct engine *engine, struct engine_site *site, enum request_kind kind,
+                                   uint64_t *ret_number);
 /* How long a site is waited for that is asked now. */
 void engine_await(struct engine_site *site, int64_t until);
 /* A person there looks at what it was asked for: it is waited for so long as that may take, and asked again. */
@@ -106,6 +146,8 @@ MUST_USE struct error *engine_answer(struct engine *engine, struct engine_site *
 /* What a request that was not granted, or not answered as it should be, means: it depends on what was asked for. */
 void engine_not_granted(struct engine *engine, struct engine_site *site, enum site_status status,
                         const char *reason);
+/* Whether a refusal means that somebody said no, rather than that something broke at the site. */
+enum site_status engine_status_of(enum error_code code);
 /* In the round in hand. */
 double engine_round_seconds(const struct engine *engine);
 struct site_round *engine_site_round(struct engine *engine, const struct engine_site *site);
@@ -120,6 +162,16 @@ MUST_USE struct error *engine_answer_status(struct engine *engine, struct engine
 void engine_answer_update(struct engine *engine, struct engine_site *site, const struct session_event *event);
 void engine_answer_evaluation(struct engine *engine, struct engine_site *site,
                               const struct session_event *event);
+/* Nothing inside a Released is looked at before its receipt holds for this site, job, run, round, kind and these
+ * bytes. *ret_forked: the site's receipts contradict each other. */
+MUST_USE struct error *engine_open_released(struct engine *engine, struct engine_site *site,
+                                            const struct session_event *event, enum receipt_kind kind,
+                                            uint32_t attempt, Fds__Released **ret_released, bool *ret_forked);
+void engine_answer_wrong(struct engine *engine, struct engine_site *site, const struct error *wrong,
+                         bool forked);
+/* An answer has to be about this job, this run and this round. */
+MUST_USE struct error *engine_check_answer(const struct engine *engine, ProtobufCBinaryData job_id,
+                                           ProtobufCBinaryData run_id, uint32_t round);
 
 /* engine_submit.c: connects, submits, waits for the owners; done when enough sites are ready and none is
  * worth waiting for. */
@@ -127,6 +179,17 @@ MUST_USE struct error *engine_gather(struct engine *engine);
 
 /* engine_round.c: one round, recorded and stored. */
 MUST_USE struct error *engine_do_round(struct engine *engine, uint32_t round);
+/* Under secure aggregation: the counts of the last model, after all rounds. */
+MUST_USE struct error *engine_do_evaluation(struct engine *engine);
+/* Why a site that is not ready is not asked. */
+void engine_leave_out(struct engine *engine, struct engine_site *site);
+/* Until all who are asked have answered, or their time is over, or the quorum is out of reach. */
+MUST_USE struct error *engine_await_training(struct engine *engine);
+/* engine->model, as the new model of the round in hand. */
+MUST_USE struct error *engine_keep_model(struct engine *engine);
+MUST_USE struct error *engine_evaluate_here(struct engine *engine);
+/* How many sites a round needs. */
+size_t engine_least(const struct engine *engine);
 /* All but the newest `kept` models of a record. */
 void engine_forget_models(struct run_record *record, size_t kept);
 size_t engine_count_turns(const struct engine *engine, enum site_turn turn);

@@ -2,8 +2,7 @@
 
 #include "learning/softmax.h"
 
-/* An answer has to be about this job, this run and this round. */
-static struct error *check_answer(const struct engine *engine, ProtobufCBinaryData job_id,
+struct error *engine_check_answer(const struct engine *engine, ProtobufCBinaryData job_id,
                                   ProtobufCBinaryData run_id, uint32_t round)
 {
     struct error *err = NULL;
@@ -95,7 +94,7 @@ static struct error *take_update(struct engine *engine, struct engine_site *site
     struct run_record *record = engine->record;
     struct site_round *part = engine_site_round(engine, site);
     double *parameters = NULL;
-    TRY(check_answer(engine, update->job_id, update->run_id, update->round));
+    TRY(engine_check_answer(engine, update->job_id, update->run_id, update->round));
     TRY(wire_parameters_check(update->parameters.len, record->features, record->classes));
     parameters = calloc(engine->count, sizeof *parameters);
     if (parameters == NULL)
@@ -173,10 +172,10 @@ static struct error *check_history(const struct receipt *held, const struct rece
 
 /* A receipt that holds is evidence, also one that contradicts another, or whose answer is of no use. */
 static struct error *keep_receipt(struct engine *engine, struct engine_site *site,
-                                  const struct receipt *receipt)
+                                  const struct receipt *receipt, uint32_t attempt)
 {
     struct site_round *part = engine_site_round(engine, site);
-    struct site_receipt **place = site_round_receipt_place(part, receipt->kind, 0);
+    struct site_receipt **place = site_round_receipt_place(part, receipt->kind, attempt);
     struct site_receipt *kept = calloc(1, sizeof *kept);
     if (kept == NULL)
         return error_new(ERROR_MEMORY, "No memory for a receipt.");
@@ -187,26 +186,35 @@ static struct error *keep_receipt(struct engine *engine, struct engine_site *sit
     return NULL;
 }
 
-/* Nothing inside a Released is looked at before its receipt holds for this site, job, run, round, kind and these
- * bytes. *ret_forked: the site's receipts contradict each other. */
-static struct error *open_released(struct engine *engine, struct engine_site *site,
+static Fds__MessageType released_type(enum receipt_kind kind)
+{
+    switch (kind) {
+    case RECEIPT_UPDATE:
+        return FDS__MESSAGE_TYPE__MESSAGE_UPDATE;
+    case RECEIPT_EVALUATION:
+        return FDS__MESSAGE_TYPE__MESSAGE_EVALUATION;
+    case RECEIPT_MASKED_INPUT:
+        break;
+    }
+    return FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT;
+}
+
+struct error *engine_open_released(struct engine *engine, struct engine_site *site,
                                    const struct session_event *event, enum receipt_kind kind,
-                                   Fds__Released **ret_released, bool *ret_forked)
+                                   uint32_t attempt, Fds__Released **ret_released, bool *ret_forked)
 {
     struct error *err = NULL;
     struct receipt receipt;
     Fds__Released *released = NULL;
-    Fds__MessageType type =
-        kind == RECEIPT_UPDATE ? FDS__MESSAGE_TYPE__MESSAGE_UPDATE : FDS__MESSAGE_TYPE__MESSAGE_EVALUATION;
     TRY(wire_released_decode(event->body, event->body_bytes, &released));
-    if (released->type != type)
+    if (released->type != released_type(kind))
         FAIL(ERROR_INVALID, "It releases something of another kind than it was asked for.");
     TRY(receipt_take(released->receipt, &receipt));
     TRY(error_prefix(receipt_verify_release(&receipt, &site->id, &engine->record->job_id,
                                             engine->record->run_id, engine->round->round, kind,
                                             released->body.data, released->body.len),
                      "Its answer is not used, because its receipt does not hold"));
-    TRY(keep_receipt(engine, site, &receipt));
+    TRY(keep_receipt(engine, site, &receipt, attempt));
     err = check_history(site->witness, &receipt);
     if (err != NULL) {
         *ret_forked = true;
@@ -221,7 +229,7 @@ done:
 }
 
 /* Also a site that is out keeps the status that the round gave it. */
-static void answer_wrong(struct engine *engine, struct engine_site *site, const struct error *wrong,
+void engine_answer_wrong(struct engine *engine, struct engine_site *site, const struct error *wrong,
                          bool forked)
 {
     engine_not_granted(engine, site, SITE_FAILED, wrong->sentence);
@@ -234,7 +242,7 @@ void engine_answer_update(struct engine *engine, struct engine_site *site, const
     Fds__Released *released = NULL;
     Fds__Update *update = NULL;
     bool forked = false;
-    struct error *wrong = open_released(engine, site, event, RECEIPT_UPDATE, &released, &forked);
+    struct error *wrong = engine_open_released(engine, site, event, RECEIPT_UPDATE, 0, &released, &forked);
     if (wrong == NULL)
         wrong = wire_update_decode(released->body.data, released->body.len, &update);
     if (wrong == NULL)
@@ -242,7 +250,7 @@ void engine_answer_update(struct engine *engine, struct engine_site *site, const
     if (wrong == NULL)
         engine_tell_answered(engine, site);
     else
-        answer_wrong(engine, site, wrong, forked);
+        engine_answer_wrong(engine, site, wrong, forked);
     error_free(wrong);
     wire_update_free(update);
     wire_released_free(released);
@@ -252,7 +260,7 @@ static struct error *take_evaluation(struct engine *engine, struct engine_site *
                                      const Fds__Evaluation *evaluation)
 {
     struct error *err = NULL;
-    TRY(check_answer(engine, evaluation->job_id, evaluation->run_id, evaluation->round));
+    TRY(engine_check_answer(engine, evaluation->job_id, evaluation->run_id, evaluation->round));
     TRY(take_confusion(engine, evaluation->confusion, evaluation->n_confusion, evaluation->test_rows,
                        evaluation->correct, &site->evaluation));
     site->turn = TURN_EVALUATED;
@@ -266,13 +274,14 @@ void engine_answer_evaluation(struct engine *engine, struct engine_site *site,
     Fds__Released *released = NULL;
     Fds__Evaluation *evaluation = NULL;
     bool forked = false;
-    struct error *wrong = open_released(engine, site, event, RECEIPT_EVALUATION, &released, &forked);
+    struct error *wrong =
+        engine_open_released(engine, site, event, RECEIPT_EVALUATION, 0, &released, &forked);
     if (wrong == NULL)
         wrong = wire_evaluation_decode(released->body.data, released->body.len, &evaluation);
     if (wrong == NULL)
         wrong = take_evaluation(engine, site, evaluation);
     if (wrong != NULL)
-        answer_wrong(engine, site, wrong, forked);
+        engine_answer_wrong(engine, site, wrong, forked);
     error_free(wrong);
     wire_evaluation_free(evaluation);
     wire_released_free(released);

@@ -1,5 +1,5 @@
 /* Requests are made when they are sent: each carries the latest receipt that we hold of its site. */
-#include "orchestrator/engine_parts.h"
+#include "orchestrator/engine_secagg.h"
 
 #include "schemas/clock.h"
 
@@ -16,6 +16,18 @@ static uint32_t message_type(enum request_kind kind)
         return FDS__MESSAGE_TYPE__MESSAGE_EVALUATE;
     case REQUEST_END:
         return FDS__MESSAGE_TYPE__MESSAGE_END_RUN;
+    case REQUEST_ADVERTISE:
+        return FDS__MESSAGE_TYPE__MESSAGE_ADVERTISE;
+    case REQUEST_SHARE:
+        return FDS__MESSAGE_TYPE__MESSAGE_SHARE;
+    case REQUEST_SUM:
+        return FDS__MESSAGE_TYPE__MESSAGE_SUM;
+    case REQUEST_MASK:
+        return FDS__MESSAGE_TYPE__MESSAGE_MASK;
+    case REQUEST_AGREE:
+        return FDS__MESSAGE_TYPE__MESSAGE_AGREE;
+    case REQUEST_UNMASK:
+        return FDS__MESSAGE_TYPE__MESSAGE_UNMASK;
     }
     return FDS__MESSAGE_TYPE__MESSAGE_UNSPECIFIED;
 }
@@ -108,6 +120,13 @@ static struct error *make_request(struct engine *engine, struct engine_site *sit
         return make_evaluate(&parts);
     case REQUEST_END:
         return make_end(&parts, record->status);
+    case REQUEST_ADVERTISE:
+    case REQUEST_SHARE:
+    case REQUEST_SUM:
+    case REQUEST_MASK:
+    case REQUEST_AGREE:
+    case REQUEST_UNMASK:
+        return engine_secagg_request(engine, site, kind, parts.presented, ret_bytes, ret_count);
     }
     return error_new(ERROR_INTERNAL, "There is no request of kind %d.", (int)kind);
 }
@@ -133,18 +152,27 @@ void engine_forget(struct engine *engine, struct engine_site *site)
     site->ask_at = 0;
 }
 
+struct error *engine_send(struct engine *engine, struct engine_site *site, enum request_kind kind,
+                          uint64_t *ret_number)
+{
+    struct error *err = NULL;
+    uint8_t *bytes = NULL;
+    size_t count = 0;
+    TRY(make_request(engine, site, kind, &bytes, &count));
+    err = session_request(engine->session, &site->id, message_type(kind), bytes, count, ret_number);
+done:
+    free(bytes);
+    return err;
+}
+
 /* A site is asked one thing at a time: whatever it still owes is given up. How much a site takes is its own
  * word, and may be another on its next connection: a request that is too long now is that site's delay, and
  * nobody else's. A goodbye is not worth the wait. */
 struct error *engine_ask(struct engine *engine, struct engine_site *site, enum request_kind kind)
 {
-    struct error *err = NULL;
-    uint8_t *bytes = NULL;
-    size_t count = 0;
     engine_forget(engine, site);
     site->asked = kind;
-    TRY(make_request(engine, site, kind, &bytes, &count));
-    err = session_request(engine->session, &site->id, message_type(kind), bytes, count, &site->number);
+    struct error *err = engine_send(engine, site, kind, &site->number);
     if (err != NULL && err->code == ERROR_BUSY) {
         error_clear(&err);
         engine_ask_later(site, kind, ENGINE_BUSY_MS);
@@ -153,8 +181,6 @@ struct error *engine_ask(struct engine *engine, struct engine_site *site, enum r
             engine_put_off(site, err);
         error_clear(&err);
     }
-done:
-    free(bytes);
     return error_prefix(err, "%s", site->job_site->name);
 }
 

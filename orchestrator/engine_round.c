@@ -1,4 +1,4 @@
-#include "orchestrator/engine_parts.h"
+#include "orchestrator/engine_secagg.h"
 
 #include "orchestrator/local_site.h"
 #include "orchestrator/strategy_fedavg.h"
@@ -14,8 +14,7 @@ size_t engine_count_turns(const struct engine *engine, enum site_turn turn)
     return count;
 }
 
-/* Why a site that is not ready is not asked. */
-static void leave_out(struct engine *engine, struct engine_site *site)
+void engine_leave_out(struct engine *engine, struct engine_site *site)
 {
     const char *reason = site->reason;
     if (reason[0] == '\0')
@@ -42,7 +41,7 @@ static struct error *start_training(struct engine *engine)
     for (size_t i = 0; i < engine->job->site_count; i++) {
         struct engine_site *site = &engine->sites[i];
         if (site->phase != PHASE_READY) {
-            leave_out(engine, site);
+            engine_leave_out(engine, site);
             continue;
         }
         engine_await(site, engine->round_started + (int64_t)engine->job->round_deadline_s * 1000);
@@ -113,8 +112,13 @@ static int64_t first_deadline(const struct engine *engine, enum site_turn turn)
     return first;
 }
 
+size_t engine_least(const struct engine *engine)
+{
+    return engine->secagg == NULL ? engine->job->min_sites : engine->secagg->least;
+}
+
 /* Ends as soon as nothing more can change the outcome: all have answered, or the quorum is out of reach. */
-static struct error *await_training(struct engine *engine)
+struct error *engine_await_training(struct engine *engine)
 {
     struct error *err = NULL;
     bool given_up = false;
@@ -123,7 +127,7 @@ static struct error *await_training(struct engine *engine)
         size_t training = engine_count_turns(engine, TURN_TRAINING);
         if (training == 0)
             break;
-        given_up = engine_count_turns(engine, TURN_TRAINED) + training < engine->job->min_sites;
+        given_up = engine_count_turns(engine, TURN_TRAINED) + training < engine_least(engine);
         if (!given_up)
             TRY(engine_step(engine, first_deadline(engine, TURN_TRAINING)));
     }
@@ -148,6 +152,22 @@ static struct error *below_quorum(const struct engine *engine, size_t trained)
                      engine->round->round, trained, trained == 1 ? "" : "s", engine->job->min_sites, list);
 }
 
+struct error *engine_keep_model(struct engine *engine)
+{
+    struct error *err = NULL;
+    double *model = calloc(engine->count, sizeof *model);
+    if (model == NULL)
+        FAIL(ERROR_MEMORY, "No memory for the new global model.");
+    memcpy(model, engine->model, engine->count * sizeof *model);
+    wire_parameters_write(engine->model, engine->count, engine->model_bytes);
+    TRY(digest_of(engine->model_bytes, 8 * engine->count, &engine->round->model_sha256));
+    engine->round->model = model;
+    model = NULL;
+done:
+    free(model);
+    return err;
+}
+
 static struct error *aggregate(struct engine *engine)
 {
     struct error *err = NULL;
@@ -169,10 +189,7 @@ static struct error *aggregate(struct engine *engine)
     }
     TRY(fedavg_aggregate(updates, trained, engine->count, engine->job->weighting, model));
     memcpy(engine->model, model, engine->count * sizeof *model);
-    wire_parameters_write(engine->model, engine->count, engine->model_bytes);
-    TRY(digest_of(engine->model_bytes, 8 * engine->count, &engine->round->model_sha256));
-    engine->round->model = model;
-    model = NULL;
+    TRY(engine_keep_model(engine));
 done:
     free(model);
     free(updates);
@@ -236,7 +253,7 @@ done:
     return err;
 }
 
-static struct error *evaluate_here(struct engine *engine)
+struct error *engine_evaluate_here(struct engine *engine)
 {
     struct error *err = NULL;
     const struct run_record *record = engine->record;
@@ -319,7 +336,7 @@ static struct error *train_at_sites(struct engine *engine)
 {
     struct error *err = NULL;
     TRY(start_training(engine));
-    TRY(await_training(engine));
+    TRY(engine_await_training(engine));
 done:
     return err;
 }
@@ -339,7 +356,7 @@ static struct error *run_round(struct engine *engine)
         TRY(engine->record->mock ? engine_mock_evaluate(engine) : evaluate_at_sites(engine));
         TRY(pool(engine));
     }
-    TRY(evaluate_here(engine));
+    TRY(engine_evaluate_here(engine));
 done:
     return err;
 }
@@ -352,7 +369,7 @@ struct error *engine_do_round(struct engine *engine, uint32_t number)
     TRY(begin(engine, number, &round));
     engine->round = &round;
     engine->round_started = clock_monotonic_ms();
-    err = run_round(engine);
+    err = engine->secagg == NULL ? run_round(engine) : engine_secagg_round(engine);
     clear_turns(engine);
     engine->round = NULL;
     if (err == NULL || engine->verdict == RUN_STOPPED) {
@@ -369,5 +386,30 @@ struct error *engine_do_round(struct engine *engine, uint32_t number)
     }
 done:
     round_record_clear(&round, engine->job->site_count);
+    return err;
+}
+
+/* Without it the run lacks the counts of its last model, and nothing else. */
+struct error *engine_do_evaluation(struct engine *engine)
+{
+    struct error *err = NULL;
+    struct run_record *record = engine->record;
+    TRY(begin(engine, engine->job->rounds + 1, &record->evaluation));
+    engine->round = &record->evaluation;
+    engine->round_started = clock_monotonic_ms();
+    err = engine_secagg_round(engine);
+    clear_turns(engine);
+    if (err != NULL && engine->verdict == RUN_STOPPED) {
+        engine_tell(engine, ENGINE_WARNING, NULL, err->sentence);
+        error_clear(&err);
+        engine->verdict = RUN_FAILED;
+    }
+    TRY(err);
+    record->evaluation.seconds = engine_round_seconds(engine);
+    TRY(run_store_round(engine->plan->store, record, &record->evaluation));
+    if (record->evaluation.masking.contributors > 0)
+        engine_tell_round(engine, ENGINE_EVALUATED, 0);
+done:
+    engine->round = NULL;
     return err;
 }

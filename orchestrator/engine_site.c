@@ -1,4 +1,4 @@
-#include "orchestrator/engine_parts.h"
+#include "orchestrator/engine_secagg.h"
 
 #include "schemas/text.h"
 
@@ -22,6 +22,7 @@ struct engine_site *engine_find(struct engine *engine, const struct site_id *pee
 void engine_site_out(struct engine *engine, struct engine_site *site, const char *reason)
 {
     engine_forget(engine, site);
+    engine_keys_forget(engine, site);
     site->phase = PHASE_OUT;
     engine_set_reason(site->reason, sizeof site->reason, reason);
     engine_tell(engine, ENGINE_SITE_OUT, site, site->reason);

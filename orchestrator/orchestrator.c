@@ -319,6 +319,14 @@ static int event_kind(enum engine_event_kind kind)
         return ORCHESTRATOR_ROUND_ENDED;
     case ENGINE_SITE_HELD:
         return ORCHESTRATOR_SITE_HELD;
+    case ENGINE_KEYS:
+        return ORCHESTRATOR_KEYS;
+    case ENGINE_ATTEMPT:
+        return ORCHESTRATOR_ATTEMPT;
+    case ENGINE_UNMASKED:
+        return ORCHESTRATOR_UNMASKED;
+    case ENGINE_EVALUATED:
+        return ORCHESTRATOR_EVALUATED;
     case ENGINE_WARNING:
         break;
     }

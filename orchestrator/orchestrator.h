@@ -171,7 +171,12 @@ enum orchestrator_event_kind {
     ORCHESTRATOR_SITE_MISSED = 7,   /* `site` did not: `sentence` */
     ORCHESTRATOR_ROUND_ENDED = 8,   /* the run has a round more */
     ORCHESTRATOR_WARNING = 9,       /* `sentence`, about `site` unless that is NULL */
-    ORCHESTRATOR_SITE_HELD = 10     /* a person there looks at its answer before it leaves: `sentence` */
+    ORCHESTRATOR_SITE_HELD = 10,    /* a person there looks at its answer before it leaves: `sentence` */
+    /* Under secure aggregation: */
+    ORCHESTRATOR_KEYS = 11,     /* `done` of `total` sites have exchanged keys for the rounds to come */
+    ORCHESTRATOR_ATTEMPT = 12,  /* `round` is tried again with fresh keys and `total` sites: `sentence` */
+    ORCHESTRATOR_UNMASKED = 13, /* the sum of `done` sites is there, of `total` that were asked */
+    ORCHESTRATOR_EVALUATED = 14 /* the last round's pooled confusion matrix is there */
 };
 
 /* Valid during the callback. */
@@ -259,6 +264,9 @@ ORCHESTRATOR_API const double *orchestrator_run_model(const struct orchestrator_
 
 /* As the command line prints them: the last round of the run, and the table of all rounds. */
 ORCHESTRATOR_API void orchestrator_run_print_round(const struct orchestrator_run *run, FILE *stream);
+/* Under secure aggregation a round's pooled confusion matrix is there a round later: that of the last one, when
+ * ORCHESTRATOR_EVALUATED was told. */
+ORCHESTRATOR_API void orchestrator_run_print_evaluation(const struct orchestrator_run *run, FILE *stream);
 ORCHESTRATOR_API void orchestrator_run_print_summary(const struct orchestrator_run *run, FILE *stream);
 
 #ifdef __cplusplus

@@ -130,6 +130,13 @@ void orchestrator_run_print_round(const struct orchestrator_run *run, FILE *stre
         report_print_round(stream, run->run.record, last);
 }
 
+void orchestrator_run_print_evaluation(const struct orchestrator_run *run, FILE *stream)
+{
+    const struct round_record *last = find_round(run, run->run.record->round_count);
+    if (last != NULL)
+        report_print_pooled(stream, run->run.record, last);
+}
+
 void orchestrator_run_print_summary(const struct orchestrator_run *run, FILE *stream)
 {
     report_print_summary(stream, run->run.record, run->run.reports);

@@ -30,8 +30,11 @@ MUST_USE struct error *report_csv_write(const struct run_record *record, const c
                                         const char *confusion_path);
 MUST_USE struct error *report_model_write(const struct run_record *record, const char *path);
 
-/* "=== FL epoch 1/5 ===", one line a site, the FedAvg line, the pooled confusion matrix. */
+/* "=== FL epoch 1/5 ===", one line a site, the FedAvg line, the pooled confusion matrix; under secure aggregation that of
+ * the round before, which came with this one's sum. */
 void report_print_round(FILE *stream, const struct run_record *record, const struct round_record *round);
+/* The pooled confusion matrix of a round. */
+void report_print_pooled(FILE *stream, const struct run_record *record, const struct round_record *round);
 /* Of a run on mock data, the line that says so; of others nothing. */
 void report_print_mock(FILE *stream, const struct run_record *record);
 /* The table of all epochs, if there were any, how the run ended, and where the reports are; `directory` NULL:

@@ -34,6 +34,8 @@ static void print_site(FILE *stream, const struct run_record *record, size_t pos
         (void)fprintf(stream, "  %s -> %s%s%s: %s\n", name, terminal_style(stream, STYLE_WARN),
                       site_status_word(site->status), terminal_style(stream, STYLE_PLAIN),
                       reason[0] == '\0' ? "no reason was given" : reason);
+    else if (run_record_masked(record))
+        (void)fprintf(stream, "  %s -> in the sum; its own numbers are not known to anybody\n", name);
     else if (isnan(site->train_accuracy) && isnan(tested))
         (void)fprintf(stream, "  %s -> not released\n", name);
     else
@@ -73,23 +75,58 @@ static void print_matrix(FILE *stream, const struct run_record *record, const ui
         terminal_confusion(stream, title, counts, record->classes);
 }
 
-void report_print_round(FILE *stream, const struct run_record *record, const struct round_record *round)
+void report_print_pooled(FILE *stream, const struct run_record *record, const struct round_record *round)
 {
     char title[128];
+    (void)snprintf(title, sizeof title, "%sPooled confusion matrix after epoch %u",
+                   record->mock ? "MOCK: " : "", (unsigned)round->round);
+    print_matrix(stream, record, round->pooled_confusion, title);
+    (void)fflush(stream);
+}
+
+static void print_masking(FILE *stream, const struct round_masking *masking)
+{
+    if (masking->contributors > 0)
+        (void)fprintf(
+            stream, "  Secure aggregation: the sum of %u of %u sites' masked inputs, in attempt %u\n",
+            (unsigned)masking->contributors, (unsigned)masking->sharers, (unsigned)masking->attempts);
+    else if (masking->attempts > 0)
+        (void)fprintf(stream,
+                      "  Secure aggregation: no sum, in %u attempt%s; nothing of any site was revealed\n",
+                      (unsigned)masking->attempts, masking->attempts == 1 ? "" : "s");
+}
+
+/* The counts of this model come with the next sum; those of the model before came with this one. */
+static void print_pooled_before(FILE *stream, const struct run_record *record,
+                                const struct round_record *round)
+{
+    const struct round_record *before = round == record->rounds ? NULL : round - 1;
+    if (record->job->metrics == JOB_METRICS_NONE)
+        (void)fprintf(stream, "  Pooled confusion matrix: not released\n");
+    else if (before == NULL)
+        (void)fprintf(stream,
+                      "  The pooled confusion matrix after epoch 1 comes with the sum of the next one\n");
+    else if (round->masking.contributors > 0)
+        report_print_pooled(stream, record, before);
+}
+
+void report_print_round(FILE *stream, const struct run_record *record, const struct round_record *round)
+{
     (void)fprintf(stream, "%s=== FL epoch %u/%u%s ===%s\n", terminal_style(stream, STYLE_BOLD),
                   (unsigned)round->round, (unsigned)record->job->rounds, record->mock ? " on MOCK data" : "",
                   terminal_style(stream, STYLE_PLAIN));
     for (size_t i = 0; i < record->job->site_count; i++)
         print_site(stream, record, i, &round->sites[i]);
+    print_masking(stream, &round->masking);
     print_model(stream, record, round);
     if (round->global_confusion != NULL)
         (void)fprintf(stream, "  Global test: accuracy=%.4f on %llu rows of the orchestrator\n",
                       confusion_accuracy(round->global_confusion, record->classes),
                       (unsigned long long)confusion_rows(round->global_confusion, record->classes));
-    (void)snprintf(title, sizeof title, "%sPooled confusion matrix after epoch %u",
-                   record->mock ? "MOCK: " : "", (unsigned)round->round);
-    if (round->model != NULL)
-        print_matrix(stream, record, round->pooled_confusion, title);
+    if (run_record_masked(record))
+        print_pooled_before(stream, record, round);
+    else if (round->model != NULL)
+        report_print_pooled(stream, record, round);
     (void)fflush(stream);
 }
 
@@ -142,6 +179,8 @@ static void summary_site(const struct run_record *record, const struct site_roun
     double test = report_site_test(record, site);
     if (site->status != SITE_OK)
         (void)snprintf(ret_cell, CELL_BYTES, "%s", site_status_word(site->status));
+    else if (run_record_masked(record))
+        (void)snprintf(ret_cell, CELL_BYTES, "in the sum");
     else if (isnan(site->train_accuracy) && isnan(test))
         (void)snprintf(ret_cell, CELL_BYTES, "not released");
     else if (isnan(site->train_accuracy))
@@ -214,11 +253,17 @@ done:
 static void print_legend(FILE *stream, const struct run_record *record, enum heading heading)
 {
     char name[JOB_SITE_NAME_BYTES * 2];
-    for (size_t i = 0; heading == HEADING_NUMBER && i < record->job->site_count; i++) {
+    for (size_t i = 0; heading == HEADING_NUMBER && sites_have_columns(record) && i < record->job->site_count;
+         i++) {
         terminal_clean(record->job->sites[i].name, name, sizeof name);
         (void)fprintf(stream, "site %zu: %s\n", i + 1, name);
     }
-    if (heading != HEADING_FULL)
+    if (run_record_masked(record))
+        (void)fprintf(
+            stream,
+            "One site's numbers are not known to anybody: secure aggregation. Pooled: of the model after "
+            "the epoch, on the test rows of the sites in the next sum.\n");
+    else if (heading != HEADING_FULL)
         (void)fprintf(stream, "Of each site: train/test.\n");
 }
 
@@ -237,7 +282,7 @@ static struct error *print_epochs(FILE *stream, const struct run_record *record)
     if (columns > SUMMARY_COLUMNS)
         heading = HEADING_NUMBER;
     TRY(print_table(stream, record, heading));
-    if (sites_have_columns(record))
+    if (sites_have_columns(record) || run_record_masked(record))
         print_legend(stream, record, heading);
 done:
     return err;

@@ -151,6 +151,11 @@ size_t confusion_withheld(const uint64_t *confusion, uint32_t classes)
     return count;
 }
 
+bool run_record_masked(const struct run_record *record)
+{
+    return record->job->secure.enabled && !record->mock;
+}
+
 const struct round_record *run_record_last_model(const struct run_record *record)
 {
     for (size_t i = record->round_count; i > 0; i--) {

@@ -121,6 +121,8 @@ double confusion_accuracy(const uint64_t *confusion,
 uint64_t confusion_rows(const uint64_t *confusion, uint32_t classes);
 /* Counts that are withheld. */
 size_t confusion_withheld(const uint64_t *confusion, uint32_t classes);
+/* Whether no number of a single site is known: not of a run on mock data, which is made here. */
+bool run_record_masked(const struct run_record *record);
 /* The last round that made a model, or NULL. */
 const struct round_record *run_record_last_model(const struct run_record *record);
 void run_id_format(const uint8_t run_id[static RUN_ID_BYTES], char ret_hex[static RUN_ID_HEX_BYTES]);

@@ -51,20 +51,31 @@ void run_scene_site(struct run_scene *scene, const struct script *script)
     scene->sites[scene->site_count++] = scripted_site_start(scene->folder, name, &id, script);
 }
 
+/* With secure aggregation min_sites and metrics are left to their defaults unless they are given. */
+static void put_federation(FILE *file, const struct run_scene *scene, const struct scene_job *job)
+{
+    (void)fprintf(file, "federation: {rounds: %u, weighting: %s, round_deadline: %us",
+                  job->rounds == 0 ? 2 : job->rounds, job->weighting == NULL ? "examples" : job->weighting,
+                  job->deadline_s == 0 ? 10 : job->deadline_s);
+    if (job->min_sites != 0 || job->secure == NULL)
+        (void)fprintf(file, ", min_sites: %zu", job->min_sites == 0 ? scene->site_count : job->min_sites);
+    (void)fputs("}\n", file);
+    if (job->metrics != NULL || job->secure == NULL)
+        (void)fprintf(file, "evaluation: {metrics: %s}\n", job->metrics == NULL ? "per-site" : job->metrics);
+    if (job->secure != NULL)
+        (void)fprintf(file, "secure_aggregation: {enabled: true%s}\n", job->secure);
+}
+
 void run_scene_job(struct run_scene *scene, const struct scene_job *job)
 {
     FILE *file = fopen(scene->job_path, "w");
     assert_non_null(file);
     (void)fprintf(file,
                   "job: scripted\ndataset: numbers\nmodel: {kind: softmax-regression, init: \"%s\"}\n"
-                  "training: {optimizer: lbfgs, local_iterations: 5}\n"
-                  "evaluation: {metrics: %s}\n"
-                  "federation: {rounds: %u, weighting: %s, min_sites: %zu, round_deadline: %us}\n"
-                  "expires: %s\nsites:\n",
-                  job->init == NULL ? "zeros" : job->init, job->metrics == NULL ? "per-site" : job->metrics,
-                  job->rounds == 0 ? 2 : job->rounds, job->weighting == NULL ? "examples" : job->weighting,
-                  job->min_sites == 0 ? scene->site_count : job->min_sites,
-                  job->deadline_s == 0 ? 10 : job->deadline_s,
+                  "training: {optimizer: lbfgs, local_iterations: 5}\n",
+                  job->init == NULL ? "zeros" : job->init);
+    put_federation(file, scene, job);
+    (void)fprintf(file, "expires: %s\nsites:\n",
                   job->expires == NULL ? "2126-01-01T00:00:00Z" : job->expires);
     for (size_t i = 0; i < scene->site_count; i++)
         (void)fprintf(file, "  - {name: Site %c, endpoint: \"%s\", fingerprint: \"%s\"}\n",

@@ -6,7 +6,7 @@
 #include "tests/unit/cmocka_all.h"
 #include "tests/unit/orchestrator/scripted_site.h"
 
-#define SCENE_SITES 3
+#define SCENE_SITES 8
 #define SCENE_PATH_BYTES 512
 #define SCENE_TEXT_BYTES 8192
 
@@ -39,6 +39,7 @@ struct scene_job {
     const char *metrics;     /* else "per-site" */
     const char *expires;     /* else far away */
     const char *fingerprint; /* of the first site, instead of its own */
+    const char *secure;      /* NULL: no secure aggregation; else its keys: ", threshold: 4", or "" */
 };
 
 int run_scene_begin(void **state); /* cmocka's set-up and tear-down; *state is the scene */

@@ -1,6 +1,7 @@
 #include "tests/unit/orchestrator/scripted_site.h"
 
 #include "audit/receipt.h"
+#include "schemas/clock.h"
 #include "schemas/wire.h"
 #include "tests/unit/cmocka_all.h"
 #include "transport/session.h"
@@ -8,6 +9,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 struct scripted_site {
     struct script script;
@@ -17,6 +19,12 @@ struct scripted_site {
     uint64_t sequence; /* of the next receipt */
     struct identity *identity;
     struct identity *other; /* of nobody who takes part */
+    struct secure_site *secure;
+    int asked[FDS__MESSAGE_TYPE__MESSAGE_SUM + 1]; /* requests of each type */
+    struct session_options options;
+    char name[32], sockets[512], listen[64];
+    struct site_id orchestrator;
+    int64_t back_at; /* monotonic ms, when it is away */
     struct session *session;
     char endpoint[64];
     char fingerprint[FINGERPRINT_BYTES];
@@ -68,21 +76,20 @@ static void sign_receipt(struct scripted_site *site, enum scripted_answer how, s
 }
 
 /* What leaves a site: the message, and the receipt of its bytes; spoiled where the script says so. */
-static void release(struct scripted_site *site, const struct session_event *event, uint32_t type,
-                    const ProtobufCMessage *message, const Fds__Train *about, enum scripted_answer how)
+static void release_body(struct scripted_site *site, const struct session_event *event, uint32_t type,
+                         const ProtobufCMessage *message, uint8_t *body, size_t count,
+                         const Fds__Train *about, enum scripted_answer how)
 {
     struct receipt receipt = {.round = about->round,
-                              .kind = type == FDS__MESSAGE_TYPE__MESSAGE_UPDATE ? RECEIPT_UPDATE
-                                                                                : RECEIPT_EVALUATION,
+                              .kind = type == FDS__MESSAGE_TYPE__MESSAGE_UPDATE         ? RECEIPT_UPDATE
+                                      : type == FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT ? RECEIPT_MASKED_INPUT
+                                                                                        : RECEIPT_EVALUATION,
                               .protections = "min-rows 1",
                               .at = 1800000000};
     Fds__Released released = FDS__RELEASED__INIT;
     Fds__Receipt *said = NULL;
-    uint8_t *body = NULL;
     uint8_t *encoded = NULL;
-    size_t count = 0;
     size_t encoded_count = 0;
-    need(wire_encode(message, &body, &count));
     need(digest_of(body, count, &receipt.digest));
     receipt.body_bytes = count;
     memcpy(receipt.job_id.bytes, about->job_id.data, DIGEST_BYTES);
@@ -102,6 +109,15 @@ static void release(struct scripted_site *site, const struct session_event *even
         answer(site, event, FDS__MESSAGE_TYPE__MESSAGE_RELEASED, &released.base);
     wire_receipt_free(said);
     free(encoded);
+}
+
+static void release(struct scripted_site *site, const struct session_event *event, uint32_t type,
+                    const ProtobufCMessage *message, const Fds__Train *about, enum scripted_answer how)
+{
+    uint8_t *body = NULL;
+    size_t count = 0;
+    need(wire_encode(message, &body, &count));
+    release_body(site, event, type, message, body, count, about, how);
     free(body);
 }
 
@@ -159,6 +175,8 @@ static void on_submit(struct scripted_site *site, const struct session_event *ev
     struct error *err = wire_submit_decode(event->body, event->body_bytes, &submit);
     if (err == NULL)
         err = digest_of(submit->job.data, submit->job.len, &id);
+    if (err == NULL)
+        err = secure_site_job(site->secure, submit->job.data, submit->job.len);
     if (err == NULL) {
         site->log.submit_witness = witnessed(submit->witness);
         job_status(site, event, id.bytes);
@@ -401,6 +419,96 @@ static void on_mock_query(struct scripted_site *site, const struct session_event
     free(body);
 }
 
+/* ---- secure aggregation ---- */
+
+static void go_away(struct scripted_site *site, int ms)
+{
+    session_close(site->session);
+    site->session = NULL;
+    site->back_at = ms == 0 ? 0 : clock_monotonic_ms() + ms;
+}
+
+static void come_back(struct scripted_site *site)
+{
+    struct session_options options = site->options;
+    options.trust = (struct session_trust){.listed = &site->orchestrator, .listed_count = 1};
+    options.listen = site->listen;
+    options.directory = site->sockets;
+    site->back_at = 0;
+    struct error *err = session_open(&options, &site->session);
+    error_free(err);
+}
+
+static void release_input(struct scripted_site *site, const struct session_event *event, uint8_t *body,
+                          size_t count)
+{
+    Fds__Mask *mask = NULL;
+    Fds__Train about = FDS__TRAIN__INIT;
+    need(wire_mask_decode(event->body, event->body_bytes, &mask));
+    about.job_id = mask->job_id;
+    about.run_id = mask->run_id;
+    about.round = mask->round;
+    release_body(site, event, FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT, NULL, body, count, &about,
+                 SCRIPTED_WELL);
+    wire_mask_free(mask);
+}
+
+static struct secure_fault next_fault(struct scripted_site *site, uint32_t type)
+{
+    int nth = ++site->asked[type];
+    for (size_t i = 0; i < SECURE_FAULTS; i++)
+        if (site->script.faults[i].type == type && site->script.faults[i].nth == nth)
+            return site->script.faults[i];
+    return (struct secure_fault){0};
+}
+
+static void do_step(struct scripted_site *site, const struct session_event *event,
+                    const struct secure_fault *fault)
+{
+    uint8_t *body = NULL;
+    size_t count = 0;
+    uint32_t type = 0;
+    struct error *err =
+        secure_site_answer(site->secure, event->type, event->body, event->body_bytes,
+                           fault->how == SECURE_SPOILED ? fault->spoil : SECURE_GOOD, &type, &body, &count);
+    if (err != NULL)
+        refuse(site, event, err->code);
+    else if (fault->how == SECURE_LOST)
+        go_away(site, fault->ms);
+    else if (type == FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT)
+        release_input(site, event, body, count);
+    else
+        err = session_answer(site->session, &event->peer, event->number, type, body, count);
+    error_free(err);
+    free(body);
+}
+
+static void on_secure(struct scripted_site *site, const struct session_event *event)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    struct secure_fault fault = next_fault(site, event->type);
+    switch (fault.how) {
+    case SECURE_SILENT:
+        return;
+    case SECURE_GONE:
+    case SECURE_AWAY:
+        go_away(site, fault.ms);
+        return;
+    case SECURE_REFUSED:
+        refuse(site, event, ERROR_REFUSED);
+        return;
+    case SECURE_SLOW:
+        for (int i = 0; i < fault.ms; i++)
+            (void)nanosleep(&pause, NULL);
+        break;
+    case SECURE_WELL:
+    case SECURE_LOST:
+    case SECURE_SPOILED:
+        break;
+    }
+    do_step(site, event, &fault);
+}
+
 static void on_message(struct scripted_site *site, const struct session_event *event)
 {
     if (site->script.mute)
@@ -433,6 +541,14 @@ static void on_message(struct scripted_site *site, const struct session_event *e
     case FDS__MESSAGE_TYPE__MESSAGE_MOCK_QUERY:
         on_mock_query(site, event);
         break;
+    case FDS__MESSAGE_TYPE__MESSAGE_ADVERTISE:
+    case FDS__MESSAGE_TYPE__MESSAGE_SHARE:
+    case FDS__MESSAGE_TYPE__MESSAGE_MASK:
+    case FDS__MESSAGE_TYPE__MESSAGE_AGREE:
+    case FDS__MESSAGE_TYPE__MESSAGE_UNMASK:
+    case FDS__MESSAGE_TYPE__MESSAGE_SUM:
+        on_secure(site, event);
+        break;
     default:
         break;
     }
@@ -441,8 +557,16 @@ static void on_message(struct scripted_site *site, const struct session_event *e
 static void *work(void *argument)
 {
     struct scripted_site *site = argument;
-    while (!atomic_load(&site->stop) && site->session != NULL) {
+    const struct timespec pause = {.tv_nsec = 10000000};
+    while (!atomic_load(&site->stop) && (site->session != NULL || site->back_at != 0)) {
         struct session_event event = {0};
+        if (site->session == NULL) {
+            if (clock_monotonic_ms() >= site->back_at)
+                come_back(site);
+            else
+                (void)nanosleep(&pause, NULL);
+            continue;
+        }
         struct error *err = session_next(site->session, 20, &event);
         if (err == NULL && event.kind == SESSION_MESSAGE)
             on_message(site, &event);
@@ -487,6 +611,15 @@ struct scripted_site *scripted_site_start(const char *directory, const char *nam
     (void)snprintf(site->endpoint, sizeof site->endpoint, "tcp://127.0.0.1:%u",
                    (unsigned)session_port(site->session));
     site_id_format(identity_id(site->identity), site->fingerprint);
+    struct secure_numbers numbers = script->secure;
+    numbers.examples = numbers.examples == 0 ? 100 : numbers.examples;
+    need(secure_site_new(site->identity, &numbers, &site->secure));
+    site->options = options;
+    site->orchestrator = *orchestrator;
+    (void)snprintf(site->name, sizeof site->name, "%s", name);
+    site->options.name = site->name;
+    (void)snprintf(site->sockets, sizeof site->sockets, "%s", sockets);
+    (void)snprintf(site->listen, sizeof site->listen, "%s", site->endpoint);
     assert_int_equal(pthread_create(&site->thread, NULL, work, site), 0);
     return site;
 }
@@ -509,6 +642,7 @@ const struct scripted_log *scripted_site_stop(struct scripted_site *site)
         site->joined = true;
         session_close(site->session);
         site->session = NULL;
+        site->log.secure = *secure_site_log(site->secure);
     }
     return &site->log;
 }
@@ -518,6 +652,7 @@ void scripted_site_free(struct scripted_site *site)
     if (site == NULL)
         return;
     (void)scripted_site_stop(site);
+    secure_site_free(site->secure);
     identity_free(site->identity);
     identity_free(site->other);
     free(site);

@@ -4,6 +4,7 @@
 
 #include "crypto/identity.h"
 #include "tests/unit/orchestrator/scripted_data.h"
+#include "tests/unit/orchestrator/secure_site.h"
 
 #include <stdint.h>
 
@@ -41,6 +42,26 @@ enum scripted_answer {
     SCRIPTED_RELEASE_OTHER_KIND  /* an Evaluation, receipt and all */
 };
 
+/* What goes wrong at one request of secure aggregation. */
+enum secure_how {
+    SECURE_WELL,
+    SECURE_SILENT,
+    SECURE_GONE, /* closes its session for good */
+    SECURE_AWAY, /* closes its session, and comes back after `ms` */
+    SECURE_LOST, /* does the step, and then the same: its answer is lost */
+    SECURE_REFUSED,
+    SECURE_SLOW, /* answers after `ms` */
+    SECURE_SPOILED
+};
+struct secure_fault {
+    uint32_t type; /* of the request */
+    int nth;       /* of this type, from 1 */
+    enum secure_how how;
+    enum secure_spoil spoil;
+    int ms;
+};
+#define SECURE_FAULTS 4
+
 struct script {
     int pending;       /* answers "pending" this many times before "approved" */
     bool deny;         /* "denied" instead */
@@ -63,6 +84,8 @@ struct script {
     uint64_t first_sequence; /* of its receipts; 0: 1 */
     enum scripted_data data; /* what it tells of its data */
     enum scripted_answer rounds[SCRIPTED_ROUNDS + 1]; /* [0] is not used */
+    struct secure_numbers secure;                     /* examples 0: 100 */
+    struct secure_fault faults[SECURE_FAULTS];
 };
 
 /* What it has seen; read after scripted_site_stop. */
@@ -73,6 +96,7 @@ struct scripted_log {
     uint64_t submit_witness, query_witness, train_witness, evaluate_witness,
         end_witness;        /* sequences, of the last ones */
     uint64_t last_sequence; /* of its receipts */
+    struct secure_log secure;
 };
 
 struct scripted_site;

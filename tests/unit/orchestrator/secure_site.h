@@ -1,0 +1,49 @@
+/* A site's part of secure aggregation, built on crypto/ and kept in memory: what a scripted site answers with. It checks
+ * what it is sent as a real one has to, so that a wrong request of the engine is a refusal. */
+#pragma once
+
+#include "crypto/identity.h"
+#include "schemas/error.h"
+
+#include <stdint.h>
+
+#define SECURE_ROUNDS 9 /* and the evaluation after them */
+#define SECURE_WORDS 13 /* 1 + 8 parameters + 4 counts */
+
+struct secure_log {
+    int adverts, shares, masks, agreements, unmaskings, sums;
+    uint32_t slots;                                    /* advertised */
+    uint64_t encoded[SECURE_ROUNDS + 1][SECURE_WORDS]; /* by round */
+    uint32_t last_attempt;
+    char refused[512]; /* what it last found wrong with a request, "" */
+};
+
+/* What it adds to the model, and claims. */
+struct secure_numbers {
+    double step;
+    uint64_t examples;
+    uint64_t counts[4];
+};
+
+struct secure_site;
+MUST_USE struct error *secure_site_new(const struct identity *identity, const struct secure_numbers *numbers,
+                                       struct secure_site **ret_site);
+void secure_site_free(struct secure_site *site); /* accepts NULL */
+/* The job, as it was submitted. */
+MUST_USE struct error *secure_site_job(struct secure_site *site, const uint8_t *bytes, size_t count);
+const struct secure_log *secure_site_log(const struct secure_site *site);
+
+/* How an answer is spoiled: a share by the first site of the roster alone. */
+enum secure_spoil {
+    SECURE_GOOD,
+    SECURE_BAD_SIGNATURE,
+    SECURE_BAD_SHARE,
+    SECURE_BAD_LENGTH,
+    SECURE_COPIED_KEY
+};
+
+/* Answers one of the steps; *ret_type is the message's. A masked input still has to be released. ERROR_UNSUPPORTED for other
+ * types. */
+MUST_USE struct error *secure_site_answer(struct secure_site *site, uint32_t type, const uint8_t *bytes,
+                                          size_t count, enum secure_spoil spoil, uint32_t *ret_type,
+                                          uint8_t **ret_body, size_t *ret_count);
