@@ -196,9 +196,8 @@ static void words_organisation(const struct policy *policy, uint16_t number)
         sites += gate->partners[i].organisation == number;
     if (sites == 0)
         return;
-    (void)printf("    %s%s%s: %zu site%s\n", policy->organisations[number],
-                 number == POLICY_OWN_ORGANISATION ? ", which is yours" : "",
-                 number == POLICY_OWN_ORGANISATION ? ", besides this one" : "", sites, sites == 1 ? "" : "s");
+    (void)printf("    %s: %zu %ssite%s\n", policy->organisations[number], sites,
+                 number == POLICY_OWN_ORGANISATION ? "other " : "", sites == 1 ? "" : "s");
     for (size_t i = 0; i < gate->partner_count; i++) {
         if (gate->partners[i].organisation == number)
             (void)printf("      %s\n", gate->partners[i].fingerprint);
@@ -213,11 +212,12 @@ void policy_words_partners(const struct policy *policy)
                      "know with whom\nyour numbers are summed (datasite trust partner).\n");
         return;
     }
-    (void)printf("A job with secure aggregation opens sums alone that are over %" PRIu32
-                 " sites or more, of %" PRIu32 " organisation%s or more,\nlets %" PRIu32
-                 " of them or more collude with the requester, and has no other sites than\n",
+    (void)printf("A job with secure aggregation needs sums over at least %" PRIu32
+                 " sites of at least %" PRIu32 " organisation%s, keeps them\nclosed to at least %" PRIu32
+                 " site%s that collude%s with the requester, and has no sites but this one and\n",
                  secure->min_threshold, secure->min_organisations, secure->min_organisations == 1 ? "" : "s",
-                 secure->min_colluding);
+                 secure->min_colluding, secure->min_colluding == 1 ? "" : "s",
+                 secure->min_colluding == 1 ? "s" : "");
     for (uint16_t i = 0; i < policy->organisation_count; i++)
         words_organisation(policy, i);
 }

@@ -365,7 +365,7 @@ static void test_partner_line_is_what_the_policy_reads(void **state)
     free(text);
     write_policy(bench, policy);
     must(type(bench, &verb_policy, NULL));
-    expect_printed(bench, "over 3 sites or more, of 2 organisations or more");
+    expect_printed(bench, "sums over at least 3 sites of at least 2 organisations");
     expect_printed(bench, "    city-hospital: 1 site\n      " PARTNER "\n");
     must(type(bench, &verb_trust_partner, PARTNER));
     expect_printed(bench, PARTNER " is there already, of city-hospital.\n");
