@@ -64,9 +64,10 @@ static void secure_what(const struct screen *screen, char text[static SHOW_SUMMA
     const struct job_secure_aggregation *secure = &job->secure;
     uint32_t rounds = screen->has_terms ? screen->terms.rounds : job->rounds;
     bool pooled = job->metrics == JOB_METRICS_POOLED;
+    bool evaluated = pooled && rounds == job->rounds; /* of fewer rounds, the last model is not */
     secure_add(text, "one masked vector leaves in %s%" PRIu32 " round%s%s, in one run. Under the masks are ",
                rounds == 1 ? "" : "each of ", rounds, rounds == 1 ? "" : "s",
-               pooled ? " and after the last" : "");
+               evaluated ? " and after the last" : "");
     if (screen->has_dataset)
         secure_add(text, "the changes of %" PRIu64 " coefficients", screen_coefficients(screen));
     else

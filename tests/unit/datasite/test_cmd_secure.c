@@ -366,6 +366,7 @@ static void test_approve_secure_takes_one_run_without_hold(void **state)
     must(type(bench, &verb_approve, id));
     must(type(bench, &verb_show, id));
     expect_printed(bench, "1 run of 3 rounds; hold: never\n");
+    expect_said(bench, "each of 3 rounds and after the last, in one run.");
     /* Who removes a partner takes the approval's effect away, and is told. */
     write_policy(bench, "organisation: our-house\n");
     must(type(bench, &verb_show, id));
@@ -387,6 +388,20 @@ static void test_approve_secure_refuses_counts_that_the_policy_withholds(void **
     write_policy(bench, text);
     free(text);
     refused(type(bench, &verb_approve, id), ERROR_REFUSED, "withholds counts below 10 (min_cell)");
+}
+
+/* The model after the last round is evaluated when all rounds of the job were approved. */
+static void test_show_secure_of_fewer_rounds_has_no_evaluation(void **state)
+{
+    struct bench *bench = *state;
+    char id[DIGEST_HEX_BYTES];
+    write_policy(bench, PARTNERS);
+    add_job(bench, ROUNDS, "", id);
+    give(&verb_approve, "rounds", "2");
+    must(type(bench, &verb_approve, id));
+    give(&verb_approve, "rounds", NULL);
+    must(type(bench, &verb_show, id));
+    expect_said(bench, "one masked vector leaves in each of 2 rounds, in one run.");
 }
 
 /* ---- requests, status, policy test ---- */
@@ -466,6 +481,7 @@ int main(void)
         TEST(test_show_secure_json_has_every_key),
         TEST(test_approve_secure_takes_one_run_without_hold),
         TEST(test_approve_secure_refuses_counts_that_the_policy_withholds),
+        TEST(test_show_secure_of_fewer_rounds_has_no_evaluation),
         TEST(test_requests_say_how_numbers_leave),
         TEST(test_status_counts_partners_and_says_what_policy_is_wrong),
         TEST(test_policy_test_says_that_a_rule_leaves_a_sum_to_the_owner),
