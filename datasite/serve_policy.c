@@ -30,21 +30,29 @@ done:
     return err;
 }
 
+static const char *policy_detail_require(const struct policy_output *output)
+{
+    return (output->require & POLICY_REQUIRE_SECURE_AGGREGATION) != 0 ? "masked sums alone; " : "";
+}
+
 /* Of all datasets, then of those with rules of their own: as many as fit. */
 static void policy_detail_output(const struct policy_gate *gate, char *detail, size_t detail_bytes)
 {
     char rules[RECEIPT_PROTECTIONS_BYTES];
     size_t used = strlen(detail);
     release_check_protections(&gate->output, rules);
-    used += (size_t)snprintf(detail + used, detail_bytes - used, "; output: %s", rules);
+    used += (size_t)snprintf(detail + used, detail_bytes - used, "; output: %s%s",
+                             policy_detail_require(&gate->output), rules);
     for (size_t i = 0; i < gate->dataset_count; i++) {
-        size_t left = detail_bytes - used, wanted = strlen("; : ...") + JOB_NAME_BYTES + sizeof(rules);
+        const char *masked = policy_detail_require(&gate->datasets[i].output);
+        size_t left = detail_bytes - used;
+        size_t wanted = strlen("; : ...") + JOB_NAME_BYTES + strlen(masked) + sizeof(rules);
         if (left <= wanted) {
             (void)snprintf(detail + used, left, "; ...");
             return;
         }
         release_check_protections(&gate->datasets[i].output, rules);
-        used += (size_t)snprintf(detail + used, left, "; %s: %s", gate->datasets[i].name, rules);
+        used += (size_t)snprintf(detail + used, left, "; %s: %s%s", gate->datasets[i].name, masked, rules);
     }
 }
 
@@ -53,14 +61,12 @@ static void policy_detail_partners(const struct policy *policy, char *detail, si
 {
     const struct policy_secure_aggregation *secure = &policy->gate.secure;
     size_t used = strlen(detail);
-    if ((policy->gate.output.require & POLICY_REQUIRE_SECURE_AGGREGATION) != 0)
-        used += (size_t)snprintf(detail + used, detail_bytes - used, "; only masked sums leave");
     if (policy->gate.partner_count > 0)
         (void)snprintf(detail + used, detail_bytes - used,
-                       "; %zu partners, sums over %" PRIu32 " sites of %" PRIu32 " organisations, %" PRIu32
+                       "; %zu partner%s, sums over %" PRIu32 " sites of %" PRIu32 " organisations, %" PRIu32
                        " may collude",
-                       policy->gate.partner_count, secure->min_threshold, secure->min_organisations,
-                       secure->min_colluding);
+                       policy->gate.partner_count, policy->gate.partner_count == 1 ? "" : "s",
+                       secure->min_threshold, secure->min_organisations, secure->min_colluding);
 }
 
 /* What an auditor wants to know of a policy first. */
