@@ -1,6 +1,6 @@
-#include "given_record.h"
+#include "tests/unit/crypto/given_record.h"
 
-#include "scratch.h"
+#include "tests/unit/cmocka_all.h"
 
 #include <stdio.h>
 #include <stdlib.h>

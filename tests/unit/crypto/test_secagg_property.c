@@ -461,6 +461,28 @@ static void test_secagg_round_signed_once_is_not_signed_in_another_attempt(void 
     cohort_close(&cohort);
 }
 
+/* What that rule is for: sites that forget what they signed give both sums, and the difference is the vector of site 5. */
+static void test_secagg_round_signed_twice_would_give_a_vector_away(void **state)
+{
+    struct cohort cohort;
+    uint64_t all[WORDS];
+    uint8_t leaves[5];
+    (void)state;
+    memset(leaves, COHORT_STAYS, sizeof(leaves));
+    open_cohort(&cohort, 5, 4, MASK_RING_64);
+    encode_all(&cohort);
+    succeeds(cohort_round(&cohort, 1, 0, leaves));
+    memcpy(all, cohort.sum, sizeof(all));
+    leaves[4] = COHORT_MASK;
+    fails(cohort_round(&cohort, 1, 1, leaves), ERROR_REFUSED);
+    for (size_t i = 0; i < 5; i++)
+        cohort.sites[i].agreed_round = 0;
+    succeeds(cohort_round(&cohort, 1, 2, leaves));
+    for (size_t k = 0; k < WORDS; k++)
+        assert_int_equal(all[k] - cohort.sum[k], cohort.sites[4].vector[k]);
+    cohort_close(&cohort);
+}
+
 /* Told different models, two sites make masks that do not cancel; and none signs what the other one signed. */
 static void test_secagg_sites_with_different_models_sum_to_noise(void **state)
 {
@@ -535,6 +557,7 @@ int main(void)
         cmocka_unit_test(test_secagg_second_contributor_list_of_an_attempt_is_refused),
         cmocka_unit_test(test_secagg_two_contributor_lists_told_to_two_halves_unmask_nobody),
         cmocka_unit_test(test_secagg_round_signed_once_is_not_signed_in_another_attempt),
+        cmocka_unit_test(test_secagg_round_signed_twice_would_give_a_vector_away),
         cmocka_unit_test(test_secagg_sites_with_different_models_sum_to_noise),
         cmocka_unit_test(test_given_record_notices_both_kinds_of_one_peer),
     };
