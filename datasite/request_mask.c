@@ -9,17 +9,17 @@
 
 #include <inttypes.h>
 
-/* An initial model is of the right shape, and finite, before anybody computes its digest. */
-static struct error *mask_check_parameters(const struct approval *approval, const Fds__Mask *mask)
+/* An initial model comes only where the job names one, and is of the right shape. */
+static struct error *mask_check_parameters(const struct approval *approval,
+                                           const ProtobufCBinaryData *parameters)
 {
     struct error *err = NULL;
     const struct dataset_info *dataset = &approval->dataset;
-    if (mask->parameters.len == 0)
+    if (parameters->len == 0)
         goto done;
     if (approval->job->init != JOB_INIT_FILE)
-        FAIL(ERROR_INVALID,
-             "Mask: parameters come only where the job names its initial model by its SHA-256.");
-    TRY(wire_parameters_check(mask->parameters.len, dataset->features, dataset->classes));
+        FAIL(ERROR_INVALID, "Parameters come only where the job names its initial model by its SHA-256.");
+    TRY(wire_parameters_check(parameters->len, dataset->features, dataset->classes));
 done:
     return err;
 }
@@ -62,7 +62,9 @@ static struct error *mask_check(const struct requests *requests, const struct ap
     struct secagg_roster roster = {.sites = NULL};
     TRY(mask_admit(requests, approval, &roster));
     TRY(release_check_secure_round(approval, mask->round));
-    TRY(mask_check_parameters(approval, mask));
+    TRY(mask_check_parameters(approval, &mask->parameters));
+    if (mask->previous != NULL)
+        TRY(mask_check_parameters(approval, &mask->previous->parameters));
     TRY(mask_check_sharers(&roster, approval->job, mask));
 done:
     secagg_roster_clear(&roster);
@@ -78,6 +80,7 @@ static struct error *sum_check(const struct requests *requests, const struct app
     if (sum->round > approval->decision.rounds)
         FAIL(ERROR_REFUSED, "Nothing that this site takes part in follows from the sum of round %" PRIu32 ".",
              sum->round);
+    TRY(mask_check_parameters(approval, &sum->parameters));
 done:
     secagg_roster_clear(&roster);
     return err;

@@ -21,7 +21,7 @@ static struct error *model_of_file(const struct job *job, const uint8_t *paramet
     if (bytes == 0)
         FAIL(ERROR_REFUSED,
              "The job names its initial model by its SHA-256, and this site has not been given it: it "
-             "comes with the first message of round 1.");
+             "comes with the first message of round 1, or with the sum of it.");
     if (bytes != count * sizeof(double))
         FAIL(ERROR_INVALID, "The initial model has %zu bytes; this dataset's has %zu.", bytes,
              count * sizeof(double));

@@ -77,7 +77,10 @@ static struct error *masking_model(struct masking *masking)
     struct error *err = NULL;
     const struct step *step = masking->work->step;
     const Fds__Mask *mask = step->mask;
-    TRY(secagg_model_first(&masking->source, mask->parameters.data, mask->parameters.len, &masking->model));
+    const ProtobufCBinaryData *parameters = &mask->parameters;
+    if (parameters->len == 0 && mask->previous != NULL) /* the site was not asked in round 1 */
+        parameters = &mask->previous->parameters;
+    TRY(secagg_model_first(&masking->source, parameters->data, parameters->len, &masking->model));
     if (mask->previous != NULL && masking->model.round < step->round)
         TRY(masking_take(masking, mask->previous));
     if (masking->model.round < step->round)
@@ -287,14 +290,15 @@ struct error *work_sum(struct work *work)
 {
     struct error *err = NULL;
     struct masking masking = {.work = work};
+    const Fds__Sum *sum = work->step->sum;
     bool began = false;
     TRY(step_began(work->trainer->store, work->step, &began));
     if (!began)
         FAIL(ERROR_REFUSED, "This run never began at this site: its first message must be an Advertise.");
     TRY(release_check_secure(&work->step->approval, work_output(work)));
     TRY(masking_admit(&masking));
-    TRY(secagg_model_first(&masking.source, NULL, 0, &masking.model));
-    TRY(masking_take(&masking, work->step->sum));
+    TRY(secagg_model_first(&masking.source, sum->parameters.data, sum->parameters.len, &masking.model));
+    TRY(masking_take(&masking, sum));
 done:
     masking_clear(&masking);
     return err;

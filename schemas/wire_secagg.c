@@ -224,6 +224,10 @@ static struct error *check_sum(const Fds__Sum *m)
     TRY(wire_check_bytes("Sum", "signature", &m->signature, SIGNATURE));
     TRY(wire_check_bytes("Sum", "public_key", &m->public_key, KEY));
     TRY(check_evidence(m));
+    if (m->parameters.len > 0 && m->round != 1)
+        FAIL(ERROR_INVALID, "Sum: parameters can be given with the sum of round 1 alone.");
+    if (m->parameters.len > 0)
+        TRY(wire_check_parameters("Sum", &m->parameters));
     TRY(wire_check_witness("Sum", m->witness));
 done:
     return err;

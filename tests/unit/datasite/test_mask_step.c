@@ -289,20 +289,30 @@ static void test_mask_another_model_refused_naming_neither(void **state)
     assert_int_equal(site_count(masked->sites[0], "SELECT count(*) FROM secagg_round"), 0);
 }
 
-static void test_mask_initial_model_of_a_file_must_be_the_one_that_the_job_names(void **state)
+#define FILE_BYTES (SITE_PARAMETERS * sizeof(double))
+
+/* A job that begins with the model of a file. */
+static struct digest begin_with_file(struct masked_sites *masked, uint8_t ret_parameters[static FILE_BYTES])
 {
-    struct masked_sites *masked = *state;
-    uint8_t parameters[SITE_PARAMETERS * sizeof(double)];
     double values[SITE_PARAMETERS];
-    struct masked_mask mask = first_mask(1);
+    struct digest digest;
     char hex[DIGEST_HEX_BYTES], words[128];
     for (size_t i = 0; i < SITE_PARAMETERS; i++)
         values[i] = 0.25 * (double)i;
-    wire_parameters_write(values, SITE_PARAMETERS, parameters);
-    must(digest_of(parameters, sizeof(parameters), &mask.model));
-    digest_hex(&mask.model, hex);
+    wire_parameters_write(values, SITE_PARAMETERS, ret_parameters);
+    must(digest_of(ret_parameters, FILE_BYTES, &digest));
+    digest_hex(&digest, hex);
     (void)snprintf(words, sizeof(words), ", init: \"sha256:%s\"", hex);
     masked_begin(masked, &(struct masked_words){.model = words});
+    return digest;
+}
+
+static void test_mask_initial_model_of_a_file_must_be_the_one_that_the_job_names(void **state)
+{
+    struct masked_sites *masked = *state;
+    uint8_t parameters[FILE_BYTES];
+    struct masked_mask mask = first_mask(1);
+    mask.model = begin_with_file(masked, parameters);
     REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "has not been given it");
     mask.parameters = parameters;
     mask.parameter_bytes = sizeof(parameters);
@@ -451,6 +461,37 @@ static void test_mask_without_the_sum_before_refused_until_it_comes(void **state
     masked_attempt_clear(&attempt);
 }
 
+/* A site that was not there in round 1 has no initial model yet. */
+static void test_sum_of_round_1_brings_the_initial_model_of_a_file(void **state)
+{
+    struct masked_sites *masked = *state;
+    uint8_t parameters[FILE_BYTES];
+    struct masked_attempt attempt;
+    struct digest model = begin_with_file(masked, parameters);
+    for (uint32_t position = 1; position <= 3; position++) {
+        struct masked_mask mask = first_mask(position);
+        mask.model = model;
+        mask.parameters = parameters;
+        mask.parameter_bytes = sizeof(parameters);
+        site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
+    }
+    masked_attempt_begin(masked, 1, 0, 0, &model, everybody, 4, &attempt);
+    masked_round(masked, &attempt, first_three, 3, NULL);
+    Fds__Sum *sum = masked_sum(masked, &attempt, false);
+    REFUSED(masked, 4, masked_ask_sum(masked, 4, sum), ERROR_REFUSED, "has not been given it");
+    sum->parameters = (ProtobufCBinaryData){sizeof(parameters), parameters};
+    parameters[0] ^= 1;
+    REFUSED(masked, 4, masked_ask_sum(masked, 4, sum), ERROR_REFUSED, "not the one");
+    parameters[0] ^= 1;
+    site_expect_state(masked_ask_sum(masked, 4, sum), FDS__JOB_STATE__JOB_RUNNING);
+    struct secagg_model own = masked_model(masked, 4);
+    assert_int_equal(own.round, 2);
+    secagg_model_clear(&own);
+    sum->parameters = (ProtobufCBinaryData){0, NULL};
+    wire_sum_free(sum);
+    masked_attempt_clear(&attempt);
+}
+
 static void test_sum_false_refused_by_event_and_by_word(void **state)
 {
     struct masked_sites *masked = *state;
@@ -502,6 +543,7 @@ int main(void)
         TEST(test_mask_slot_that_was_killed_refused),
         TEST(test_mask_step_that_fails_spends_the_round_whatever_the_attempt),
         TEST(test_mask_without_the_sum_before_refused_until_it_comes),
+        TEST(test_sum_of_round_1_brings_the_initial_model_of_a_file),
         TEST(test_sum_false_refused_by_event_and_by_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,409 @@
+/* The sum that a site goes on from, with every part of it falsified once: each is refused with its reason, and the site's
+ * model stays what it was. One round of four sites is played before the first test; the last tests take its sum. */
+#include "tests/unit/datasite/masked_sites.h"
+
+#include "datasite/secagg_model.h"
+
+static const uint32_t everybody[] = {1, 2, 3, 4};
+static const uint32_t first_three[] = {1, 2, 3};
+
+/* Site 4 shared and did not contribute, so that a secret of each kind is opened. */
+struct scene {
+    struct masked_sites *masked;
+    struct masked_attempt attempt;
+};
+
+static struct scene *scene_open(const char *secure)
+{
+    struct scene *scene = calloc(1, sizeof(*scene));
+    struct digest zeros = masked_zeros();
+    void *masked = NULL;
+    assert_non_null(scene);
+    assert_int_equal(masked_make(&masked), 0);
+    scene->masked = masked;
+    masked_begin(scene->masked, &(struct masked_words){.secure = secure});
+    masked_attempt_begin(scene->masked, 1, 0, 0, &zeros, everybody, 4, &scene->attempt);
+    masked_round(scene->masked, &scene->attempt, first_three, 3, NULL);
+    return scene;
+}
+
+static void scene_close(struct scene *scene)
+{
+    void *masked = scene->masked;
+    masked_attempt_clear(&scene->attempt);
+    assert_int_equal(masked_remove(&masked), 0);
+    free(scene);
+}
+
+static int make(void **state)
+{
+    *state = scene_open(NULL);
+    return 0;
+}
+
+static int drop(void **state)
+{
+    scene_close(*state);
+    return 0;
+}
+
+static Fds__Sum *scene_sum(struct scene *scene)
+{
+    return masked_sum(scene->masked, &scene->attempt, false);
+}
+
+/* As the trainer does it; with this model, or the stored one (NULL). */
+static struct error *take_with(struct scene *scene, uint32_t position, const struct secagg_keyset *keyset,
+                               const struct digest *model_digest, const Fds__Sum *sum, uint32_t *ret_round)
+{
+    struct error *err = NULL;
+    struct site *site = scene->masked->sites[position - 1];
+    const struct policy_gate *gate = &site->policy.gate;
+    struct approval approval = {.job = NULL};
+    struct secagg_roster roster = {.sites = NULL};
+    struct secagg_model model = {.parameters = NULL};
+    must(approval_find(site->store, site->identity, gate, &site->job_id, NULL, SITE_NOW, &approval));
+    must(secagg_roster_admit(gate, approval.job, identity_id(site->identity), &roster));
+    struct secagg_source source = {.store = site->store,
+                                   .approval = &approval,
+                                   .gate = gate,
+                                   .roster = &roster,
+                                   .run = &scene->masked->run,
+                                   .now = SITE_NOW};
+    TRY(secagg_model_first(&source, NULL, 0, &model));
+    if (model_digest != NULL)
+        model.digest = *model_digest;
+    TRY(secagg_model_take(&source, keyset, sum, &model));
+    *ret_round = model.round;
+done:
+    secagg_model_clear(&model);
+    secagg_roster_clear(&roster);
+    approval_clear(&approval);
+    return err;
+}
+
+static struct error *take(struct scene *scene, uint32_t position, const Fds__Sum *sum)
+{
+    uint32_t round = 0;
+    struct error *err = take_with(scene, position, scene->masked->keyset, NULL, sum, &round);
+    if (err == NULL)
+        assert_int_equal(round, 2);
+    return err;
+}
+
+/* Takes `sum` over. */
+static void expect_refused(struct scene *scene, Fds__Sum *sum, enum error_code code, const char *words)
+{
+    refused(take(scene, 1, sum), code, words);
+    struct secagg_model model = masked_model(scene->masked, 1);
+    assert_int_equal(model.round, 1);
+    secagg_model_clear(&model);
+    wire_sum_free(sum);
+}
+
+static void sign(struct scene *scene, Fds__Sum *sum)
+{
+    masked_sign(scene->masked, &scene->attempt, sum);
+}
+
+/* ---- signatures ---- */
+
+static void test_sum_that_nobody_signed_refused(void **state)
+{
+    Fds__Sum *sum = scene_sum(*state);
+    sum->words.data[8] ^= 1;
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "sum of round 1");
+}
+
+static void test_sum_signed_by_another_than_the_requester_refused(void **state)
+{
+    struct scene *scene = *state;
+    Fds__Sum *sum = scene_sum(scene);
+    struct identity *own = scene->masked->orchestrator;
+    scene->masked->orchestrator = scene->masked->sites[1]->identity;
+    sign(scene, sum);
+    scene->masked->orchestrator = own;
+    expect_refused(scene, sum, ERROR_UNTRUSTED, "sum of round 1");
+}
+
+static void test_sum_with_two_agreements_refused(void **state)
+{
+    Fds__Sum *sum = scene_sum(*state);
+    Fds__AgreementStatement *last = sum->agreements[--sum->n_agreements];
+    refused(take(*state, 1, sum), ERROR_REFUSED, "");
+    sum->agreements[sum->n_agreements++] = last;
+    wire_sum_free(sum);
+}
+
+static void test_sum_with_a_false_agreement_refused_naming_the_site(void **state)
+{
+    Fds__Sum *sum = scene_sum(*state);
+    sum->agreements[1]->signature.data[0] ^= 1;
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "2");
+}
+
+static void test_sum_of_other_contributors_than_this_site_agreed_to_refused(void **state)
+{
+    struct scene *scene = *state;
+    Fds__Sum *sum = scene_sum(scene);
+    sum->contributors[2] = 4;
+    sign(scene, sum);
+    expect_refused(scene, sum, ERROR_UNTRUSTED, "not of the sites and inputs that this site agreed to");
+}
+
+static void test_sum_of_other_inputs_than_this_site_agreed_to_refused(void **state)
+{
+    Fds__Sum *sum = scene_sum(*state);
+    sum->inputs_digest.data[3] ^= 1;
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "not of the sites and inputs that this site agreed to");
+}
+
+/* A site that did not agree itself believes those who did. */
+static void test_sum_of_other_inputs_than_others_agreed_to_refused(void **state)
+{
+    Fds__Sum *sum = scene_sum(*state);
+    sum->inputs_digest.data[3] ^= 1;
+    refused(take(*state, 4, sum), ERROR_UNTRUSTED, "");
+    wire_sum_free(sum);
+}
+
+static void test_sum_of_another_attempt_refused(void **state)
+{
+    struct scene *scene = *state;
+    Fds__Sum *sum = scene_sum(scene);
+    sum->attempt = 1;
+    sign(scene, sum);
+    refused(take(scene, 4, sum), ERROR_UNTRUSTED, "");
+    expect_refused(scene, sum, ERROR_UNTRUSTED, "agreed to");
+}
+
+static void test_sum_of_other_keys_refused(void **state)
+{
+    struct scene *scene = *state;
+    Fds__Sum *sum = scene_sum(scene);
+    sum->keyset_hash.data[0] ^= 1;
+    sign(scene, sum);
+    refused(take(scene, 4, sum), ERROR_UNTRUSTED, "");
+    wire_sum_free(sum);
+}
+
+static void test_sum_of_a_round_that_began_with_another_model_refused(void **state)
+{
+    struct scene *scene = *state;
+    Fds__Sum *sum = scene_sum(scene);
+    struct digest other = masked_zeros();
+    uint32_t round = 0;
+    other.bytes[0] ^= 1;
+    refused(take_with(scene, 4, scene->masked->keyset, &other, sum, &round), ERROR_UNTRUSTED, "");
+    wire_sum_free(sum);
+}
+
+/* ---- who and how many ---- */
+
+static void test_sum_of_too_few_contributors_refused(void **state)
+{
+    struct scene *scene = *state;
+    Fds__Sum *sum = scene_sum(scene);
+    sum->n_contributors = 2;
+    sign(scene, sum);
+    expect_refused(scene, sum, ERROR_REFUSED, "of 2 sites, and this job needs 3");
+}
+
+static void test_sum_of_a_contributor_that_did_not_share_refused(void **state)
+{
+    struct scene *scene = *state;
+    Fds__Sum *sum = scene_sum(scene);
+    sum->n_sharers = 2;
+    sign(scene, sum);
+    expect_refused(scene, sum, ERROR_INVALID, "among the sharers");
+}
+
+static void test_sum_of_too_few_organisations_refused(void **state)
+{
+    struct scene *scene = *state;
+    struct policy_gate *gate = &scene->masked->sites[0]->policy.gate;
+    Fds__Sum *sum = scene_sum(scene);
+    gate->secure.min_organisations = 4;
+    expect_refused(scene, sum, ERROR_REFUSED, "organisations");
+    gate->secure.min_organisations = 2;
+}
+
+static void test_sum_of_a_later_round_refused(void **state)
+{
+    Fds__Sum *sum = scene_sum(*state);
+    sum->round = 2;
+    expect_refused(*state, sum, ERROR_REFUSED, "has the model of round 1");
+}
+
+static void test_sum_of_another_length_refused(void **state)
+{
+    Fds__Sum *sum = scene_sum(*state);
+    sum->words.len -= 8;
+    expect_refused(*state, sum, ERROR_INVALID, "words must be");
+}
+
+/* ---- the evidence ---- */
+
+static void test_sum_false_but_signed_refused(void **state)
+{
+    struct scene *scene = *state;
+    Fds__Sum *sum = scene_sum(scene);
+    sum->words.data[8] ^= 1;
+    sign(scene, sum);
+    expect_refused(scene, sum, ERROR_UNTRUSTED, "give another one");
+}
+
+static void test_sum_without_inputs_refused(void **state)
+{
+    Fds__Sum *sum = scene_sum(*state);
+    size_t count = sum->n_inputs;
+    sum->n_inputs = 0;
+    refused(take(*state, 1, sum), ERROR_REFUSED, "without the inputs");
+    sum->n_inputs = count;
+    wire_sum_free(sum);
+}
+
+static void test_sum_with_another_input_refused(void **state)
+{
+    Fds__Sum *sum = scene_sum(*state);
+    sum->inputs[2].data[0] ^= 1;
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "not those that the sites agreed on");
+}
+
+static void test_sum_with_inputs_exchanged_refused(void **state)
+{
+    Fds__Sum *sum = scene_sum(*state);
+    ProtobufCBinaryData first = sum->inputs[0];
+    sum->inputs[0] = sum->inputs[1];
+    sum->inputs[1] = first;
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "not those that the sites agreed on");
+}
+
+static void test_sum_with_another_secret_refused_naming_the_site(void **state)
+{
+    Fds__Sum *sum = scene_sum(*state);
+    sum->opened.data[DIGEST_BYTES + 1] ^= 1; /* b of site 2 */
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "2");
+    sum = scene_sum(*state);
+    sum->opened.data[3 * DIGEST_BYTES + 1] ^= 1; /* s of site 4 */
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "4");
+}
+
+static void test_sum_of_a_batch_that_the_site_has_no_keys_of_refused_without_adverts(void **state)
+{
+    struct scene *scene = *state;
+    Fds__Sum *sum = scene_sum(scene);
+    uint32_t round = 0;
+    refused(take_with(scene, 1, NULL, NULL, sum, &round), ERROR_REFUSED, "without the adverts");
+    wire_sum_free(sum);
+}
+
+static void test_sum_with_adverts_of_other_keys_refused(void **state)
+{
+    struct scene *scene = *state;
+    Fds__Sum *sum = masked_sum(scene->masked, &scene->attempt, true);
+    uint32_t round = 0;
+    sum->adverts[0]->entries.data[0] ^= 1;
+    refused(take_with(scene, 1, NULL, NULL, sum, &round), ERROR_UNTRUSTED, "");
+    sum->adverts[0]->entries.data[0] ^= 1;
+    Fds__Advert *last = sum->adverts[--sum->n_adverts]; /* signed, and not the keys that were used */
+    refused(take_with(scene, 1, NULL, NULL, sum, &round), ERROR_UNTRUSTED, "not those of its keys");
+    sum->adverts[sum->n_adverts++] = last;
+    wire_sum_free(sum);
+}
+
+/* ---- what is kept ---- */
+
+static void test_refusals_leave_a_bounded_number_of_events(void **state)
+{
+    struct scene *scene = *state;
+    struct site *site = scene->masked->sites[0];
+    Fds__Sum *sum = scene_sum(scene);
+    sum->words.data[8] ^= 1;
+    for (size_t i = 0; i < 40; i++)
+        refused(take(scene, 1, sum), ERROR_UNTRUSTED, "");
+    assert_int_equal(site_count(site, "SELECT count(*) FROM event WHERE kind = 'sum-refused'"), 16);
+    wire_sum_free(sum);
+}
+
+static void test_sum_that_holds_taken_once_with_keys_or_with_adverts(void **state)
+{
+    struct scene *scene = *state;
+    Fds__Sum *plain = scene_sum(scene), *full = masked_sum(scene->masked, &scene->attempt, true);
+    uint32_t round = 0;
+    must(take(scene, 1, plain));
+    must(take(scene, 1, plain));
+    must(take_with(scene, 4, NULL, NULL, full, &round));
+    struct secagg_model one = masked_model(scene->masked, 1), four = masked_model(scene->masked, 4);
+    assert_int_equal(one.round, 2);
+    assert_true(digest_equal(&one.digest, &four.digest));
+    assert_int_equal(
+        site_count(scene->masked->sites[0], "SELECT count(*) FROM event WHERE kind = 'sum-taken'"), 1);
+    secagg_model_clear(&one);
+    secagg_model_clear(&four);
+    wire_sum_free(plain);
+    wire_sum_free(full);
+}
+
+/* ---- without verify_sum ---- */
+
+/* The job says so, and `datasite show` says what it means. */
+static void test_sum_without_verify_sum_taken_on_the_signatures(void **state)
+{
+    struct scene *scene = scene_open(", verify_sum: false");
+    Fds__Sum *sum = scene_sum(scene);
+    (void)state;
+    sum->agreements[0]->signature.data[0] ^= 1;
+    refused(take(scene, 1, sum), ERROR_UNTRUSTED, "1");
+    sum->agreements[0]->signature.data[0] ^= 1;
+    sum->words.data[8] ^= 1; /* false, and signed */
+    sign(scene, sum);
+    must(take(scene, 1, sum));
+    wire_sum_free(sum);
+    scene_close(scene);
+}
+
+static void test_sum_of_no_examples_refused(void **state)
+{
+    struct scene *scene = scene_open(", verify_sum: false");
+    Fds__Sum *sum = scene_sum(scene);
+    (void)state;
+    memset(sum->words.data, 0, 8);
+    sign(scene, sum);
+    refused(take(scene, 1, sum), ERROR_INVALID, "");
+    wire_sum_free(sum);
+    scene_close(scene);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sum_that_nobody_signed_refused),
+        cmocka_unit_test(test_sum_signed_by_another_than_the_requester_refused),
+        cmocka_unit_test(test_sum_with_two_agreements_refused),
+        cmocka_unit_test(test_sum_with_a_false_agreement_refused_naming_the_site),
+        cmocka_unit_test(test_sum_of_other_contributors_than_this_site_agreed_to_refused),
+        cmocka_unit_test(test_sum_of_other_inputs_than_this_site_agreed_to_refused),
+        cmocka_unit_test(test_sum_of_other_inputs_than_others_agreed_to_refused),
+        cmocka_unit_test(test_sum_of_another_attempt_refused),
+        cmocka_unit_test(test_sum_of_other_keys_refused),
+        cmocka_unit_test(test_sum_of_a_round_that_began_with_another_model_refused),
+        cmocka_unit_test(test_sum_of_too_few_contributors_refused),
+        cmocka_unit_test(test_sum_of_a_contributor_that_did_not_share_refused),
+        cmocka_unit_test(test_sum_of_too_few_organisations_refused),
+        cmocka_unit_test(test_sum_of_a_later_round_refused),
+        cmocka_unit_test(test_sum_of_another_length_refused),
+        cmocka_unit_test(test_sum_false_but_signed_refused),
+        cmocka_unit_test(test_sum_without_inputs_refused),
+        cmocka_unit_test(test_sum_with_another_input_refused),
+        cmocka_unit_test(test_sum_with_inputs_exchanged_refused),
+        cmocka_unit_test(test_sum_with_another_secret_refused_naming_the_site),
+        cmocka_unit_test(test_sum_of_a_batch_that_the_site_has_no_keys_of_refused_without_adverts),
+        cmocka_unit_test(test_sum_with_adverts_of_other_keys_refused),
+        cmocka_unit_test(test_refusals_leave_a_bounded_number_of_events),
+        cmocka_unit_test(test_sum_that_holds_taken_once_with_keys_or_with_adverts),
+        cmocka_unit_test(test_sum_without_verify_sum_taken_on_the_signatures),
+        cmocka_unit_test(test_sum_of_no_examples_refused),
+    };
+    return cmocka_run_group_tests(tests, make, drop);
+}
