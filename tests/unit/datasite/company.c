@@ -7,6 +7,8 @@
 
 #include <math.h>
 
+#define COMPANY_SEALED_BYTES (COMPANY_SITES * SECAGG_SEALED_BYTES)
+
 /* ---- who ---- */
 
 static struct identity *partner_new(const struct company *company, size_t number)
@@ -339,25 +341,18 @@ static struct secagg_set first_of(const struct company *company, size_t count, u
     return (struct secagg_set){positions, used};
 }
 
-static void secret_of(const struct company *company, uint32_t position, struct secagg_secret *ret_secret)
-{
-    struct secagg_slot slot;
-    *ret_secret = company->secrets[position - 1][company->attempt.slot - company->first_slot];
-    if (position != company->own)
-        return;
-    must(store_secagg_slot(company->site->store, company->site->run, company->attempt.slot, &slot));
-    *ret_secret = slot.secret;
-    secagg_slot_clear(&slot);
-}
-
+/* Of a partner, or what the datasite gave. */
 static void vector_of(const struct company *company, uint32_t position,
                       uint64_t ret_plain[static COMPANY_WORDS], uint64_t ret_words[static COMPANY_WORDS])
 {
-    struct secagg_secret secret;
+    uint32_t slot = company->attempt.slot - company->first_slot;
+    memcpy(ret_plain, company->own_plain, sizeof(company->own_plain));
+    memcpy(ret_words, company->own_words, sizeof(company->own_words));
+    if (position == company->own)
+        return;
     for (size_t i = 0; i < COMPANY_WORDS; i++)
         ret_plain[i] = ret_words[i] = position * 1000 + i;
-    secret_of(company, position, &secret);
-    must(secagg_input_mask(&company->attempt, position, &secret, ret_words));
+    must(secagg_input_mask(&company->attempt, position, &company->secrets[position - 1][slot], ret_words));
 }
 
 static struct dataset_info dataset_of(struct site *site)
@@ -367,15 +362,29 @@ static struct dataset_info dataset_of(struct site *site)
     return info;
 }
 
+/* What the sharers sealed for the datasite, ascending. */
+static size_t sealed_for_own(const struct company *company, uint8_t sealed[static COMPANY_SEALED_BYTES])
+{
+    size_t used = 0;
+    for (size_t i = 0; i < company->u2.count; i++) {
+        if (company->u2.positions[i] == company->own)
+            continue;
+        memcpy(sealed + used, sealed_for(company, company->u2.positions[i], company->own),
+               SECAGG_SEALED_BYTES);
+        used += SECAGG_SEALED_BYTES;
+    }
+    return used;
+}
+
 /* The transaction of a masked input, as the airlock has it. */
 static void give_vector(struct company *company, const uint64_t words[static COMPANY_WORDS])
 {
     struct site *site = company->site;
     const struct secagg_attempt *about = &company->attempt;
     Fds__MaskedInput message = FDS__MASKED_INPUT__INIT;
-    uint8_t bytes[8 * COMPANY_WORDS], sealed[COMPANY_SITES * SECAGG_SEALED_BYTES], signature[SIGNATURE_BYTES];
+    uint8_t bytes[8 * COMPANY_WORDS], sealed[COMPANY_SEALED_BYTES], signature[SIGNATURE_BYTES];
     uint8_t *body = NULL;
-    size_t count = 0, used = 0;
+    size_t count = 0;
     struct digest digest;
     struct release_event event;
     struct dataset_info dataset = dataset_of(site);
@@ -391,13 +400,7 @@ static void give_vector(struct company *company, const uint64_t words[static COM
     message.words = (ProtobufCBinaryData){sizeof(bytes), bytes};
     message.signature = (ProtobufCBinaryData){sizeof(signature), signature};
     must(wire_encode(&message.base, &body, &count));
-    for (size_t i = 0; i < company->u2.count; i++) {
-        if (company->u2.positions[i] == company->own)
-            continue;
-        memcpy(sealed + used, sealed_for(company, company->u2.positions[i], company->own),
-               SECAGG_SEALED_BYTES);
-        used += SECAGG_SEALED_BYTES;
-    }
+    size_t used = sealed_for_own(company, sealed);
     struct release_record record = {.run_id = site->run,
                                     .job_id = &site->job_id,
                                     .round = about->round,
@@ -423,16 +426,71 @@ static void give_vector(struct company *company, const uint64_t words[static COM
     free(body);
 }
 
+static void begin_attempt(struct company *company, uint32_t round, uint32_t attempt, uint32_t slot,
+                          size_t sharers, const struct digest *model)
+{
+    company->u2 = first_of(company, sharers, company->sharers);
+    must(secagg_attempt_make(company->keyset, slot, round, attempt, company->u2, model, MASK_RING_64,
+                             COMPANY_WORDS, &company->attempt));
+}
+
 void company_mask(struct company *company, uint32_t round, uint32_t attempt, uint32_t slot, size_t sharers,
                   size_t contributors)
 {
-    uint64_t plain[COMPANY_WORDS], words[COMPANY_WORDS];
     struct digest model = {{(uint8_t)round}};
-    company->u2 = first_of(company, sharers, company->sharers);
-    must(secagg_attempt_make(company->keyset, slot, round, attempt, company->u2, &model, MASK_RING_64,
-                             COMPANY_WORDS, &company->attempt));
-    vector_of(company, company->own, plain, words);
-    give_vector(company, words);
+    struct secagg_slot stored;
+    begin_attempt(company, round, attempt, slot, sharers, &model);
+    for (size_t i = 0; i < COMPANY_WORDS; i++)
+        company->own_plain[i] = company->own_words[i] = company->own * 1000 + i;
+    must(store_secagg_slot(company->site->store, company->site->run, slot, &stored));
+    must(secagg_input_mask(&company->attempt, company->own, &stored.secret, company->own_words));
+    secagg_slot_clear(&stored);
+    give_vector(company, company->own_words);
+    company_contributors(company, contributors);
+}
+
+Fds__Mask *company_mask_message(struct company *company, uint32_t attempt, uint32_t slot, size_t sharers)
+{
+    static const uint8_t zeros[SITE_PARAMETERS * sizeof(double)];
+    uint8_t sealed[COMPANY_SEALED_BYTES];
+    struct digest model;
+    Fds__Mask *mask = malloc(sizeof(*mask));
+    assert_non_null(mask);
+    must(digest_of(zeros, sizeof(zeros), &model));
+    begin_attempt(company, 1, attempt, slot, sharers, &model);
+    fds__mask__init(mask);
+    mask->job_id = copy_of(company->site->job_id.bytes, DIGEST_BYTES);
+    mask->run_id = copy_of(company->site->run, STORE_RUN_ID_BYTES);
+    mask->round = 1;
+    mask->attempt = attempt;
+    mask->slot = slot;
+    mask->model_digest = copy_of(model.bytes, DIGEST_BYTES);
+    mask->n_sharers = company->u2.count;
+    mask->sharers = calloc(company->u2.count, sizeof(*mask->sharers));
+    assert_non_null(mask->sharers);
+    memcpy(mask->sharers, company->sharers, company->u2.count * sizeof(*mask->sharers));
+    mask->sealed = copy_of(sealed, sealed_for_own(company, sealed));
+    return mask;
+}
+
+void company_take_vector(struct company *company, struct reply reply, size_t contributors)
+{
+    struct secagg_round round;
+    Fds__Released *released = NULL;
+    Fds__MaskedInput *input = NULL;
+    expect_answer(&reply, FDS__MESSAGE_TYPE__MESSAGE_RELEASED);
+    must(wire_released_decode(reply.body, reply.body_bytes, &released));
+    must(wire_masked_input_decode(released->body.data, released->body.len, &input));
+    assert_int_equal(input->words.len, 8 * COMPANY_WORDS);
+    assert_memory_equal(input->context.data, company->attempt.context.bytes, DIGEST_BYTES);
+    mask_read(MASK_RING_64, input->words.data, COMPANY_WORDS, company->own_words);
+    must(store_secagg_round(company->site->store, &company->site->job_id, company->site->run, 1, &round));
+    assert_int_equal(round.encoded_bytes, 8 * COMPANY_WORDS);
+    mask_read(MASK_RING_64, round.encoded, COMPANY_WORDS, company->own_plain);
+    secagg_round_clear(&round);
+    wire_masked_input_free(input);
+    wire_released_free(released);
+    requests_reply_clear(&reply);
     company_contributors(company, contributors);
 }
 
@@ -485,14 +543,13 @@ void company_take_agreement(struct company *company, struct reply reply)
 static void partner_reveal(struct company *company, uint32_t position, struct secagg_revealed *plan,
                            size_t count)
 {
-    struct secagg_secret secret;
-    secret_of(company, position, &secret);
+    uint32_t slot = company->attempt.slot - company->first_slot;
     for (size_t i = 0; i < count; i++) {
-        struct secagg_share share =
-            company->shares[position - 1][company->attempt.slot - company->first_slot];
+        struct secagg_share share = company->shares[position - 1][slot];
         if (plan[i].position != position)
             must(secagg_share_open(company->keyset, company->attempt.slot, position, plan[i].position,
-                                   &secret, sealed_for(company, plan[i].position, position), &share));
+                                   &company->secrets[position - 1][slot],
+                                   sealed_for(company, plan[i].position, position), &share));
         memcpy(plan[i].share, plan[i].kind == SECAGG_REVEAL_B ? share.b : share.s, SHAMIR_SHARE_BYTES);
     }
 }

@@ -12,7 +12,7 @@
 #define COMPANY_THRESHOLD 4
 #define COMPANY_BATCH 3 /* slots of one; the job's key_batch */
 #define COMPANY_ROUNDS 3
-#define COMPANY_WORDS 6
+#define COMPANY_WORDS (1 + SITE_PARAMETERS + SITE_CLASSES * SITE_CLASSES)
 
 struct company {
     struct site *site;
@@ -33,8 +33,9 @@ struct company {
     struct secagg_attempt attempt;
     uint32_t sharers[COMPANY_SITES], contributors[COMPANY_SITES];
     struct secagg_set u2, u3;
-    uint64_t plain[COMPANY_WORDS], sum[COMPANY_WORDS]; /* of the contributors: without masks, with them */
-    struct secagg_input inputs[COMPANY_SITES];         /* [u3.count] */
+    uint64_t own_plain[COMPANY_WORDS], own_words[COMPANY_WORDS]; /* the datasite's vector, and under masks */
+    uint64_t plain[COMPANY_WORDS], sum[COMPANY_WORDS];           /* of the contributors together */
+    struct secagg_input inputs[COMPANY_SITES];                   /* [u3.count] */
     uint8_t body[SECAGG_AGREEMENT_BODY_BYTES];
     struct secagg_agreement agreements[COMPANY_SITES]; /* [u3.count] */
     uint64_t ledger;                                   /* of the partners: raised with every batch */
@@ -74,6 +75,10 @@ void company_batch(struct company *company, uint32_t first_slot);
  * first so many partners, and the datasite. */
 void company_mask(struct company *company, uint32_t round, uint32_t attempt, uint32_t slot, size_t sharers,
                   size_t contributors);
+/* The same with the datasite's own step: the message for round 1, to be freed, and what follows from its answer, which is taken
+ * over. */
+Fds__Mask *company_mask_message(struct company *company, uint32_t attempt, uint32_t slot, size_t sharers);
+void company_take_vector(struct company *company, struct reply reply, size_t contributors);
 /* Sets U3 anew, and the inputs and the body that follow. */
 void company_contributors(struct company *company, size_t contributors);
 /* Takes the datasite's agreement, and makes those of the partners. */

@@ -1,6 +1,7 @@
 #include "tests/unit/datasite/site.h"
 
 #include "datasite/store_internal.h"
+#include "datasite/store_secagg.h"
 
 #include <math.h>
 #include <poll.h>
@@ -63,7 +64,12 @@ void site_resume(struct site *site)
                                        .policy = &site->policy,
                                        .threads = 2,
                                        .clock = site_clock};
+    uint32_t killed = 0;
     site->store = workspace_store(site->workspace);
+    if (site->keys[0] != '\0') { /* as the daemon does when it starts */
+        options.keys_path = site->keys;
+        must(store_secagg_check_count(site->store, site->keys, SITE_NOW, &killed));
+    }
     must(executor_open(&options, &site->executor));
     must(secagg_cache_open(&site->secagg));
     site->requests = (struct requests){site->store, site->identity, &site->policy, site->executor, &site->log,

@@ -29,7 +29,8 @@ struct site {
     struct digest job_id;            /* of the job submitted last */
     uint8_t run[STORE_RUN_ID_BYTES]; /* of Train, Evaluate, EndRun */
     uint64_t number;
-    bool presents; /* the researcher's requests carry the witness of `receipt` */
+    char keys[160]; /* directory of secagg.count; "": changes of key slots are not counted */
+    bool presents;  /* the researcher's requests carry the witness of `receipt` */
     struct receipt receipt;
 };
 
