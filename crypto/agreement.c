@@ -7,6 +7,12 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 
+/* The parameters only read what they point to; their type does not say so. */
+static OSSL_PARAM octets(const char *name, const void *bytes, size_t count)
+{
+    return OSSL_PARAM_construct_octet_string(name, count == 0 ? "" : (void *)(uintptr_t)bytes, count);
+}
+
 struct error *agreement_public(const uint8_t secret[static AGREEMENT_KEY_BYTES],
                                uint8_t ret_public[static AGREEMENT_KEY_BYTES])
 {
@@ -64,17 +70,20 @@ struct error *agreement_check(const uint8_t public_key[static AGREEMENT_KEY_BYTE
     return NULL;
 }
 
-/* A key for agreeing only. Its public half, which OpenSSL would otherwise compute at the price of a second agreement, is
- * given as zero: agreeing does not read it. */
+struct agreement_key {
+    EVP_PKEY *own;
+    EVP_PKEY_CTX *context;
+};
+
+/* For agreeing only: the public half, which OpenSSL would otherwise compute at the price of a second agreement, is given as
+ * zero. Agreeing does not read it. */
 static struct error *key_load(const uint8_t secret[static AGREEMENT_KEY_BYTES], EVP_PKEY **ret_key)
 {
     struct error *err = NULL;
     static const uint8_t unread[AGREEMENT_KEY_BYTES];
     OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, (void *)(uintptr_t)secret,
-                                          AGREEMENT_KEY_BYTES),
-        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)(uintptr_t)unread,
-                                          AGREEMENT_KEY_BYTES),
+        octets(OSSL_PKEY_PARAM_PRIV_KEY, secret, AGREEMENT_KEY_BYTES),
+        octets(OSSL_PKEY_PARAM_PUB_KEY, unread, AGREEMENT_KEY_BYTES),
         OSSL_PARAM_construct_end(),
     };
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "X25519", NULL);
@@ -85,37 +94,65 @@ static struct error *key_load(const uint8_t secret[static AGREEMENT_KEY_BYTES], 
     return err;
 }
 
-struct error *agreement_derive(const uint8_t secret[static AGREEMENT_KEY_BYTES],
-                               const uint8_t public_key[static AGREEMENT_KEY_BYTES],
-                               uint8_t ret_shared[static AGREEMENT_KEY_BYTES])
+struct error *agreement_key_new(const uint8_t secret[static AGREEMENT_KEY_BYTES],
+                                struct agreement_key **ret_key)
 {
     struct error *err = NULL;
-    EVP_PKEY *own = NULL, *other = NULL;
-    EVP_PKEY_CTX *context = NULL;
+    struct agreement_key *key = calloc(1, sizeof(*key));
+    if (key == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory for a key.");
+    TRY(key_load(secret, &key->own));
+    key->context = EVP_PKEY_CTX_new(key->own, NULL);
+    if (key->context == NULL || EVP_PKEY_derive_init(key->context) != 1)
+        TRY(openssl_error("reading a secret key of X25519"));
+    *ret_key = key;
+    key = NULL;
+done:
+    agreement_key_free(key);
+    return err;
+}
+
+void agreement_key_free(struct agreement_key *key)
+{
+    if (key == NULL)
+        return;
+    EVP_PKEY_CTX_free(key->context);
+    EVP_PKEY_free(key->own); /* wipes it */
+    free(key);
+}
+
+struct error *agreement_key_derive(struct agreement_key *key,
+                                   const uint8_t public_key[static AGREEMENT_KEY_BYTES],
+                                   uint8_t ret_shared[static AGREEMENT_KEY_BYTES])
+{
+    struct error *err = NULL;
+    EVP_PKEY *other = NULL;
     size_t bytes = AGREEMENT_KEY_BYTES;
     uint8_t shared[AGREEMENT_KEY_BYTES];
     TRY(agreement_check(public_key)); /* of what gives zero, OpenSSL says only that it failed */
-    TRY(key_load(secret, &own));
     other = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, public_key, AGREEMENT_KEY_BYTES);
-    context = EVP_PKEY_CTX_new(own, NULL);
-    if (other == NULL || context == NULL || EVP_PKEY_derive_init(context) != 1 ||
-        EVP_PKEY_derive_set_peer_ex(context, other, 0) != 1 ||
-        EVP_PKEY_derive(context, shared, &bytes) != 1 || bytes != sizeof(shared))
+    if (other == NULL || EVP_PKEY_derive_set_peer_ex(key->context, other, 0) != 1 ||
+        EVP_PKEY_derive(key->context, shared, &bytes) != 1 || bytes != sizeof(shared))
         TRY(openssl_error("agreeing on a secret by X25519"));
     memcpy(ret_shared, shared, sizeof(shared));
 done:
     secret_wipe(shared, sizeof(shared));
     secret_wipe_stack(); /* OpenSSL's X25519 leaves parts of its result there */
-    EVP_PKEY_CTX_free(context);
     EVP_PKEY_free(other);
-    EVP_PKEY_free(own); /* wipes it */
     return err;
 }
 
-/* The parameters only read what they point to; their type does not say so. */
-static OSSL_PARAM octets(const char *name, const void *bytes, size_t count)
+struct error *agreement_derive(const uint8_t secret[static AGREEMENT_KEY_BYTES],
+                               const uint8_t public_key[static AGREEMENT_KEY_BYTES],
+                               uint8_t ret_shared[static AGREEMENT_KEY_BYTES])
 {
-    return OSSL_PARAM_construct_octet_string(name, count == 0 ? "" : (void *)(uintptr_t)bytes, count);
+    struct error *err = NULL;
+    struct agreement_key *key = NULL;
+    TRY(agreement_key_new(secret, &key));
+    TRY(agreement_key_derive(key, public_key, ret_shared));
+done:
+    agreement_key_free(key);
+    return err;
 }
 
 struct error *agreement_expand(const void *key, size_t key_bytes, const void *salt, size_t salt_bytes,

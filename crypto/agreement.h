@@ -20,6 +20,14 @@ MUST_USE struct error *agreement_check(const uint8_t public_key[static AGREEMENT
 MUST_USE struct error *agreement_derive(const uint8_t secret[static AGREEMENT_KEY_BYTES],
                                         const uint8_t public_key[static AGREEMENT_KEY_BYTES],
                                         uint8_t ret_shared[static AGREEMENT_KEY_BYTES]);
+/* The same for many peers: the key is read once. Freed by agreement_key_free, which wipes it and accepts NULL. For one thread. */
+struct agreement_key;
+MUST_USE struct error *agreement_key_new(const uint8_t secret[static AGREEMENT_KEY_BYTES],
+                                         struct agreement_key **ret_key);
+MUST_USE struct error *agreement_key_derive(struct agreement_key *key,
+                                            const uint8_t public_key[static AGREEMENT_KEY_BYTES],
+                                            uint8_t ret_shared[static AGREEMENT_KEY_BYTES]);
+void agreement_key_free(struct agreement_key *key);
 /* HKDF-SHA256 (RFC 5869): `bytes` bytes (at most 255 * 32). The caller wipes them. */
 MUST_USE struct error *agreement_expand(const void *key, size_t key_bytes, const void *salt,
                                         size_t salt_bytes, const void *info, size_t info_bytes,

@@ -51,9 +51,8 @@ done:
 
 /* ---- seeds ---- */
 
-struct error *secagg_pair_seed(const struct secagg_attempt *attempt, uint32_t one, uint32_t other,
-                               const uint8_t secret_of_one[static AGREEMENT_KEY_BYTES],
-                               uint8_t ret_seed[static MASK_SEED_BYTES])
+struct error *secagg_pair_seed_of(const struct secagg_attempt *attempt, uint32_t one, uint32_t other,
+                                  struct agreement_key *key_of_one, uint8_t ret_seed[static MASK_SEED_BYTES])
 {
     struct error *err = NULL;
     const struct site_id *roster = attempt->keyset->run.roster;
@@ -68,12 +67,25 @@ struct error *secagg_pair_seed(const struct secagg_attempt *attempt, uint32_t on
     at = secagg_put(at, &roster[(one < other ? one : other) - 1], DIGEST_BYTES);
     at = secagg_put(at, &roster[(one < other ? other : one) - 1], DIGEST_BYTES);
     (void)secagg_put(at, attempt->sharers_hash.bytes, DIGEST_BYTES);
-    TRY(agreement_derive(secret_of_one, secagg_keyset_entry(attempt->keyset, other, attempt->slot)->s,
-                         shared));
+    TRY(agreement_key_derive(key_of_one, secagg_keyset_entry(attempt->keyset, other, attempt->slot)->s,
+                             shared));
     TRY(agreement_expand(shared, sizeof(shared), attempt->context.bytes, DIGEST_BYTES, info, sizeof(info),
                          ret_seed, MASK_SEED_BYTES));
 done:
     secret_wipe(shared, sizeof(shared));
+    return err;
+}
+
+struct error *secagg_pair_seed(const struct secagg_attempt *attempt, uint32_t one, uint32_t other,
+                               const uint8_t secret_of_one[static AGREEMENT_KEY_BYTES],
+                               uint8_t ret_seed[static MASK_SEED_BYTES])
+{
+    struct error *err = NULL;
+    struct agreement_key *key = NULL;
+    TRY(agreement_key_new(secret_of_one, &key));
+    TRY(secagg_pair_seed_of(attempt, one, other, key, ret_seed));
+done:
+    agreement_key_free(key);
     return err;
 }
 
@@ -108,11 +120,11 @@ done:
 }
 
 static struct error *mask_pair(const struct secagg_attempt *attempt, uint32_t position, uint32_t other,
-                               const struct secagg_secret *secret, uint64_t *words)
+                               struct agreement_key *key, uint64_t *words)
 {
     struct error *err = NULL;
     uint8_t seed[MASK_SEED_BYTES] = {0};
-    TRY(secagg_pair_seed(attempt, position, other, secret->s, seed));
+    TRY(secagg_pair_seed_of(attempt, position, other, key, seed));
     TRY(mask_apply(seed, other > position ? MASK_ADD : MASK_SUBTRACT, attempt->ring, words, attempt->words));
 done:
     secret_wipe(seed, sizeof(seed));
@@ -123,18 +135,21 @@ struct error *secagg_input_mask(const struct secagg_attempt *attempt, uint32_t p
                                 const struct secagg_secret *secret, uint64_t *words)
 {
     struct error *err = NULL;
+    struct agreement_key *key = NULL;
     uint32_t *neighbours = NULL;
     size_t count = 0, threshold = 0;
     if (!secagg_set_has(attempt->sharers, position))
         FAIL(ERROR_INVALID, "Site %" PRIu32 " of the roster is not in the list of sharers.", position);
     TRY(secagg_neighbours(attempt->keyset, attempt->slot, position, &neighbours, &count, &threshold));
     TRY(mask_self(attempt, position, secret, words));
+    TRY(agreement_key_new(secret->s, &key));
     for (size_t i = 0; i < count; i++)
         if (secagg_set_has(attempt->sharers, neighbours[i]))
-            TRY(mask_pair(attempt, position, neighbours[i], secret, words));
+            TRY(mask_pair(attempt, position, neighbours[i], key, words));
 done:
     if (err != NULL)
         secret_wipe(words, attempt->words * sizeof(*words));
+    agreement_key_free(key);
     free(neighbours);
     return err;
 }

@@ -30,6 +30,10 @@ MUST_USE struct error *secagg_attempt_make(const struct secagg_keyset *keyset, u
 MUST_USE struct error *secagg_pair_seed(const struct secagg_attempt *attempt, uint32_t one, uint32_t other,
                                         const uint8_t secret_of_one[static AGREEMENT_KEY_BYTES],
                                         uint8_t ret_seed[static MASK_SEED_BYTES]);
+/* The same with the key read, for those who make many. */
+MUST_USE struct error *secagg_pair_seed_of(const struct secagg_attempt *attempt, uint32_t one, uint32_t other,
+                                           struct agreement_key *key_of_one,
+                                           uint8_t ret_seed[static MASK_SEED_BYTES]);
 MUST_USE struct error *secagg_self_seed(const struct secagg_attempt *attempt, uint32_t position,
                                         const uint8_t b[static 32], uint8_t ret_seed[static MASK_SEED_BYTES]);
 /* Adds all masks of `position`, who is in U2 (ERROR_INVALID), to words [attempt->words], in place. On failure they are

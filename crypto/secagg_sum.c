@@ -335,13 +335,13 @@ done:
 
 /* The contributor `other` has put the mask it shares with the site that did not contribute on its vector: added it
  * if that one comes behind it in the roster. */
-static struct error *take_pair(const struct secagg_attempt *attempt, const struct secagg_opened *opened,
-                               uint32_t other, uint64_t *words)
+static struct error *take_pair(const struct secagg_attempt *attempt, uint32_t position,
+                               struct agreement_key *key, uint32_t other, uint64_t *words)
 {
     struct error *err = NULL;
     uint8_t seed[MASK_SEED_BYTES];
-    enum mask_sign sign = opened->position > other ? MASK_SUBTRACT : MASK_ADD;
-    TRY(secagg_pair_seed(attempt, opened->position, other, opened->secret, seed));
+    enum mask_sign sign = position > other ? MASK_SUBTRACT : MASK_ADD;
+    TRY(secagg_pair_seed_of(attempt, position, other, key, seed));
     TRY(mask_apply(seed, sign, attempt->ring, words, attempt->words));
 done:
     secret_wipe(seed, sizeof(seed));
@@ -355,12 +355,15 @@ static struct error *take_pairs(const struct secagg_attempt *attempt, const stru
     struct error *err = NULL;
     const struct secagg_keyset *keyset = attempt->keyset;
     const struct secagg_member *member = secagg_keyset_member(keyset, opened->position);
+    struct agreement_key *key = NULL;
+    TRY(agreement_key_new(opened->secret, &key));
     for (size_t i = 0; i < links->degree; i++) {
         uint32_t other = secagg_links_peer(links, keyset, (size_t)(member - keyset->members), i);
         if (secagg_set_has(contributors, other))
-            TRY(take_pair(attempt, opened, other, words));
+            TRY(take_pair(attempt, opened->position, key, other, words));
     }
 done:
+    agreement_key_free(key);
     return err;
 }
 

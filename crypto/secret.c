@@ -8,14 +8,14 @@
 void secret_wipe(void *memory, size_t bytes)
 {
     if (bytes > 0)
-        OPENSSL_cleanse(memory, bytes);
+        explicit_bzero(memory, bytes);
 }
 
 /* Not inlined: its own frame is what is overwritten. */
 __attribute__((noinline)) void secret_wipe_stack(void)
 {
     uint8_t area[8192];
-    OPENSSL_cleanse(area, sizeof(area));
+    explicit_bzero(area, sizeof(area));
 }
 
 bool secret_equal(const void *a, const void *b, size_t bytes)

@@ -104,11 +104,12 @@ static void test_mask_apply_component_inputs_and_sums_agree(void **state)
 static void test_mask_apply_any_length_is_a_beginning_of_the_stream(void **state)
 {
     (void)state;
-    enum { MOST = 3000 };
+    enum { MOST = 9000 };
     static uint64_t whole[MOST], part[MOST];
     static uint8_t zeros[8 * MOST], stream[8 * MOST];
     uint8_t seed[MASK_SEED_BYTES];
-    static const size_t lengths[] = {0, 1, 2, 3, 511, 512, 513, 1023, 1024, 1025, 2047, 2048, 2049, MOST};
+    static const size_t lengths[] = {0,    1,    2,    3,    511,  512,  513,  1023, 1024,
+                                     1025, 2047, 2048, 2049, 4095, 4096, 4097, MOST};
     int made = 0;
     memset(seed, 0xff, sizeof(seed)); /* the counter wraps round after one block */
     EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
@@ -131,7 +132,7 @@ static void test_mask_apply_any_length_is_a_beginning_of_the_stream(void **state
 static void test_mask_apply_32_bits_stay_below_2_to_32_and_cancel(void **state)
 {
     (void)state;
-    enum { COUNT = 2500 };
+    enum { COUNT = 12000 };
     static uint64_t words[COUNT], before[COUNT];
     uint8_t seed[MASK_SEED_BYTES];
     succeeds(secret_random(seed, sizeof(seed)));
@@ -223,7 +224,7 @@ static void test_mask_apply_zero_vectors_look_uniform(void **state)
 static void test_mask_apply_failure_wipes_the_words(void **state)
 {
     (void)state;
-    enum { COUNT = 2000 };
+    enum { COUNT = 10000 };
     static uint64_t words[COUNT];
     uint8_t seed[MASK_SEED_BYTES] = {1};
     for (int call = 1; call <= 4; call++) {
