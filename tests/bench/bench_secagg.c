@@ -9,7 +9,7 @@
  *                                          zeros into another area, key set up in both
  *     pair <ours, us> <reference, us>      secagg_pair_seed_of and mask_apply; EVP's X25519 derivation, the secret key loaded
  *                                          before, and mask_apply
- *     unit <name> <us>                     what the formulas count with
+ *     unit <name> <us> …                   what the formulas count with; words_<n>_<words>: a word's A, H and P
  *     site <n> <words> <k> <t> <measured, ms> <formula, ms> <share> <mask> <agree>
  *     orchestrator <n> <words> <k> <t> <measured, ms> <formula, ms> <receive> <open> <unmask>
  *
@@ -352,6 +352,8 @@ static void costs(size_t sites, const size_t *lengths, size_t length_count, stru
         if (cohort.unmaskings == NULL)
             cohort_reveal(&cohort);
         units_of_words(units, lengths[i]);
+        printf("unit words_%zu_%zu %.5f %.5f %.5f\n", sites, lengths[i], 1e3 * units->mask, 1e3 * units->hash,
+               1e3 * units->add);
         site_print(&cohort, units, shares, words);
         orchestrator_print(&cohort, units, words);
         (void)fflush(stdout);
