@@ -72,10 +72,11 @@ free_ports() {
   fail "no $count free ports were found"
 }
 
-# make_sites N PORT: homes with their part of the small subset, known to one orchestrator; no daemons.
+# make_sites N PORT: homes with their part of the small subset, known to one orchestrator; no daemons. With `dial_in`, a port,
+# the orchestrator listens there, so that sites reach it too: one that is started again does so at once.
 make_sites() {
   local i line
-  "$orchestrator" --home "$work/orchestrator" init --name researcher >/dev/null
+  "$orchestrator" --home "$work/orchestrator" init --name researcher ${dial_in:+--listen "tcp://127.0.0.1:$dial_in"} >/dev/null
   line=$("$orchestrator" --home "$work/orchestrator" invite)
   for ((i = 1; i <= $1; i++)); do
     "$datasite" --home "$work/site-$i" init --name "Part $i" --listen "tcp://127.0.0.1:$(($2 + i - 1))" >/dev/null
