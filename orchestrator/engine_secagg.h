@@ -118,6 +118,11 @@ void engine_keys_choose(struct engine *engine);
 bool engine_keys_shared(const struct key_batch *batch, const struct engine_site *site);
 /* What is due: requests, and steps whose time is over. *next is when to look again, at most. */
 MUST_USE struct error *engine_keys_tend(struct engine *engine, int64_t *next);
+/* The batch that is being made goes on without the site. */
+void engine_keys_missed(struct engine *engine, struct engine_site *site, enum site_status status,
+                        const char *reason);
+void engine_keys_ask_later(struct engine_site *site);
+/* engine_keys_answer.c */
 MUST_USE struct error *engine_keys_answer(struct engine *engine, struct engine_site *site,
                                           const struct session_event *event);
 void engine_keys_forget(struct engine *engine, struct engine_site *site);

@@ -2,6 +2,7 @@
 #include "orchestrator/engine_secagg.h"
 
 #include "crypto/secagg_wire.h"
+#include "learning/softmax.h"
 
 /* ---- the message ---- */
 
@@ -255,6 +256,8 @@ static struct error *advance(struct engine *engine)
     struct round_masking *masking = &engine->round->masking;
     err = fixed_point_advance(&secagg->plan, attempt->contributor_count, attempt->sum, engine->count,
                               engine->model);
+    if (err == NULL) /* as the sites check it */
+        err = softmax_check_parameters(engine->model, engine->count);
     if (err != NULL) {
         err = error_prefix(err, "Round %u has no model, because its sum cannot be that of honest sites",
                            engine->round->round);

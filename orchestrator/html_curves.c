@@ -360,13 +360,16 @@ static void put_figure(FILE *stream, const struct run_record *record, const stru
                 : ", and of the researcher (global test, dashed)");
     else
         (void)fputs("<figure>\n<figcaption><b>Each site’s own model after local training</b>", stream);
-    if (panel == 1 && record->job->site_count > LABELLED_SITES)
+    if (panel == 1 && record->job->site_count > LABELLED_SITES && !run_record_masked(record))
         (void)fprintf(stream, "%zu sites, one line each, on its own test rows.", record->job->site_count);
-    else if (panel == 1)
+    else if (panel == 1 && !run_record_masked(record))
         (void)fputs("Solid: on its own test rows. Dashed: on its own training rows.", stream);
     (void)fputs("</figcaption>\n", stream);
     if (panel_is_empty(record, panel))
-        (void)fputs("<p class=\"muted\">Not released.</p>\n", stream);
+        (void)fputs(panel == 1 && run_record_masked(record)
+                        ? "<p class=\"muted\">Not known to anybody: secure aggregation.</p>\n"
+                        : "<p class=\"muted\">Not released.</p>\n",
+                    stream);
     else
         put_panel(stream, record, scale, panel);
     (void)fputs("</figure>\n", stream);

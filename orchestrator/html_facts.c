@@ -128,15 +128,27 @@ static void put_accuracy_figure(FILE *stream, const struct run_record *record, c
     (void)fprintf(stream, " %s</span></li>\n", of);
 }
 
+/* Under secure aggregation the accuracy of a model comes a round later, so that a run that was cut short has none of its
+ * last one. */
+static const struct round_record *last_measured(const struct run_record *record)
+{
+    for (size_t i = record->round_count; run_record_masked(record) && i > 0; i--)
+        if (record->rounds[i - 1].pooled_confusion != NULL)
+            return &record->rounds[i - 1];
+    return run_record_last_model(record);
+}
+
 static void put_last_accuracies(FILE *stream, const struct run_record *record)
 {
-    const struct round_record *last = run_record_last_model(record);
+    const struct round_record *last = last_measured(record);
     if (last == NULL || (isnan(confusion_accuracy(last->pooled_confusion, record->classes)) &&
                          isnan(confusion_accuracy(last->global_confusion, record->classes)))) {
         (void)fputs("<li><b>–</b><span>no accuracy of the shared model was released</span></li>\n", stream);
         return;
     }
-    put_accuracy_figure(stream, record, last->pooled_confusion, last->round, "test rows of all sites");
+    put_accuracy_figure(stream, record, last->pooled_confusion, last->round,
+                        run_record_masked(record) ? "test rows of the sites in the sum"
+                                                  : "test rows of all sites");
     put_accuracy_figure(stream, record, last->global_confusion, last->round, "test rows of the researcher");
 }
 
@@ -149,6 +161,8 @@ void html_figures(FILE *stream, const struct run_record *record)
         seconds += record->rounds[i].seconds;
     for (size_t i = 0; last != NULL && i < record->job->site_count; i++)
         rows += last->sites[i].has_examples ? last->sites[i].examples : 0;
+    if (last != NULL && last->masking.has_examples)
+        rows = last->masking.examples;
     (void)fputs("<ul>\n", stream);
     put_last_accuracies(stream, record);
     (void)fprintf(stream, "<li><b>%zu of %u</b><span>rounds, %.2f s in all</span></li>\n",
@@ -206,6 +220,18 @@ static void put_training(FILE *stream, const struct job *job)
     put_setting(stream, "Local training", text);
 }
 
+static void put_secure(FILE *stream, const struct job *job)
+{
+    char text[200] = "none";
+    const struct job_secure_aggregation *secure = &job->secure;
+    if (secure->enabled)
+        (void)snprintf(text, sizeof text,
+                       "%u of %zu sites have to sign, %u may collude; %u-bit words, changes within ±%g",
+                       (unsigned)secure->threshold, job->site_count, (unsigned)secure->tolerate_colluding,
+                       (unsigned)secure->ring, secure->clip);
+    put_setting(stream, "Secure aggregation", text);
+}
+
 static void put_model(FILE *stream, const struct run_record *record)
 {
     char text[160];
@@ -234,6 +260,7 @@ void html_settings(FILE *stream, const struct run_record *record)
     (void)snprintf(text, sizeof text, "at least %u of %zu, within %u s", (unsigned)job->min_sites,
                    job->site_count, (unsigned)job->round_deadline_s);
     put_setting(stream, "Sites a round", text);
+    put_secure(stream, job);
     (void)snprintf(text, sizeof text, "%g of each site’s rows, always the same ones", job->test_fraction);
     put_setting(stream, "Test rows", text);
     put_setting(stream, "Metrics", job_metrics_word(job->metrics));
@@ -244,49 +271,6 @@ void html_settings(FILE *stream, const struct run_record *record)
     clock_format(job->expires, text);
     put_setting(stream, "Job expires", text);
     (void)fputs("</dl>\n", stream);
-}
-
-void html_protection(FILE *stream, const struct run_record *record)
-{
-    uint64_t parameters = (record->features + 1) * record->classes;
-    if (record->mock) {
-        (void)fputs("<p>Nothing but MOCK rows, which their owners made for trials: the sites were sent no "
-                    "job and computed "
-                    "nothing.</p>\n",
-                    stream);
-        if (record->job->secure.enabled)
-            (void)fputs("<p>A trial needs no masks: the updates were averaged in clear, here. What the job’s "
-                        "secure aggregation will hide of one site is left out all the same.</p>\n",
-                        stream);
-        return;
-    }
-    (void)fputs(
-        "<p>In each round in which a site answered, it sent to the researcher’s orchestrator:</p>\n<ul "
-        "class=\"plain\">\n<li>its own model after local training",
-        stream);
-    if (record->features > 0) {
-        (void)fputs(" (", stream);
-        html_count(stream, parameters);
-        (void)fputs(" numbers)", stream);
-    }
-    (void)fputs(", and how many training rows it used;</li>\n", stream);
-    if (record->job->metrics == JOB_METRICS_PER_SITE)
-        (void)fputs(
-            "<li>the training accuracy and the confusion counts of that model on its own rows;</li>\n"
-            "<li>the confusion counts of the new shared model on its own test rows.</li>\n</ul>\n"
-            "<p>A count shown as a dash was withheld by a site: it, or another count that could be computed "
-            "from it, is below the minimum that the site’s owner has set. An empty cell is withheld like any "
-            "other small one.</p>\n",
-            stream);
-    else
-        (void)fputs("<li>no metric of any kind, as the job asked for none.</li>\n</ul>\n", stream);
-    (void)fputs("<p>No row left a site. The job used <b>neither secure aggregation nor added noise</b>: the "
-                "orchestrator "
-                "saw each site’s numbers as they are, so it has to be trusted not to look for single rows in "
-                "them. The "
-                "privacy loss of such a release is not bounded, which is why no epsilon is given.</p>\n",
-                stream);
-    html_receipts(stream, record);
 }
 
 void html_job(FILE *stream, const struct run_record *record)

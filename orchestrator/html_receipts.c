@@ -39,11 +39,11 @@ void html_receipts(FILE *stream, const struct run_record *record)
     else if (err == NULL && check.receipts > 0)
         (void)fprintf(
             stream,
-            "<p><span class=\"badge good\">%zu receipts verified</span> Every update that counted is "
+            "<p><span class=\"badge good\">%zu receipts verified</span> Every %s that counted is "
             "covered by a statement that its site signed: what left, under which approval of its "
             "owner, and with which protections. They are in <code>receipts/</code>; check them with "
             "<code>orchestrator receipts verify</code>.</p>\n",
-            check.held);
+            check.held, run_record_masked(record) ? "masked input" : "update");
     error_free(err);
     receipt_check_clear(&check);
 }

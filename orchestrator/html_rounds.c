@@ -43,11 +43,24 @@ static void put_round_cells(FILE *stream, const struct run_record *record, const
     }
     (void)fprintf(stream, "</td><td rowspan=\"%zu\" class=\"t\">", lines);
     if (round->model == NULL) {
-        (void)fputs("no new model</td>", stream);
-        return;
+        (void)fputs("no new model", stream);
+    } else {
+        digest_hex(&round->model_sha256, sha256);
+        (void)fprintf(stream, "<span class=\"hex\" title=\"%s\">%.12s…</span>", sha256, sha256);
     }
-    digest_hex(&round->model_sha256, sha256);
-    (void)fprintf(stream, "<span class=\"hex\" title=\"%s\">%.12s…</span></td>", sha256, sha256);
+    if (round->masking.attempts > 0)
+        (void)fprintf(stream, "<br><span class=\"muted\">sum of %u of %u sites, attempt %u</span>",
+                      (unsigned)round->masking.contributors, (unsigned)round->masking.sharers,
+                      (unsigned)round->masking.attempts);
+    (void)fputs("</td>", stream);
+}
+
+static void put_accuracy(FILE *stream, const struct run_record *record, double accuracy)
+{
+    if (run_record_masked(record))
+        (void)fputs("<span class=\"muted\">not known</span>", stream);
+    else
+        html_accuracy(stream, accuracy);
 }
 
 static void put_site_cells(FILE *stream, const struct run_record *record, size_t position,
@@ -60,12 +73,14 @@ static void put_site_cells(FILE *stream, const struct run_record *record, size_t
     (void)fputs("</td><td>", stream);
     if (site->has_examples)
         html_count(stream, site->examples);
+    else if (run_record_masked(record))
+        (void)fputs("<span class=\"muted\">not known</span>", stream);
     else
         (void)fputs("<span class=\"muted\">not released</span>", stream);
     (void)fputs("</td><td>", stream);
-    html_accuracy(stream, site->train_accuracy);
+    put_accuracy(stream, record, site->train_accuracy);
     (void)fputs("</td><td>", stream);
-    html_accuracy(stream, confusion_accuracy(site->confusion, record->classes));
+    put_accuracy(stream, record, confusion_accuracy(site->confusion, record->classes));
     (void)fprintf(stream, "</td><td>%.2f</td>", site->seconds);
 }
 
@@ -105,10 +120,16 @@ void html_rounds(FILE *stream, const struct run_record *record)
     (void)fputs(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Table of rounds\">\n<table "
         "class=\"rounds\">\n"
-        "<caption>On the left the shared model of each round; on the right each site’s own model after local "
-        "training.</caption>\n<thead><tr><th scope=\"col\">Round</th><th scope=\"col\">Seconds</th><th "
-        "scope=\"col\">Pooled<br>accuracy</th>",
+        "<caption>On the left the shared model of each round; on the right ",
         stream);
+    (void)fputs(run_record_masked(record)
+                    ? "who answered: one site’s numbers are not known to anybody, because of "
+                      "secure aggregation."
+                    : "each site’s own model after local training.",
+                stream);
+    (void)fputs("</caption>\n<thead><tr><th scope=\"col\">Round</th><th scope=\"col\">Seconds</th><th "
+                "scope=\"col\">Pooled<br>accuracy</th>",
+                stream);
     if (record->job->global_test != JOB_GLOBAL_TEST_NONE)
         (void)fputs("<th scope=\"col\">Global<br>test</th>", stream);
     (void)fputs(

@@ -71,7 +71,7 @@ static json_t *json_of_confusion(const uint64_t *counts, uint32_t classes)
     return rows;
 }
 
-/* Of the update; it was verified when it came. The whole of it is in receipts/. */
+/* Of the update, or of the masked input; it was verified when it came. The whole of it is in receipts/. */
 static json_t *json_of_receipt(const struct site_receipt *kept)
 {
     if (kept == NULL)
@@ -81,8 +81,10 @@ static json_t *json_of_receipt(const struct site_receipt *kept)
                      "protections", kept->receipt.protections);
 }
 
-static json_t *json_of_site(const struct run_record *record, size_t position, const struct site_round *site)
+static json_t *json_of_site(const struct run_record *record, size_t position,
+                            const struct round_record *round)
 {
+    const struct site_round *site = &round->sites[position];
     return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:n, s:o, s:o, s:o}", "name",
                      json_of_text(record->job->sites[position].name), "status",
                      site_status_word(site->status), "reason", json_of_text(site->reason), "examples",
@@ -92,7 +94,7 @@ static json_t *json_of_site(const struct run_record *record, size_t position, co
                      json_of_rows(site->confusion, record->classes), "confusion",
                      json_of_confusion(site->confusion, record->classes), "epsilon_spent", "train_seconds",
                      json_of_seconds(site->train_seconds), "seconds", json_of_seconds(site->seconds),
-                     "receipt", json_of_receipt(site->update_receipt));
+                     "receipt", json_of_receipt(round_receipt(round, position)));
 }
 
 static json_t *json_of_global(const struct run_record *record, const struct round_record *round)
@@ -105,18 +107,44 @@ static json_t *json_of_global(const struct run_record *record, const struct roun
                      json_of_confusion(round->global_confusion, record->classes));
 }
 
+/* What only the sum tells; null in clear. */
+static json_t *json_of_masking(const struct round_masking *masking)
+{
+    if (masking->attempts == 0)
+        return json_null();
+    return json_pack("{s:i, s:i, s:i, s:o}", "attempts", (int)masking->attempts, "sharers",
+                     (int)masking->sharers, "contributors", (int)masking->contributors, "examples",
+                     masking->has_examples ? json_integer((json_int_t)masking->examples) : json_null());
+}
+
+static json_t *json_of_secure(const struct run_record *record)
+{
+    const struct job_secure_aggregation *secure = &record->job->secure;
+    size_t cells = record->job->metrics == JOB_METRICS_NONE ? 0 : (size_t)record->classes * record->classes;
+    size_t words = 1 + ((size_t)record->features + 1) * record->classes + cells;
+    if (!run_record_masked(record))
+        return json_null();
+    return json_pack("{s:i, s:i, s:i, s:f, s:I, s:o, s:o, s:o}", "threshold", (int)secure->threshold,
+                     "tolerate_colluding", (int)secure->tolerate_colluding, "ring", (int)secure->ring, "clip",
+                     secure->clip, "max_examples", (json_int_t)secure->max_examples, "verify_sum",
+                     record->classes == 0 ? json_null() : json_boolean(job_verifies_sum(record->job, words)),
+                     "quantisation_bound", json_of_real(report_quantisation_bound(record)), "evaluation",
+                     json_of_masking(&record->evaluation.masking));
+}
+
 static json_t *json_of_round(const struct run_record *record, const struct round_record *round)
 {
     json_t *sites = json_array();
     for (size_t i = 0; i < record->job->site_count; i++)
-        (void)json_array_append_new(sites, json_of_site(record, i, &round->sites[i]));
-    return json_pack("{s:i, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o}", "round", (int)round->round, "seconds",
-                     json_of_seconds(round->seconds), "sites", sites, "pooled", "test_accuracy",
+        (void)json_array_append_new(sites, json_of_site(record, i, round));
+    return json_pack("{s:i, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o, s:o}", "round", (int)round->round,
+                     "seconds", json_of_seconds(round->seconds), "sites", sites, "pooled", "test_accuracy",
                      json_of_real(confusion_accuracy(round->pooled_confusion, record->classes)), "test_rows",
                      json_of_rows(round->pooled_confusion, record->classes), "confusion",
                      json_of_confusion(round->pooled_confusion, record->classes), "global_test",
                      json_of_global(record, round), "model_sha256",
-                     round->model == NULL ? json_null() : json_of_digest(&round->model_sha256));
+                     round->model == NULL ? json_null() : json_of_digest(&round->model_sha256),
+                     "secure_aggregation", json_of_masking(&round->masking));
 }
 
 /* Shapes are null until the sites have said what their data looks like. */
@@ -164,7 +192,7 @@ static json_t *json_of_head(const struct run_record *record)
     char run_id[RUN_ID_HEX_BYTES];
     const struct job *job = record->job;
     run_id_format(record->run_id, run_id);
-    return json_pack("{s:i, s:b, s:s, s:o, s:s, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o}", "version", 1,
+    return json_pack("{s:i, s:b, s:s, s:o, s:s, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:o}", "version", 1,
                      "mock", record->mock, "run_id", run_id, "job_id", json_of_digest(&record->job_id),
                      "status", run_status_word(record->status), "reason", json_of_text(record->reason),
                      "job_name", json_of_text(job->name), "dataset", json_of_text(job->dataset),
@@ -172,7 +200,7 @@ static json_t *json_of_head(const struct run_record *record)
                      record->features == 0 ? json_null() : json_integer((json_int_t)record->features),
                      "classes",
                      record->classes == 0 ? json_null() : json_integer((json_int_t)record->classes), "sites",
-                     json_of_job_sites(job));
+                     json_of_job_sites(job), "secure_aggregation", json_of_secure(record));
 }
 
 /* Takes `value`; NULL, which only lack of memory makes, fails. */

@@ -27,3 +27,7 @@ MUST_USE struct error *report_json_text(const struct run_record *record, struct 
 
 /* Test accuracy of a site in a round, NAN when it was not released. */
 double report_site_test(const struct run_record *record, const struct site_round *site);
+
+/* How far a parameter of a round's model can be from plain averaging, in the round where that is most: rounding to the
+ * integers that secure aggregation sums (crypto/fixed_point.h), for changes within the job's clip. NAN without a sum. */
+double report_quantisation_bound(const struct run_record *record);

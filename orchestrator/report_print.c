@@ -250,6 +250,17 @@ done:
     return err;
 }
 
+static void print_masked_legend(FILE *stream, const struct run_record *record)
+{
+    double bound = report_quantisation_bound(record);
+    (void)fputs(
+        "One site's numbers are not known to anybody: secure aggregation. Pooled: of the model after the "
+        "epoch, on\nthe test rows of the sites in the next sum.\n",
+        stream);
+    if (!isnan(bound))
+        (void)fprintf(stream, "A parameter differs from plain averaging by at most %.2g an epoch.\n", bound);
+}
+
 static void print_legend(FILE *stream, const struct run_record *record, enum heading heading)
 {
     char name[JOB_SITE_NAME_BYTES * 2];
@@ -259,10 +270,7 @@ static void print_legend(FILE *stream, const struct run_record *record, enum hea
         (void)fprintf(stream, "site %zu: %s\n", i + 1, name);
     }
     if (run_record_masked(record))
-        (void)fprintf(
-            stream,
-            "One site's numbers are not known to anybody: secure aggregation. Pooled: of the model after "
-            "the epoch, on the test rows of the sites in the next sum.\n");
+        print_masked_legend(stream, record);
     else if (heading != HEADING_FULL)
         (void)fprintf(stream, "Of each site: train/test.\n");
 }

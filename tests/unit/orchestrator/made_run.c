@@ -5,21 +5,22 @@
 #include "schemas/files.h"
 
 #include <ftw.h>
+#include <math.h>
 #include <unistd.h>
 
 #define MADE_STARTED 1798859045000 /* 2027-01-02T03:04:05Z */
 
-static char *made_job(uint32_t rounds, const char *const *names, size_t name_count, const char *evaluation)
+static char *made_job(uint32_t rounds, const char *const *names, size_t name_count, const char *evaluation,
+                      const char *federation)
 {
     char *text = NULL;
     size_t bytes = 0;
     FILE *stream = open_memstream(&text, &bytes);
     assert_non_null(stream);
-    fprintf(
-        stream,
-        "job: made-up\ndataset: toy\nmodel: {kind: softmax-regression}\ntraining: {optimizer: lbfgs}\n"
-        "evaluation: {%s}\nfederation: {rounds: %u, min_sites: 1}\nexpires: 2027-12-31T00:00:00Z\nsites:\n",
-        evaluation, (unsigned)rounds);
+    fprintf(stream,
+            "job: made-up\ndataset: toy\nmodel: {kind: softmax-regression}\ntraining: {optimizer: lbfgs}\n"
+            "evaluation: {%s}\nfederation: {rounds: %u%s\nexpires: 2027-12-31T00:00:00Z\nsites:\n",
+            evaluation, (unsigned)rounds, federation);
     for (size_t i = 0; i < name_count; i++)
         fprintf(stream, "  - {name: %s, endpoint: \"tcp://127.0.0.1:%zu\", fingerprint: \"sha256:%064zx\"}\n",
                 names[i], 4000 + i, i + 1);
@@ -65,12 +66,13 @@ static void made_round(const struct run_record *record, uint32_t number, struct 
     }
 }
 
-struct run_record *made_run_of(uint32_t rounds, const char *const *names, size_t name_count,
-                               const char *evaluation, uint64_t features, uint32_t classes)
+static struct run_record *made_record(uint32_t rounds, const char *const *names, size_t name_count,
+                                      const char *evaluation, const char *federation, uint64_t features,
+                                      uint32_t classes)
 {
     struct run_record *record = calloc(1, sizeof *record);
     assert_non_null(record);
-    record->job_bytes = (uint8_t *)made_job(rounds, names, name_count, evaluation);
+    record->job_bytes = (uint8_t *)made_job(rounds, names, name_count, evaluation, federation);
     record->job_byte_count = strlen((char *)record->job_bytes);
     struct error *err =
         job_parse((char *)record->job_bytes, record->job_byte_count, "job.yaml", &record->job);
@@ -89,6 +91,47 @@ struct run_record *made_run_of(uint32_t rounds, const char *const *names, size_t
     assert_non_null(record->rounds);
     for (uint32_t r = 1; r <= rounds; r++)
         made_round(record, r, &record->rounds[record->round_count++]);
+    return record;
+}
+
+struct run_record *made_run_of(uint32_t rounds, const char *const *names, size_t name_count,
+                               const char *evaluation, uint64_t features, uint32_t classes)
+{
+    return made_record(rounds, names, name_count, evaluation, ", min_sites: 1}", features, classes);
+}
+
+static void made_masked_round(struct round_record *round, uint32_t attempts)
+{
+    round->masking = (struct round_masking){.attempts = attempts,
+                                            .sharers = 4,
+                                            .contributors = 3,
+                                            .has_examples = true,
+                                            .examples = 600 + round->round};
+    for (size_t s = 0; s < 4; s++) {
+        free(round->sites[s].confusion);
+        round->sites[s] = (struct site_round){
+            .status = SITE_OK, .train_accuracy = NAN, .train_seconds = NAN, .seconds = 0.25};
+    }
+    round->sites[2].status = SITE_LATE;
+    (void)snprintf(round->sites[2].reason, sizeof round->sites[2].reason, "It was slow.");
+}
+
+struct run_record *made_masked_run(uint32_t rounds)
+{
+    static const char *const names[] = {"Site 1", "Site 2", "Site 3", "Site 4"};
+    struct run_record *record =
+        made_record(rounds, names, 4, "metrics: pooled", "}\nsecure_aggregation: {enabled: true}",
+                    MADE_FEATURES, MADE_CLASSES);
+    for (uint32_t r = 0; r < rounds; r++)
+        made_masked_round(&record->rounds[r], r + 1);
+    made_round(record, rounds + 1, &record->evaluation);
+    made_masked_round(&record->evaluation, 1);
+    free(record->evaluation.model);
+    free(record->evaluation.pooled_confusion);
+    record->evaluation.model = NULL;
+    record->evaluation.pooled_confusion = NULL;
+    record->evaluation.masking.has_examples = false;
+    record->evaluation.masking.examples = 0;
     return record;
 }
 

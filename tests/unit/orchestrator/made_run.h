@@ -22,6 +22,10 @@ struct run_record *made_run(uint32_t rounds);
 struct run_record *made_run_of(uint32_t rounds, const char *const *names, size_t name_count,
                                const char *evaluation, uint64_t features, uint32_t classes);
 
+/* A run of `rounds` rounds of four sites under secure aggregation, pooled counts as above, and the evaluation after them.
+ * Round r: r attempts, of 4 sharers 3 contributors with 600 + r examples together; "Site 3" is late. No receipts. */
+struct run_record *made_masked_run(uint32_t rounds);
+
 /* The whole file as text, NUL-terminated; the test fails if it cannot be read. The caller frees. */
 char *made_text(const char *path);
 

@@ -26,12 +26,20 @@ SPOILED = [
     lambda report: report["rounds"][0]["pooled"].update(confusion=[[-1]]),
 ]
 
+MASKED = [
+    lambda report: report["secure_aggregation"].pop("threshold"),
+    lambda report: report["secure_aggregation"].update(ring=16),
+    lambda report: report["secure_aggregation"].update(quantisation_bound=-1),
+    lambda report: report["rounds"][0]["secure_aggregation"].update(attempts=0),
+    lambda report: report["rounds"][0]["secure_aggregation"].pop("contributors"),
+]
+
 assert len(sys.argv) > 2
 for path in sys.argv[2:]:
     with open(path, encoding="utf-8") as file:
         whole = json.load(file)
     validator.validate(whole)
-    for number, spoil in enumerate(SPOILED):
+    for number, spoil in enumerate(SPOILED + (MASKED if whole["secure_aggregation"] else [])):
         spoiled = copy.deepcopy(whole)
         spoil(spoiled)
         assert not validator.is_valid(spoiled), f"spoiled report {number} passes"

@@ -3,6 +3,7 @@
 #include "crypto/fixed_point.h"
 #include "orchestrator/engine_secagg.h"
 #include "orchestrator/orchestrator_parts.h"
+#include "orchestrator/receipt_check.h"
 #include "tests/unit/orchestrator/run_scene.h"
 
 #include <math.h>
@@ -426,6 +427,54 @@ static void test_engine_secagg_away_after_agreement_round_completed_with_it(void
     expect_sums(scene);
 }
 
+/* ---- receipts ---- */
+
+static void expect_receipts(const struct run_record *record, size_t held, const char *problem)
+{
+    struct receipt_check check = {0};
+    assert_null(receipt_check_run(record, &check));
+    assert_int_equal(check.held, held);
+    assert_int_equal(check.problem_count, problem == NULL ? 0 : 1);
+    if (problem != NULL && strstr(check.problems[0].sentence, problem) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", check.problems[0].sentence, problem);
+    receipt_check_clear(&check);
+}
+
+static void test_engine_secagg_receipts_of_every_attempt_hold_and_are_needed(void **state)
+{
+    struct run_scene *scene = *state;
+    struct run_record *record = NULL;
+    struct receipt_check check = {0};
+    for (size_t i = 0; i < 4; i++) {
+        struct script script = script_of(i);
+        if (i < 2)
+            script.faults[0] = (struct secure_fault){.type = MASK, .nth = 1, .how = SECURE_SILENT};
+        run_scene_site(scene, &script);
+    }
+    run_scene_run(scene, &quick);
+    expect_finished(scene);
+    assert_null(run_store_load(orchestrator_run_directory(scene->run), &record));
+    expect_receipts(record, 14,
+                    NULL); /* 2 in the first attempt, 4 in the second, in round 2, and of the evaluation */
+    assert_null(receipt_check_run(record, &check));
+    assert_null(receipt_check_files(record, orchestrator_run_directory(scene->run), &check));
+    assert_int_equal(check.problem_count, 0);
+    receipt_check_clear(&check);
+    struct site_round *part = &record->rounds[0].sites[0];
+    struct site_receipt *kept = part->masked_receipts[1];
+    part->masked_receipts[1] = NULL;
+    expect_receipts(record, 13, "Its masked input counted, and there is no receipt of it.");
+    part->masked_receipts[1] = kept;
+    kept->received.bytes[0] ^= 1;
+    expect_receipts(record, 13, "The receipt of its masked-input does not hold");
+    kept->received.bytes[0] ^= 1;
+    kept = record->evaluation.sites[1].masked_receipts[0];
+    record->evaluation.sites[1].masked_receipts[0] = NULL;
+    expect_receipts(record, 13, "Its masked input counted");
+    record->evaluation.sites[1].masked_receipts[0] = kept;
+    run_record_free(record);
+}
+
 /* ---- lies ---- */
 
 static void lie(struct run_scene *scene, size_t sites, uint32_t type, enum secure_spoil spoil)
@@ -594,6 +643,7 @@ int main(void)
         SCENE_TEST(test_engine_secagg_too_few_agree_stopped_and_never_tried_again),
         SCENE_TEST(test_engine_secagg_too_few_shares_after_agreement_stopped),
         SCENE_TEST(test_engine_secagg_away_after_agreement_round_completed_with_it),
+        SCENE_TEST(test_engine_secagg_receipts_of_every_attempt_hold_and_are_needed),
         SCENE_TEST(test_engine_secagg_badly_signed_advert_site_failed_others_go_on),
         SCENE_TEST(test_engine_secagg_repeated_key_in_advert_site_failed_others_go_on),
         SCENE_TEST(test_engine_secagg_missing_shares_site_failed_others_go_on),

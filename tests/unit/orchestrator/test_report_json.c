@@ -67,12 +67,26 @@ static void is_matrix(const json_t *object, const char *key, const uint64_t want
 
 static void test_report_json_members_are_exactly_those_of_version_1(void **state)
 {
-    static const char *const top[] = {"version",  "mock",     "run_id",  "job_id",         "status",
-                                      "reason",   "job_name", "dataset", "rounds_planned", "min_sites",
-                                      "features", "classes",  "sites",   "rounds",         "model",
-                                      "timing",   NULL};
-    static const char *const round[] = {"round",       "seconds",      "sites", "pooled",
-                                        "global_test", "model_sha256", NULL};
+    static const char *const top[] = {"version",
+                                      "mock",
+                                      "run_id",
+                                      "job_id",
+                                      "status",
+                                      "reason",
+                                      "job_name",
+                                      "dataset",
+                                      "rounds_planned",
+                                      "min_sites",
+                                      "features",
+                                      "classes",
+                                      "sites",
+                                      "rounds",
+                                      "model",
+                                      "timing",
+                                      "secure_aggregation",
+                                      NULL};
+    static const char *const round[] = {
+        "round", "seconds", "sites", "pooled", "global_test", "model_sha256", "secure_aggregation", NULL};
     static const char *const site[] = {
         "name",          "status",    "reason",    "examples",      "train_accuracy",
         "test_accuracy", "test_rows", "confusion", "epsilon_spent", "train_seconds",
@@ -254,6 +268,9 @@ static void test_report_json_samples_are_written_for_the_schema(void **state)
     record->status = RUN_STOPPED;
     record->ended_at = 0;
     made_fine(report_json_write(record, "partial.json"));
+    run_record_free(record);
+    record = made_masked_run(2);
+    made_fine(report_json_write(record, "masked.json"));
     run_record_free(record);
 }
 

@@ -405,8 +405,9 @@ static void make_version_1(const char *directory)
     struct database *database = NULL;
     char *path = made_path(directory, "run.db");
     made_fine(database_open(path, &run_database, DATABASE_OPEN, &database));
-    made_fine(database_run(database, "DROP TABLE receipt; ALTER TABLE run DROP COLUMN mock;"
-                                     "PRAGMA user_version = 1; PRAGMA journal_mode = DELETE"));
+    made_fine(database_run(database,
+                           "DROP TABLE receipt; ALTER TABLE run DROP COLUMN mock; DROP TABLE secagg_round;"
+                           "PRAGMA user_version = 1; PRAGMA journal_mode = DELETE"));
     database_close(database);
     free(path);
 }
@@ -448,6 +449,153 @@ static void test_store_run_of_version_1_reads_back_without_receipts_and_unchange
     run_record_free(record);
 }
 
+/* What version 2 had: receipts without attempts, and no secure aggregation. */
+static void make_version_2(const char *directory)
+{
+    struct database *database = NULL;
+    char *path = made_path(directory, "run.db");
+    made_fine(database_open(path, &run_database, DATABASE_OPEN, &database));
+    made_fine(database_run(
+        database,
+        "CREATE TABLE receipt_2 (round INTEGER NOT NULL REFERENCES round (round), position INTEGER NOT "
+        "NULL, kind INTEGER NOT NULL CHECK (kind IN (1, 2)), sequence INTEGER NOT NULL CHECK (sequence > "
+        "0), receipt BLOB NOT NULL, received BLOB NOT NULL CHECK (length(received) = 32), PRIMARY KEY "
+        "(round, position, kind)) STRICT;"
+        "INSERT INTO receipt_2 SELECT round, position, kind, sequence, receipt, received FROM receipt;"
+        "DROP TABLE receipt; ALTER TABLE receipt_2 RENAME TO receipt; DROP TABLE secagg_round;"
+        "PRAGMA user_version = 2; PRAGMA journal_mode = DELETE"));
+    database_close(database);
+    free(path);
+}
+
+static struct site_receipt *some_receipt(enum receipt_kind kind, uint64_t sequence)
+{
+    struct site_receipt *kept = calloc(1, sizeof *kept);
+    assert_non_null(kept);
+    kept->receipt = (struct receipt){.round = 1,
+                                     .kind = kind,
+                                     .body_bytes = 9,
+                                     .protections = "min-rows 1",
+                                     .sequence = sequence,
+                                     .at = 1};
+    assert_null(site_id_of_key(kept->receipt.public_key, &kept->receipt.site));
+    return kept;
+}
+
+static void test_store_run_of_version_2_reads_back_with_its_receipts_and_unchanged(void **state)
+{
+    struct run_record *record = made_run(2);
+    struct run_record *read = NULL;
+    record->has_receipts = true;
+    record->rounds[0].sites[1].update_receipt = some_receipt(RECEIPT_UPDATE, 3);
+    record->rounds[0].sites[1].evaluation_receipt = some_receipt(RECEIPT_EVALUATION, 4);
+    write_whole(*state, record);
+    make_version_2(*state);
+    char *path = made_path(*state, "run.db");
+    char *before = made_text(path);
+    made_fine(run_store_load(*state, &read));
+    same_run(record, read);
+    assert_true(read->has_receipts);
+    assert_int_equal(read->rounds[0].sites[1].update_receipt->receipt.sequence, 3);
+    assert_int_equal(read->rounds[0].sites[1].evaluation_receipt->receipt.sequence, 4);
+    assert_null(read->rounds[0].sites[0].update_receipt);
+    assert_int_equal(read->rounds[0].masking.attempts, 0);
+    assert_int_equal(read->evaluation.round, 0);
+    char *after = made_text(path);
+    assert_memory_equal(before, after, 4096);
+    free(after);
+    free(before);
+    free(path);
+    run_record_free(read);
+    run_record_free(record);
+}
+
+static void test_store_run_secure_aggregation_reads_back_attempt_by_attempt(void **state)
+{
+    struct run_record *record = made_masked_run(3);
+    struct run_record *read = NULL;
+    record->has_receipts = true;
+    record->rounds[1].sites[0].masked_receipts[0] = some_receipt(RECEIPT_MASKED_INPUT, 5);
+    record->rounds[1].sites[0].masked_receipts[1] = some_receipt(RECEIPT_MASKED_INPUT, 6);
+    record->evaluation.sites[3].masked_receipts[0] = some_receipt(RECEIPT_MASKED_INPUT, 9);
+    struct run_store *store = NULL;
+    made_fine(run_store_create(*state, record, &store));
+    for (size_t i = 0; i < 3; i++)
+        made_fine(run_store_round(store, record, &record->rounds[i]));
+    made_fine(run_store_round(store, record, &record->evaluation));
+    made_fine(run_store_end(store, record));
+    run_store_close(store);
+    made_fine(run_store_load(*state, &read));
+    same_run(record, read);
+    for (size_t i = 0; i < 3; i++)
+        assert_memory_equal(&read->rounds[i].masking, &record->rounds[i].masking,
+                            sizeof(struct round_masking));
+    assert_int_equal(read->rounds[1].sites[0].masked_receipts[0]->receipt.sequence, 5);
+    assert_int_equal(read->rounds[1].sites[0].masked_receipts[1]->receipt.sequence, 6);
+    assert_null(read->rounds[1].sites[0].masked_receipts[2]);
+    assert_int_equal(read->evaluation.round, 4);
+    assert_int_equal(read->evaluation.masking.contributors, 3);
+    assert_int_equal(read->evaluation.sites[2].status, SITE_LATE);
+    assert_int_equal(read->evaluation.sites[3].masked_receipts[0]->receipt.sequence, 9);
+    run_record_free(read);
+    run_record_free(record);
+}
+
+static void test_store_run_pooled_of_a_stored_round_comes_later(void **state)
+{
+    struct run_record *record = made_masked_run(2);
+    struct run_record *read = NULL;
+    struct run_store *store = NULL;
+    uint64_t *pooled = record->rounds[0].pooled_confusion;
+    record->rounds[0].pooled_confusion = NULL;
+    made_fine(run_store_create(*state, record, &store));
+    made_fine(run_store_round(store, record, &record->rounds[0]));
+    record->rounds[0].pooled_confusion = pooled;
+    made_fine(run_store_pooled(store, record, &record->rounds[0]));
+    run_store_close(store);
+    made_fine(run_store_load(*state, &read));
+    assert_memory_equal(read->rounds[0].pooled_confusion, pooled, 6 * sizeof *pooled);
+    run_record_free(read);
+    run_record_free(record);
+}
+
+static void test_store_run_impossible_masking_is_refused(void **state)
+{
+    static const char *const wrong[] = {
+        "UPDATE secagg_round SET attempts = 4 WHERE round = 1",
+        "UPDATE secagg_round SET contributors = 5 WHERE round = 1",
+        "UPDATE secagg_round SET sharers = 2 WHERE round = 1",
+        "UPDATE secagg_round SET round = 9 WHERE round = 1",
+        "UPDATE round SET round = 9 WHERE round = 3; DELETE FROM site_round WHERE round = 3",
+        "UPDATE receipt SET attempt = 3",
+        "UPDATE receipt SET kind = 1, attempt = 1",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char name[16];
+        struct run_record *record = made_masked_run(2);
+        struct run_record *read = NULL;
+        struct run_store *store = NULL;
+        struct database *database = NULL;
+        (void)snprintf(name, sizeof name, "run-%zu", i);
+        char *directory = made_path(*state, name);
+        char *path = made_path(directory, "run.db");
+        record->rounds[0].sites[0].masked_receipts[0] = some_receipt(RECEIPT_MASKED_INPUT, 5);
+        made_fine(run_store_create(directory, record, &store));
+        for (size_t r = 0; r < 2; r++)
+            made_fine(run_store_round(store, record, &record->rounds[r]));
+        made_fine(run_store_round(store, record, &record->evaluation));
+        run_store_close(store);
+        made_fine(database_open(path, &run_database, DATABASE_OPEN, &database));
+        made_fine(database_run(database, "PRAGMA foreign_keys = OFF"));
+        made_fine(database_run(database, wrong[i]));
+        database_close(database);
+        made_refusal(run_store_load(directory, &read), ERROR_CORRUPT, "is damaged");
+        free(path);
+        free(directory);
+        run_record_free(record);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -471,6 +619,10 @@ int main(void)
         MADE_TEST(test_store_run_read_only_directory_can_be_read),
         MADE_TEST(test_store_run_outline_tells_progress_and_accuracy),
         MADE_TEST(test_store_run_of_version_1_reads_back_without_receipts_and_unchanged),
+        MADE_TEST(test_store_run_of_version_2_reads_back_with_its_receipts_and_unchanged),
+        MADE_TEST(test_store_run_secure_aggregation_reads_back_attempt_by_attempt),
+        MADE_TEST(test_store_run_pooled_of_a_stored_round_comes_later),
+        MADE_TEST(test_store_run_impossible_masking_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
