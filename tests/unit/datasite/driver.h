@@ -4,12 +4,24 @@
 #pragma once
 
 #include "tests/unit/datasite/masked_sites.h"
+#include "tests/unit/datasite/wire_record.h"
+
+/* Refused, and nothing more was released than before. */
+#define DRIVER_REFUSED(masked, position, reply, code, words)                                                 \
+    do {                                                                                                     \
+        int64_t held = site_released((masked)->sites[(position)-1]);                                         \
+        site_expect_refusal((reply), (code), (words));                                                       \
+        assert_int_equal(site_released((masked)->sites[(position)-1]), held);                                \
+    } while (0)
 
 /* cmocka set-up (tear-down: masked_remove): as masked_make, with a run id of its own. */
 int driver_make(void **state);
 /* Submits and approves the job at all sites, and makes a batch of MASKED_BATCH slots from 0. */
 void driver_begin(struct masked_sites *masked, const struct masked_words *words);
 void driver_batch(struct masked_sites *masked, uint32_t first_slot);
+
+/* Shares that all sites gave about a slot, as the record has it. */
+size_t driver_given(struct masked_sites *masked, uint32_t slot);
 
 /* ---- single messages ---- */
 

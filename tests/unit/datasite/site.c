@@ -2,6 +2,7 @@
 
 #include "datasite/store_internal.h"
 #include "datasite/store_secagg.h"
+#include "tests/unit/datasite/wire_record.h"
 
 #include <math.h>
 #include <poll.h>
@@ -190,7 +191,10 @@ struct reply site_ask(struct site *site, const struct site_id *peer, bool listed
                       const ProtobufCMessage *message)
 {
     struct reply reply = site_say(site, peer, listed, type, message);
-    return reply.later ? site_wait(site) : reply;
+    if (reply.later)
+        reply = site_wait(site);
+    wire_record_note(identity_id(site->identity), type, message, &reply);
+    return reply;
 }
 
 struct reply site_submit(struct site *site, const char *text)

@@ -2,18 +2,12 @@
  * theirs: it wants to stand between two sites, to add a site of its own, to make old keys new, or to have less asked of it than
  * the owner asks. (Rounds and lists: test_attack_sum.c.) */
 #include "tests/unit/datasite/driver.h"
-#include "tests/unit/datasite/wire_record.h"
 
 #define SECOND MASKED_BATCH /* first slot of the second batch, which no site has shared yet */
 
 static const uint32_t everybody[] = {1, 2, 3, 4};
 
-#define REFUSED(masked, position, reply, code, words)                                                        \
-    do {                                                                                                     \
-        int64_t held = site_released((masked)->sites[(position)-1]);                                         \
-        site_expect_refusal((reply), (code), (words));                                                       \
-        assert_int_equal(site_released((masked)->sites[(position)-1]), held);                                \
-    } while (0)
+#define REFUSED DRIVER_REFUSED
 
 /* Adverts of the second batch, of all sites; and room for one more. */
 struct second {
@@ -246,7 +240,7 @@ static void test_attack_keys_with_a_site_that_is_no_partner_are_refused_at_every
     masked_policy(masked);
     REFUSED(masked, 1, driver_unmask(masked, &attempt.about, 1, attempt.agreements, 4), ERROR_REFUSED,
             "partner");
-    assert_int_equal(wire_record_given(masked->run.run_id, 0), 0);
+    assert_int_equal(driver_given(masked, 0), 0);
     gate->partner_count++;
     masked_policy(masked);
     driver_unmask_all(masked, &attempt);
