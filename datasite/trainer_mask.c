@@ -81,7 +81,7 @@ static struct error *masking_model(struct masking *masking)
     if (parameters->len == 0 && mask->previous != NULL) /* the site was not asked in round 1 */
         parameters = &mask->previous->parameters;
     TRY(secagg_model_first(&masking->source, parameters->data, parameters->len, &masking->model));
-    if (mask->previous != NULL && masking->model.round < step->round)
+    if (mask->previous != NULL && masking->model.round == mask->previous->round)
         TRY(masking_take(masking, mask->previous));
     if (masking->model.round < step->round)
         FAIL(ERROR_NOT_FOUND,

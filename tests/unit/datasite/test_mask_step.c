@@ -449,6 +449,13 @@ static void test_mask_without_the_sum_before_refused_until_it_comes(void **state
     mask.round = 2;
     mask.slot = 1;
     REFUSED(masked, 4, masked_ask(masked, &mask), ERROR_NOT_FOUND, "lacks the sums from round 1 to round 1");
+    sum->round = 2; /* the sum of the round before is not enough where two are missing */
+    mask.round = 3;
+    mask.previous = sum;
+    REFUSED(masked, 4, masked_ask(masked, &mask), ERROR_NOT_FOUND, "lacks the sums from round 1 to round 2");
+    sum->round = 1;
+    mask.round = 2;
+    mask.previous = NULL;
     site_expect_state(masked_ask_sum(masked, 4, sum), FDS__JOB_STATE__JOB_RUNNING);
     site_expect_state(masked_ask_sum(masked, 4, sum), FDS__JOB_STATE__JOB_RUNNING); /* changes nothing */
     struct secagg_model model = masked_model(masked, 4);
