@@ -1,5 +1,6 @@
 /* Masked rounds of four sites through their handlers and executors: what the sum is, what is repeated, what is refused.
  * After each refusal nothing more has been released than before. */
+#include "tests/unit/datasite/freed.h"
 #include "tests/unit/datasite/masked_sites.h"
 
 #include <math.h>
@@ -434,6 +435,27 @@ static void test_mask_step_that_fails_spends_the_round_whatever_the_attempt(void
                      0);
 }
 
+/* Keys of slot 0 and 1, and, once it is known, the vector. */
+static void test_mask_step_leaves_no_secret_in_freed_memory(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = first_mask(1);
+    uint64_t words[1 + SITE_PARAMETERS];
+    masked_begin(masked, &(struct masked_words){0});
+    freed_reset();
+    freed_look_for(&masked->secrets[0][0], 2 * sizeof(masked->secrets[0][0]));
+    mask.spoil = 3;
+    REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_UNTRUSTED, "site 3 of the roster");
+    mask.spoil = 0;
+    site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
+    assert_true(masked_vector(masked, 1, 1, words, 1 + SITE_PARAMETERS));
+    freed_look_for(words + 1, sizeof(words) - sizeof(words[0]));
+    mask.attempt = 1;
+    mask.slot = 1;
+    site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
+    assert_int_equal(freed_found(), 0);
+}
+
 /* ---- sums that a site missed ---- */
 
 static void test_mask_without_the_sum_before_refused_until_it_comes(void **state)
@@ -549,6 +571,7 @@ int main(void)
         TEST(test_mask_slot_of_no_batch_refused),
         TEST(test_mask_slot_that_was_killed_refused),
         TEST(test_mask_step_that_fails_spends_the_round_whatever_the_attempt),
+        TEST(test_mask_step_leaves_no_secret_in_freed_memory),
         TEST(test_mask_without_the_sum_before_refused_until_it_comes),
         TEST(test_sum_of_round_1_brings_the_initial_model_of_a_file),
         TEST(test_sum_false_refused_by_event_and_by_word),

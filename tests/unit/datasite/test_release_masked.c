@@ -1,5 +1,6 @@
 /* The airlock of secure aggregation by itself: what it is handed by a trainer that means well, and every check attacked
  * once. After each refusal the slot is open as before, no vector is stored, and nothing has left. */
+#include "tests/unit/datasite/freed.h"
 #include "tests/unit/datasite/masked_sites.h"
 
 #include "datasite/release.h"
@@ -417,6 +418,59 @@ static void test_masked_input_of_a_round_whose_vector_was_removed_refused(void *
     expect_refused(scene, ERROR_REFUSED, "by this site's own events");
 }
 
+/* ---- what is left in memory ---- */
+
+/* The keys of a slot, and the words of the change: counts are small numbers, which are everywhere. */
+static void look_for_secrets(struct scene *scene, uint32_t slot)
+{
+    uint64_t words[1 + SITE_PARAMETERS + MASKED_CELLS];
+    must(secagg_vector_encode(&scene->vector, scene->from, scene->parameters, scene->confusion, 2000, words));
+    freed_reset();
+    freed_look_for(&scene->masked->secrets[0][slot], sizeof(scene->masked->secrets[0][slot]));
+    freed_look_for(words + 1, SITE_PARAMETERS * sizeof(*words));
+}
+
+static void test_masked_input_leaves_no_secret_in_freed_memory(void **state)
+{
+    struct scene *scene = *state;
+    struct secagg_slot *careless = calloc(1, sizeof(*careless));
+    assert_non_null(careless);
+    look_for_secrets(scene, 0);
+    careless->secret = scene->masked->secrets[0][0];
+    free(careless);
+    assert_int_equal(freed_found(), 1); /* it would be seen */
+    look_for_secrets(scene, 0);
+    must(let_out(scene));
+    assert_int_equal(freed_found(), 0);
+    scene_attempt(scene, 1, 1);
+    scene->given.again = true;
+    look_for_secrets(scene, 1);
+    must(let_out(scene));
+    assert_int_equal(freed_found(), 0);
+}
+
+static void test_masked_input_that_is_refused_leaves_no_secret_in_freed_memory(void **state)
+{
+    struct scene *scene = *state;
+    struct policy_output *output = &scene->site->policy.gate.output;
+    look_for_secrets(scene, 0);
+    output->max_update_norm = 1e-3;
+    expect_refused(scene, ERROR_NUMERIC, "norm bound");
+    output->max_update_norm = 0;
+    output->max_update_bytes = 10; /* the last check before the write */
+    expect_refused(scene, ERROR_LIMIT, "10 bytes");
+    output->max_update_bytes = 1 << 20;
+    scene->given.position = 5; /* the masks fail */
+    refused(let_out(scene), ERROR_INVALID, "");
+    scene->given.position = 1;
+    assert_int_equal(freed_found(), 0);
+    must(let_out(scene));
+    scene_attempt(scene, 1, 0);
+    scene->given.again = true;
+    expect_refused(scene, ERROR_REFUSED, "not open");
+    assert_int_equal(freed_found(), 0);
+}
+
 /* ---- the other ways out ---- */
 
 static void test_update_and_evaluation_of_a_job_with_secure_aggregation_refused(void **state)
@@ -478,6 +532,8 @@ int main(void)
         TEST(test_masked_input_again_of_another_model_refused),
         TEST(test_masked_input_after_the_agreement_refused),
         TEST(test_masked_input_of_a_round_whose_vector_was_removed_refused),
+        TEST(test_masked_input_leaves_no_secret_in_freed_memory),
+        TEST(test_masked_input_that_is_refused_leaves_no_secret_in_freed_memory),
         TEST(test_update_and_evaluation_of_a_job_with_secure_aggregation_refused),
         TEST(test_failure_of_a_masked_step_spends_its_round),
     };
