@@ -3,7 +3,7 @@
 #include "datasite/approval.h"
 #include "datasite/home.h"
 #include "schemas/files.h"
-#include "tests/unit/datasite/workspace.h"
+#include "tests/unit/datasite/bench.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -11,8 +11,6 @@
 
 extern const struct verb verb_requests, verb_show, verb_approve, verb_status, verb_policy_test;
 
-#define NOW 1790000000
-#define OUT_BYTES (1 << 20)
 #define A15 "aaaaaaaaaaaaaaa"
 #define CLINIC "sha256:1" A15 A15 A15 A15 "aaa"
 #define LAB "sha256:2" A15 A15 A15 A15 "aaa"
@@ -28,148 +26,13 @@ extern const struct verb verb_requests, verb_show, verb_approve, verb_status, ve
     "  - {fingerprint: \"" WARD "\", organisation: county}\n"                                                \
     "datasets: {made: {min_cell: 0}}\n"
 
-/* A home with a dataset "made" and no job. */
-struct bench {
-    struct workspace *workspace;
-    char home[160], out[160];
-    char own[FINGERPRINT_BYTES];
-};
-
-static void bench_store(const struct bench *bench, struct home **home, struct identity **identity,
-                        struct store **store)
+static int secure_remove(void **state)
 {
-    must(home_open(bench->home, home));
-    must(home_store(*home, STORE_WRITE, identity, store));
-}
-
-static void bench_store_close(struct home *home, struct identity *identity, struct store *store)
-{
-    store_close(store);
-    identity_free(identity);
-    home_free(home);
-}
-
-static void add_dataset(struct store *store)
-{
-    static const uint8_t split_key[32] = {1};
-    static const char *const classes[] = {"a", "b"};
-    static const char *const columns[] = {"x"};
-    static const double values[] = {1, 2};
-    static const uint32_t labels[] = {0, 1};
-    struct dataset_info info = {.name = "made",
-                                .kind = DATASET_NUMBERS,
-                                .rows = 2,
-                                .features = 1,
-                                .classes = 2,
-                                .source = "made",
-                                .imported_at = NOW};
-    struct dataset_writer *writer = NULL;
-    must(dataset_writer_start(store, &info, classes, columns, split_key, &writer));
-    must(dataset_writer_add(writer, values, labels, 2));
-    must(dataset_writer_finish(writer, NULL, &info));
-    dataset_writer_free(writer);
-}
-
-static int bench_make(void **state)
-{
-    struct bench *bench = calloc(1, sizeof(*bench));
-    void *workspace = NULL;
-    struct home *home = NULL;
-    struct identity *identity = NULL;
-    struct store *store = NULL;
-    if (bench == NULL || workspace_make(&workspace) != 0)
-        return -1;
-    bench->workspace = workspace;
-    (void)workspace_file(bench->workspace, "home", bench->home);
-    (void)workspace_file(bench->workspace, "out", bench->out);
-    must(home_create(bench->home, "site", "tcp://127.0.0.1:54879", NULL, &home));
-    home_free(home);
-    bench_store(bench, &home, &identity, &store);
-    site_id_format(identity_id(identity), bench->own);
-    add_dataset(store);
-    bench_store_close(home, identity, store);
-    *state = bench;
-    return 0;
-}
-
-/* Sets an option of a verb; `text` NULL takes it back. */
-static void give(const struct verb *verb, const char *name, const char *text)
-{
-    for (const struct option *option = verb->options(); option->name != NULL; option++) {
-        if (strcmp(option->name, name) != 0)
-            continue;
-        if (option->kind == OPTION_TEXT)
-            *(const char **)option->target = text;
-        else if (option->kind == OPTION_FLAG)
-            *(bool *)option->target = text != NULL;
-        else
-            *(uint64_t *)option->target = text == NULL ? 0 : strtoull(text, NULL, 10);
-        return;
-    }
-    fail_msg("there is no option %s", name);
-}
-
-static int bench_remove(void **state)
-{
-    struct bench *bench = *state;
-    void *workspace = bench->workspace;
-    give(&verb_show, "json", NULL);
-    give(&verb_requests, "json", NULL);
-    give(&verb_status, "json", NULL);
-    give(&verb_policy_test, "requester", NULL);
-    free(bench);
-    return workspace_remove(&workspace);
-}
-
-/* Runs a verb with its standard output in the file "out". */
-static struct error *type(const struct bench *bench, const struct verb *verb, const char *argument)
-{
-    const struct invocation invocation = {.program = "datasite",
-                                          .verb = verb->name,
-                                          .home = bench->home,
-                                          .argument_count = argument == NULL ? 0 : 1,
-                                          .arguments = &argument};
-    (void)fflush(stdout);
-    int kept = dup(STDOUT_FILENO);
-    int file = open(bench->out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert_true(kept >= 0 && file >= 0 && dup2(file, STDOUT_FILENO) >= 0);
-    struct error *err = verb->run(&invocation);
-    (void)fflush(stdout);
-    assert_true(dup2(kept, STDOUT_FILENO) >= 0);
-    (void)close(kept);
-    (void)close(file);
-    return err;
-}
-
-static char *printed(const struct bench *bench)
-{
-    uint8_t *text = NULL;
-    size_t bytes = 0;
-    must(file_read(bench->out, OUT_BYTES, &text, &bytes));
-    return (char *)text;
-}
-
-static void expect_printed(const struct bench *bench, const char *words)
-{
-    char *text = printed(bench);
-    if (strstr(text, words) == NULL)
-        fail_msg("\"%s\" is not in:\n%s", words, text);
-    free(text);
-}
-
-static void expect_not_printed(const struct bench *bench, const char *words)
-{
-    char *text = printed(bench);
-    if (strstr(text, words) != NULL)
-        fail_msg("\"%s\" is in:\n%s", words, text);
-    free(text);
-}
-
-static void write_policy(const struct bench *bench, const char *text)
-{
-    char path[200];
-    (void)snprintf(path, sizeof(path), "%s/policy.yaml", bench->home);
-    workspace_write(path, text, strlen(text));
+    bench_give(&verb_show, "json", NULL);
+    bench_give(&verb_requests, "json", NULL);
+    bench_give(&verb_status, "json", NULL);
+    bench_give(&verb_policy_test, "requester", NULL);
+    return bench_remove(state);
 }
 
 /* Pending: four sites, this one and those above; `more` are lines of the job, `keys` of its secure_aggregation. */
@@ -181,7 +44,7 @@ static void add_job(const struct bench *bench, const char *more, const char *key
     struct home *home = NULL;
     struct identity *identity = NULL;
     struct store *store = NULL;
-    struct job_record record = {.received_at = NOW, .expires = 4102444800, .requester = {{{0x42}}}};
+    struct job_record record = {.received_at = BENCH_NOW, .expires = 4102444800, .requester = {{{0x42}}}};
     (void)snprintf(text, sizeof(text),
                    "job: masked\ndataset: made\nmodel: {kind: softmax-regression}\n"
                    "training: {optimizer: lbfgs, local_iterations: 5}\n%s"
@@ -205,7 +68,7 @@ static void add_job(const struct bench *bench, const char *more, const char *key
 /* Its lines joined, for sentences that are broken into lines. */
 static char *printed_in_one_line(const struct bench *bench)
 {
-    char *text = printed(bench);
+    char *text = bench_printed(bench);
     for (char *end = text; (end = strchr(end, '\n')) != NULL;)
         *end = ' ';
     return text;
@@ -225,13 +88,14 @@ static void test_show_secure_says_what_leaves_and_who_sees_it(void **state)
 {
     struct bench *bench = *state;
     char id[DIGEST_HEX_BYTES];
-    write_policy(bench, PARTNERS);
+    bench_write_policy(bench, PARTNERS);
     add_job(bench, ROUNDS, "", id);
-    must(type(bench, &verb_show, id));
-    expect_printed(bench, "masked, over at least 3 of 4 sites; threshold 3, 1 may collude\n");
-    expect_printed(bench, "clip 32, max_examples 1000000, ring 64, key_batch 8, verify_sum true\n");
-    expect_printed(bench, "Sites      our-house: Ours (this site); city-hospital: Clinic A; north-lab: Lab;\n"
-                          "           county: Ward\n");
+    must(bench_type(bench, &verb_show, id));
+    bench_expect_printed(bench, "masked, over at least 3 of 4 sites; threshold 3, 1 may collude\n");
+    bench_expect_printed(bench, "clip 32, max_examples 1000000, ring 64, key_batch 8, verify_sum true\n");
+    bench_expect_printed(bench,
+                         "Sites      our-house: Ours (this site); city-hospital: Clinic A; north-lab: Lab;\n"
+                         "           county: Ward\n");
     expect_said(bench, "one masked vector leaves in each of 3 rounds and after the last, in one run.");
     expect_said(bench,
                 "the changes of 4 coefficients, cut at 32 and weighted by the number of rows you trained "
@@ -243,23 +107,23 @@ static void test_show_secure_says_what_leaves_and_who_sees_it(void **state)
     expect_said(bench, "Not hidden: what a sum with 2 honest sites in it tells by itself, and the difference "
                        "of two rounds; there is no noise. Should more than 1 of the others collude, they see "
                        "yours; and a site can spoil the model unseen.");
-    expect_not_printed(bench, "cannot be approved");
-    expect_not_printed(bench, "in clear");
-    expect_not_printed(bench, "--hold");
+    bench_expect_not_printed(bench, "cannot be approved");
+    bench_expect_not_printed(bench, "in clear");
+    bench_expect_not_printed(bench, "--hold");
 }
 
 static void test_show_secure_names_strangers(void **state)
 {
     struct bench *bench = *state;
     char id[DIGEST_HEX_BYTES];
-    write_policy(bench, "partners: [{fingerprint: \"" CLINIC "\", organisation: city-hospital}]\n");
+    bench_write_policy(bench, "partners: [{fingerprint: \"" CLINIC "\", organisation: city-hospital}]\n");
     add_job(bench, ROUNDS, "", id);
-    must(type(bench, &verb_show, id));
-    expect_printed(bench, "2 of them not among your partners, so your site refuses:\n"
-                          "           Lab\n         " LAB "\n           Ward\n         " WARD "\n");
-    expect_printed(bench, "datasite trust partner FINGERPRINT --organisation NAME\n");
+    must(bench_type(bench, &verb_show, id));
+    bench_expect_printed(bench, "2 of them not among your partners, so your site refuses:\n"
+                                "           Lab\n         " LAB "\n           Ward\n         " WARD "\n");
+    bench_expect_printed(bench, "datasite trust partner FINGERPRINT --organisation NAME\n");
     expect_said(bench, "It cannot be approved as it is: 2 of the job's 4 sites are not among `partners`");
-    refused(type(bench, &verb_approve, id), ERROR_REFUSED, LAB ", " WARD);
+    refused(bench_type(bench, &verb_approve, id), ERROR_REFUSED, LAB ", " WARD);
 }
 
 /* Whoever can say what the sum was can say what the next model is. */
@@ -267,10 +131,10 @@ static void test_show_secure_without_verified_sums_says_what_is_possible(void **
 {
     struct bench *bench = *state;
     char id[DIGEST_HEX_BYTES];
-    write_policy(bench, PARTNERS);
+    bench_write_policy(bench, PARTNERS);
     add_job(bench, "federation: {rounds: 1, weighting: equal}\nevaluation: {metrics: none}\n",
             ", verify_sum: false, clip: 0.5, ring: 32, tolerate_colluding: 2", id);
-    must(type(bench, &verb_show, id));
+    must(bench_type(bench, &verb_show, id));
     expect_said(bench,
                 "one masked vector leaves in 1 round, in one run. Under the masks are the changes of 4 "
                 "coefficients, cut at 0.5. Nobody reads yours alone");
@@ -288,13 +152,13 @@ static void test_show_secure_warns_of_a_job_that_is_like_it(void **state)
 {
     struct bench *bench = *state;
     char first[DIGEST_HEX_BYTES], second[DIGEST_HEX_BYTES];
-    write_policy(bench, PARTNERS);
+    bench_write_policy(bench, PARTNERS);
     add_job(bench, ROUNDS, "", first);
-    must(type(bench, &verb_show, first));
-    expect_not_printed(bench, "like this one");
-    must(type(bench, &verb_approve, first));
+    must(bench_type(bench, &verb_show, first));
+    bench_expect_not_printed(bench, "like this one");
+    must(bench_type(bench, &verb_approve, first));
     add_job(bench, ROUNDS, ", clip: 31", second);
-    must(type(bench, &verb_show, second));
+    must(bench_type(bench, &verb_show, second));
     expect_said(bench,
                 "You approved a job that is like this one: where two jobs differ by one site, their sums "
                 "differ by that site's numbers.");
@@ -308,7 +172,7 @@ static void expect_json(const json_t *object, const char *key, json_int_t value)
 
 static json_t *printed_json(const struct bench *bench)
 {
-    char *text = printed(bench);
+    char *text = bench_printed(bench);
     json_t *document = json_loads(text, 0, NULL);
     assert_non_null(document);
     free(text);
@@ -319,10 +183,10 @@ static void test_show_secure_json_has_every_key(void **state)
 {
     struct bench *bench = *state;
     char id[DIGEST_HEX_BYTES];
-    write_policy(bench, "partners: [{fingerprint: \"" CLINIC "\", organisation: city-hospital}]\n");
+    bench_write_policy(bench, "partners: [{fingerprint: \"" CLINIC "\", organisation: city-hospital}]\n");
     add_job(bench, ROUNDS, ", clip: 4", id);
-    give(&verb_show, "json", "yes");
-    must(type(bench, &verb_show, id));
+    bench_give(&verb_show, "json", "yes");
+    must(bench_type(bench, &verb_show, id));
     json_t *document = printed_json(bench);
     const json_t *secure = json_object_get(document, "secure_aggregation");
     const json_t *leaves = json_object_get(document, "leaves");
@@ -355,21 +219,21 @@ static void test_approve_secure_takes_one_run_without_hold(void **state)
 {
     struct bench *bench = *state;
     char id[DIGEST_HEX_BYTES];
-    write_policy(bench, PARTNERS);
+    bench_write_policy(bench, PARTNERS);
     add_job(bench, ROUNDS, "", id);
-    give(&verb_approve, "hold", "first");
-    refused(type(bench, &verb_approve, id), ERROR_REFUSED, "cannot be held");
-    give(&verb_approve, "hold", NULL);
-    give(&verb_approve, "runs", "2");
-    refused(type(bench, &verb_approve, id), ERROR_REFUSED, "has one run");
-    give(&verb_approve, "runs", NULL);
-    must(type(bench, &verb_approve, id));
-    must(type(bench, &verb_show, id));
-    expect_printed(bench, "1 run of 3 rounds; hold: never\n");
+    bench_give(&verb_approve, "hold", "first");
+    refused(bench_type(bench, &verb_approve, id), ERROR_REFUSED, "cannot be held");
+    bench_give(&verb_approve, "hold", NULL);
+    bench_give(&verb_approve, "runs", "2");
+    refused(bench_type(bench, &verb_approve, id), ERROR_REFUSED, "has one run");
+    bench_give(&verb_approve, "runs", NULL);
+    must(bench_type(bench, &verb_approve, id));
+    must(bench_type(bench, &verb_show, id));
+    bench_expect_printed(bench, "1 run of 3 rounds; hold: never\n");
     expect_said(bench, "each of 3 rounds and after the last, in one run.");
     /* Who removes a partner takes the approval's effect away, and is told. */
-    write_policy(bench, "organisation: our-house\n");
-    must(type(bench, &verb_show, id));
+    bench_write_policy(bench, "organisation: our-house\n");
+    must(bench_type(bench, &verb_show, id));
     expect_said(bench, "Your site refuses its steps: 3 of the job's 4 sites are not among `partners`");
 }
 
@@ -377,17 +241,17 @@ static void test_approve_secure_refuses_counts_that_the_policy_withholds(void **
 {
     struct bench *bench = *state;
     char id[DIGEST_HEX_BYTES];
-    write_policy(bench, PARTNERS "output: {min_cell: 3}\n");
+    bench_write_policy(bench, PARTNERS "output: {min_cell: 3}\n");
     add_job(bench, ROUNDS, "", id);
-    must(type(bench, &verb_approve, id)); /* the dataset's own rule counts */
-    write_policy(bench, PARTNERS);
+    must(bench_type(bench, &verb_approve, id)); /* the dataset's own rule counts */
+    bench_write_policy(bench, PARTNERS);
     add_job(bench, "federation: {rounds: 4}\n", "", id);
     char *text = strdup(PARTNERS);
     assert_non_null(text);
     *strstr(text, "datasets:") = '\0';
-    write_policy(bench, text);
+    bench_write_policy(bench, text);
     free(text);
-    refused(type(bench, &verb_approve, id), ERROR_REFUSED, "withholds counts below 10 (min_cell)");
+    refused(bench_type(bench, &verb_approve, id), ERROR_REFUSED, "withholds counts below 10 (min_cell)");
 }
 
 /* The model after the last round is evaluated when all rounds of the job were approved. */
@@ -395,12 +259,12 @@ static void test_show_secure_of_fewer_rounds_has_no_evaluation(void **state)
 {
     struct bench *bench = *state;
     char id[DIGEST_HEX_BYTES];
-    write_policy(bench, PARTNERS);
+    bench_write_policy(bench, PARTNERS);
     add_job(bench, ROUNDS, "", id);
-    give(&verb_approve, "rounds", "2");
-    must(type(bench, &verb_approve, id));
-    give(&verb_approve, "rounds", NULL);
-    must(type(bench, &verb_show, id));
+    bench_give(&verb_approve, "rounds", "2");
+    must(bench_type(bench, &verb_approve, id));
+    bench_give(&verb_approve, "rounds", NULL);
+    must(bench_type(bench, &verb_show, id));
     expect_said(bench, "one masked vector leaves in each of 2 rounds, in one run.");
 }
 
@@ -411,29 +275,29 @@ static void test_requests_say_how_numbers_leave(void **state)
     struct bench *bench = *state;
     char id[DIGEST_HEX_BYTES];
     add_job(bench, ROUNDS, "", id);
-    must(type(bench, &verb_requests, NULL));
-    expect_printed(bench, "Leaves");
-    expect_printed(bench, "masked");
-    give(&verb_requests, "json", "yes");
-    must(type(bench, &verb_requests, NULL));
-    expect_printed(bench, "\"protection\": \"secure-aggregation\"");
+    must(bench_type(bench, &verb_requests, NULL));
+    bench_expect_printed(bench, "Leaves");
+    bench_expect_printed(bench, "masked");
+    bench_give(&verb_requests, "json", "yes");
+    must(bench_type(bench, &verb_requests, NULL));
+    bench_expect_printed(bench, "\"protection\": \"secure-aggregation\"");
 }
 
 static void test_status_counts_partners_and_says_what_policy_is_wrong(void **state)
 {
     struct bench *bench = *state;
-    must(type(bench, &verb_status, NULL));
-    expect_not_printed(bench, "Partners");
-    write_policy(bench, PARTNERS);
-    must(type(bench, &verb_status, NULL));
-    expect_printed(bench, "Partners     3 for secure aggregation\n");
-    write_policy(bench, "partners: 3\n");
-    must(type(bench, &verb_status, NULL));
-    expect_printed(bench, "partners must be a list.");
-    expect_printed(bench, bench->own);
-    give(&verb_status, "json", "yes");
-    must(type(bench, &verb_status, NULL));
-    expect_printed(bench, "\"partners\": null");
+    must(bench_type(bench, &verb_status, NULL));
+    bench_expect_not_printed(bench, "Partners");
+    bench_write_policy(bench, PARTNERS);
+    must(bench_type(bench, &verb_status, NULL));
+    bench_expect_printed(bench, "Partners     3 for secure aggregation\n");
+    bench_write_policy(bench, "partners: 3\n");
+    must(bench_type(bench, &verb_status, NULL));
+    bench_expect_printed(bench, "partners must be a list.");
+    bench_expect_printed(bench, bench->own);
+    bench_give(&verb_status, "json", "yes");
+    must(bench_type(bench, &verb_status, NULL));
+    bench_expect_printed(bench, "\"partners\": null");
 }
 
 static void test_policy_test_says_that_a_rule_leaves_a_sum_to_the_owner(void **state)
@@ -443,33 +307,34 @@ static void test_policy_test_says_that_a_rule_leaves_a_sum_to_the_owner(void **s
     static const char rule[] = "rules: [{name: ours, action: approve, requesters: [\"" RESEARCHER
                                "\"], max_rounds: 5, require: [secure-aggregation], max_runs: 5%s}]\n%s";
     add_job(bench, ROUNDS, "", id);
-    give(&verb_show, "raw", "yes");
-    must(type(bench, &verb_show, id));
-    give(&verb_show, "raw", NULL);
-    char *text = printed(bench);
+    bench_give(&verb_show, "raw", "yes");
+    must(bench_type(bench, &verb_show, id));
+    bench_give(&verb_show, "raw", NULL);
+    char *text = bench_printed(bench);
     (void)workspace_file(bench->workspace, "job.yaml", path);
     workspace_write(path, text, strlen(text));
     free(text);
-    give(&verb_policy_test, "requester", RESEARCHER);
+    bench_give(&verb_policy_test, "requester", RESEARCHER);
     (void)snprintf(policy, sizeof(policy), rule, "", PARTNERS);
-    write_policy(bench, policy);
-    must(type(bench, &verb_policy_test, path));
-    expect_printed(bench, "The job is approved without asking.\n");
+    bench_write_policy(bench, policy);
+    must(bench_type(bench, &verb_policy_test, path));
+    bench_expect_printed(bench, "The job is approved without asking.\n");
     (void)snprintf(policy, sizeof(policy), rule, ", hold: first", PARTNERS);
-    write_policy(bench, policy);
-    must(type(bench, &verb_policy_test, path));
-    expect_printed(bench,
-                   "It waits for you all the same: Answers of a job with secure aggregation cannot be held");
+    bench_write_policy(bench, policy);
+    must(bench_type(bench, &verb_policy_test, path));
+    bench_expect_printed(
+        bench, "It waits for you all the same: Answers of a job with secure aggregation cannot be held");
     (void)snprintf(policy, sizeof(policy), rule, "", "");
-    write_policy(bench, policy);
-    must(type(bench, &verb_policy_test, path));
-    expect_printed(bench, "It waits for you all the same: 3 of the job's 4 sites are not among `partners`");
-    write_policy(bench, "default: ask\n");
-    must(type(bench, &verb_policy_test, path));
-    expect_printed(bench, "You could not approve it either: 3 of the job's 4 sites");
+    bench_write_policy(bench, policy);
+    must(bench_type(bench, &verb_policy_test, path));
+    bench_expect_printed(bench,
+                         "It waits for you all the same: 3 of the job's 4 sites are not among `partners`");
+    bench_write_policy(bench, "default: ask\n");
+    must(bench_type(bench, &verb_policy_test, path));
+    bench_expect_printed(bench, "You could not approve it either: 3 of the job's 4 sites");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, bench_make, bench_remove)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, bench_make, secure_remove)
 
 int main(void)
 {
