@@ -81,6 +81,17 @@ struct masked_mask {
     uint32_t spoil; /* a sharer whose sealed share is damaged; 0: none */
 };
 struct reply masked_ask(struct masked_sites *masked, const struct masked_mask *mask);
+/* What an honest orchestrator asks of that site in round 1 of a job that begins with zeros, with all sites. */
+struct masked_mask masked_first(uint32_t position);
+
+/* A reply that is a refusal, and after which the site at this position has released no more than before. */
+#define MASKED_REFUSED(masked, position, reply, code, words)                                                 \
+    do {                                                                                                     \
+        int64_t held = site_released((masked)->sites[(position)-1]);                                         \
+        site_expect_refusal((reply), (code), (words));                                                       \
+        assert_int_equal(site_released((masked)->sites[(position)-1]), held);                                \
+    } while (0)
+
 struct reply masked_ask_sum(struct masked_sites *masked, uint32_t position, Fds__Sum *sum);
 /* MaskedInput.words of a reply that is taken over, of `bytes` bytes; malloc'ed. */
 uint8_t *masked_opened(struct masked_sites *masked, uint32_t position, struct reply reply,
@@ -101,6 +112,8 @@ void masked_attempt_clear(struct masked_attempt *attempt);
 /* Steps collect, agree and unmask. */
 void masked_round(struct masked_sites *masked, struct masked_attempt *attempt, const uint32_t *contributors,
                   size_t count, Fds__Sum *previous);
+
+/* ---- masked_sum.c ---- */
 
 /* The Sum that the orchestrator signs; with all evidence, and adverts if asked. Freed with wire_sum_free. */
 Fds__Sum *masked_sum(struct masked_sites *masked, const struct masked_attempt *attempt, bool with_adverts);

@@ -1,0 +1,91 @@
+#include "tests/unit/datasite/release_scene.h"
+
+#include "datasite/store_release.h"
+
+static const uint32_t everybody[] = {1, 2, 3, 4};
+
+void release_scene_attempt(struct release_scene *scene, uint32_t attempt, uint32_t slot)
+{
+    must(secagg_vector_plan(scene->masked->job, SITE_FEATURES, SITE_CLASSES, 1, &scene->vector));
+    must(secagg_attempt_make(scene->masked->keyset, slot, 1, attempt, (struct secagg_set){everybody, 4},
+                             &scene->model, scene->vector.plan.ring, scene->vector.words, &scene->attempt));
+    scene->context.attempt = attempt;
+}
+
+static void scene_fill(struct release_scene *scene)
+{
+    struct site *site = scene->site;
+    for (size_t i = 0; i < SITE_PARAMETERS; i++)
+        scene->parameters[i] = 0.01 * (double)(i + 1);
+    for (size_t i = 0; i < MASKED_CELLS; i++)
+        scene->confusion[i] = 100 + i;
+    scene->given = (struct release_masked){.attempt = &scene->attempt,
+                                           .vector = &scene->vector,
+                                           .position = 1,
+                                           .sealed = scene->sealed,
+                                           .sealed_bytes = sizeof(scene->sealed),
+                                           .train_rows = 2000,
+                                           .test_rows = 936,
+                                           .from = scene->from,
+                                           .parameters = scene->parameters,
+                                           .confusion = scene->confusion};
+    scene->context = (struct release_context){.store = site->store,
+                                              .identity = site->identity,
+                                              .gate = &site->policy.gate,
+                                              .job_id = &site->job_id,
+                                              .job = scene->masked->job,
+                                              .dataset = &scene->dataset,
+                                              .run_id = site->run,
+                                              .round = 1,
+                                              .model_digest = &scene->model,
+                                              .now = SITE_NOW};
+    release_scene_attempt(scene, 0, 0);
+}
+
+int release_scene_make(void **state)
+{
+    struct release_scene *scene = calloc(1, sizeof(*scene));
+    void *masked = NULL;
+    assert_non_null(scene);
+    assert_int_equal(masked_make(&masked), 0);
+    scene->masked = masked;
+    masked_begin(scene->masked, &(struct masked_words){.metrics = "pooled"});
+    scene->site = scene->masked->sites[0];
+    scene->model = masked_zeros();
+    must(store_dataset_find(scene->site->store, "made", &scene->dataset));
+    scene_fill(scene);
+    *state = scene;
+    return 0;
+}
+
+int release_scene_drop(void **state)
+{
+    struct release_scene *scene = *state;
+    void *masked = scene->masked;
+    assert_int_equal(masked_remove(&masked), 0);
+    free(scene);
+    return 0;
+}
+
+struct error *release_scene_let_out(struct release_scene *scene)
+{
+    struct release_outcome outcome = {.body = NULL};
+    struct error *err = release_masked_input(&scene->context, &scene->given, &outcome);
+    free(outcome.body);
+    return err;
+}
+
+int64_t release_scene_changes(struct release_scene *scene)
+{
+    return site_released(scene->site) + site_count(scene->site, "SELECT count(*) FROM secagg_round") +
+           site_count(scene->site, "SELECT count(*) FROM secagg_vector") +
+           site_count(scene->site, "SELECT count(*) FROM secagg_slot WHERE state <> 'open'");
+}
+
+void release_scene_refused(struct release_scene *scene, enum error_code code, const char *words)
+{
+    int64_t before = release_scene_changes(scene);
+    refused(release_scene_let_out(scene), code, words);
+    assert_int_equal(release_scene_changes(scene), before);
+    assert_false(store_in_transaction(scene->site->store));
+}

@@ -1,0 +1,31 @@
+/* What the trainer of one of four sites (masked_sites.h) hands to the airlock, for tests of the airlock by itself: round 1
+ * of a job that pools metrics, at site 1. */
+#pragma once
+
+#include "datasite/release.h"
+#include "tests/unit/datasite/masked_sites.h"
+
+struct release_scene {
+    struct masked_sites *masked;
+    struct site *site;
+    struct dataset_info dataset;
+    struct digest model;
+    struct secagg_vector vector;
+    struct secagg_attempt attempt;
+    double from[SITE_PARAMETERS], parameters[SITE_PARAMETERS];
+    uint64_t confusion[MASKED_CELLS];
+    uint8_t sealed[3 * SECAGG_SEALED_BYTES];
+    struct release_context context;
+    struct release_masked given;
+};
+
+/* cmocka set-up and tear-down: *state is a struct release_scene. */
+int release_scene_make(void **state);
+int release_scene_drop(void **state);
+/* Another attempt, from this slot. */
+void release_scene_attempt(struct release_scene *scene, uint32_t attempt, uint32_t slot);
+struct error *release_scene_let_out(struct release_scene *scene);
+/* Everything that one release changes. */
+int64_t release_scene_changes(struct release_scene *scene);
+/* Lets out, which is refused and changes nothing. */
+void release_scene_refused(struct release_scene *scene, enum error_code code, const char *words);

@@ -1,0 +1,176 @@
+/* What a site refuses of a Mask, and of a Train where secure aggregation is asked for. After each refusal nothing more has
+ * been released than before. */
+#include "tests/unit/datasite/masked_sites.h"
+
+static const uint32_t first_three[] = {1, 2, 3};
+
+static void test_train_in_clear_of_a_job_with_secure_aggregation_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    masked_begin(masked, &(struct masked_words){0});
+    MASKED_REFUSED(masked, 1, site_train(masked->sites[0], 1, 0), ERROR_REFUSED, "never in clear");
+    MASKED_REFUSED(masked, 1, site_evaluate(masked->sites[0], 1, 0), ERROR_REFUSED, "never in clear");
+}
+
+static void test_train_in_clear_where_the_policy_requires_secure_aggregation_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct site *site = masked->sites[0];
+    site->policy.gate.output.require = POLICY_REQUIRE_SECURE_AGGREGATION;
+    masked_policy(masked);
+    site_approved(site, &(struct job_words){0}, 0, 0);
+    MASKED_REFUSED(masked, 1, site_train(site, 1, 0), ERROR_REFUSED, "only with secure aggregation");
+    MASKED_REFUSED(masked, 1, site_evaluate(site, 1, 0), ERROR_REFUSED, "only with secure aggregation");
+}
+
+static void test_mask_of_a_job_in_clear_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(1);
+    masked_begin(masked, &(struct masked_words){0});
+    site_approved(masked->sites[0], &(struct job_words){0}, 0, 0);
+    masked->job_id = masked->sites[0]->job_id;
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "no secure aggregation");
+}
+
+static void test_mask_bad_share_refused_naming_the_sender_and_spends_nothing(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(1);
+    masked_begin(masked, &(struct masked_words){0});
+    mask.spoil = 3;
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_UNTRUSTED, "3");
+    mask.spoil = 0;
+    site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
+}
+
+static void test_mask_another_model_refused_naming_neither(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(1);
+    char hex[DIGEST_HEX_BYTES];
+    Fds__Refusal *refusal = NULL;
+    masked_begin(masked, &(struct masked_words){0});
+    digest_hex(&mask.model, hex);
+    mask.model.bytes[5] ^= 1;
+    struct reply reply = masked_ask(masked, &mask);
+    must(wire_refusal_decode(reply.body, reply.body_bytes, &refusal));
+    assert_null(strstr(refusal->sentence, hex));
+    wire_refusal_free(refusal);
+    MASKED_REFUSED(masked, 1, reply, ERROR_REFUSED, "another model");
+    assert_int_equal(site_count(masked->sites[0], "SELECT count(*) FROM secagg_round"), 0);
+}
+
+static void test_mask_sharers_outside_the_job_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(1);
+    static const uint32_t without[] = {2, 3, 4};
+    masked_begin(masked, &(struct masked_words){0});
+    mask.sharers = without;
+    mask.sharer_count = 3;
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_INVALID, "not among the sharers");
+}
+
+static void test_mask_fewer_sharers_than_the_job_needs_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(1);
+    masked_begin(masked, &(struct masked_words){.secure = ", threshold: 4"});
+    mask.sharers = first_three;
+    mask.sharer_count = 3;
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "Only 3 sites");
+}
+
+static void test_mask_partner_that_the_owner_no_longer_names_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(1);
+    masked_begin(masked, &(struct masked_words){0});
+    masked->sites[0]->policy.gate.partner_count--;
+    masked_policy(masked);
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "partner");
+}
+
+static void test_mask_small_cells_that_would_be_withheld_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(1);
+    masked_begin(masked, &(struct masked_words){.metrics = "pooled"});
+    masked->sites[0]->policy.gate.output.min_cell = 10;
+    masked_policy(masked);
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "min_cell");
+}
+
+static void test_mask_too_few_rows_refused_before_they_are_read(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(1);
+    masked_begin(masked, &(struct masked_words){0});
+    masked->sites[0]->policy.gate.output.min_rows = SITE_ROWS;
+    masked_policy(masked);
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "training rows");
+}
+
+static void test_mask_more_rows_than_max_examples_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(1);
+    masked_begin(masked, &(struct masked_words){.secure = ", max_examples: 100"});
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "max_examples");
+}
+
+static void test_mask_round_outside_the_job_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(1);
+    masked_begin(masked, &(struct masked_words){.rounds = 2});
+    mask.round = 3;
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "pooled");
+    mask.round = 4;
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "outside the 2 rounds");
+}
+
+static void test_mask_slot_of_no_batch_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(4);
+    masked_begin(masked, &(struct masked_words){0});
+    masked_batch(masked, MASKED_BATCH, 4);
+    mask.slot = MASKED_BATCH;
+    MASKED_REFUSED(masked, 4, masked_ask(masked, &mask), ERROR_REFUSED,
+                   "has not shared the secrets of slot 8");
+}
+
+static void test_mask_slot_that_was_killed_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(1);
+    struct site *site = masked->sites[0];
+    masked_begin(masked, &(struct masked_words){0});
+    must(store_secagg_kill(site->store, site->run, UINT32_MAX));
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "not open");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, masked_make, masked_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_train_in_clear_of_a_job_with_secure_aggregation_refused),
+        TEST(test_train_in_clear_where_the_policy_requires_secure_aggregation_refused),
+        TEST(test_mask_of_a_job_in_clear_refused),
+        TEST(test_mask_bad_share_refused_naming_the_sender_and_spends_nothing),
+        TEST(test_mask_another_model_refused_naming_neither),
+        TEST(test_mask_sharers_outside_the_job_refused),
+        TEST(test_mask_fewer_sharers_than_the_job_needs_refused),
+        TEST(test_mask_partner_that_the_owner_no_longer_names_refused),
+        TEST(test_mask_small_cells_that_would_be_withheld_refused),
+        TEST(test_mask_too_few_rows_refused_before_they_are_read),
+        TEST(test_mask_more_rows_than_max_examples_refused),
+        TEST(test_mask_round_outside_the_job_refused),
+        TEST(test_mask_slot_of_no_batch_refused),
+        TEST(test_mask_slot_that_was_killed_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
