@@ -259,11 +259,15 @@ static struct error *try_to_open(struct engine *engine, const struct standing *s
 
 /* ---- both ---- */
 
+/* Who has not answered by now is not needed any more; what other sites are asked meanwhile is not touched. */
 static void settle(struct engine *engine)
 {
-    for (size_t i = 0; i < engine->job->site_count; i++) {
-        engine_forget(engine, &engine->sites[i]);
-        engine->sites[i].put_off[0] = '\0';
+    const struct masked_attempt *attempt = engine->secagg->attempt;
+    for (size_t i = 0; i < attempt->contributor_count; i++) {
+        struct engine_site *site = engine->secagg->sites[attempt->contributors[i] - 1];
+        engine_forget(engine, site);
+        site->put_off[0] = '\0';
+        site->turn = TURN_IDLE;
     }
 }
 

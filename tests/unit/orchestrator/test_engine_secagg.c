@@ -333,6 +333,27 @@ static void test_engine_secagg_site_without_keys_is_in_the_next_batch(void **sta
     assert_int_equal(log_of(scene, 0)->adverts, 2);
 }
 
+/* Its owner takes longer than those of the others: the run begins without it. */
+static void test_engine_secagg_site_that_is_ready_later_takes_part(void **state)
+{
+    struct run_scene *scene = *state;
+    for (size_t i = 0; i < 4; i++) {
+        struct script script = script_of(i);
+        script.pending = i == 3 ? 8 : 0;
+        if (i == 0)
+            script.faults[0] = (struct secure_fault){.type = MASK, .nth = 1, .how = SECURE_SLOW, .ms = 1500};
+        run_scene_site(scene, &script);
+    }
+    run_scene_run_with(scene, &(struct scene_job){.rounds = 4, .secure = ", verify_sum: true"},
+                       &(struct orchestrator_run_options){.connect_seconds = 1, .approval_seconds = 1});
+    expect_finished(scene);
+    run_scene_expect_site(scene, 1, 3, "dropped", "Its owner has not approved the job.");
+    assert_int_equal(record_of(scene)->rounds[0].masking.contributors, 3);
+    assert_int_equal(record_of(scene)->rounds[3].masking.contributors, 4);
+    expect_sums(scene);
+    expect_content(scene);
+}
+
 /* ---- attempts ---- */
 
 static void test_engine_secagg_below_threshold_tried_again_with_fresh_slot(void **state)
@@ -638,6 +659,7 @@ int main(void)
         SCENE_TEST(test_engine_secagg_site_that_missed_rounds_catches_up),
         SCENE_TEST(test_engine_secagg_site_that_missed_rounds_catches_up_without_transcripts),
         SCENE_TEST(test_engine_secagg_site_without_keys_is_in_the_next_batch),
+        SCENE_TEST(test_engine_secagg_site_that_is_ready_later_takes_part),
         SCENE_TEST(test_engine_secagg_below_threshold_tried_again_with_fresh_slot),
         SCENE_TEST(test_engine_secagg_below_threshold_for_good_stopped_and_nobody_asked_to_agree),
         SCENE_TEST(test_engine_secagg_too_few_agree_stopped_and_never_tried_again),
