@@ -233,8 +233,6 @@ static struct error *ask_masked(struct engine *engine, struct engine_site *site)
         engine_site_out(engine, site, lost->sentence);
         goto done;
     }
-    if (request == REQUEST_MASK && site->model_round == 0)
-        site->model_round = 1; /* the initial model goes with it */
     TRY(engine_ask(engine, site, request));
 done:
     error_free(lost);

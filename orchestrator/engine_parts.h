@@ -79,7 +79,7 @@ struct engine_site {
     uint64_t *evaluation;    /* a confusion matrix, when TURN_EVALUATED */
     uint32_t position;       /* in the roster of secure aggregation, from 1 */
     struct key_request keys;
-    uint32_t model_round; /* it has the model that this round starts from; 0: none yet */
+    uint32_t model_round; /* it has, or gets with the request, the model that this round starts from */
 };
 
 struct engine {

@@ -29,10 +29,22 @@ static struct error *make_roster(struct engine *engine, struct engine_secagg *se
         struct engine_site *site = &engine->sites[i];
         site->position = secagg_position(&secagg->run, &site->id);
         secagg->sites[site->position - 1] = site;
-        site->model_round = engine->job->init == JOB_INIT_FILE ? 0 : 1;
+        site->model_round = 1; /* from the job, or with round 1, or with the sum of it */
     }
 done:
     return err;
+}
+
+/* Sites compute the initial model from the job, unless it is a file. */
+static struct error *keep_initial(const struct engine *engine, struct engine_secagg *secagg)
+{
+    if (engine->job->init != JOB_INIT_FILE)
+        return NULL;
+    secagg->initial = calloc(engine->count, 8);
+    if (secagg->initial == NULL)
+        return error_new(ERROR_MEMORY, "No memory for the initial model.");
+    wire_parameters_write(engine->model, engine->count, secagg->initial);
+    return NULL;
 }
 
 struct error *engine_secagg_open(struct engine *engine)
@@ -44,6 +56,7 @@ struct error *engine_secagg_open(struct engine *engine)
         FAIL(ERROR_MEMORY, "No memory for secure aggregation.");
     engine->secagg = secagg;
     TRY(make_roster(engine, secagg));
+    TRY(keep_initial(engine, secagg));
     secagg->plan = (struct fixed_point){.ring = (enum mask_ring)job->secure.ring,
                                         .clip = job->secure.clip,
                                         .max_examples = job->secure.max_examples,
@@ -79,6 +92,7 @@ void engine_secagg_close(struct engine *engine)
     key_batch_release(secagg->making);
     secagg_memo_free(secagg->memo);
     free(secagg->sums);
+    free(secagg->initial);
     free(secagg->sites);
     free(secagg->roster);
     free(secagg);

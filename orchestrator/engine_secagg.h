@@ -88,6 +88,7 @@ struct engine_secagg {
     size_t least;                            /* contributors of a round */
     size_t cells;                            /* counts in a vector */
     struct digest model_digest;              /* of the engine's model */
+    uint8_t *initial;                        /* [8 * engine->count]: of a job that names a file; else NULL */
     struct key_batch *batch, *next, *making; /* in use; ready; being made */
     uint32_t next_slot;
     char keys_failed[ERROR_SENTENCE_BYTES]; /* why the last batch came to nothing, "" */

@@ -97,8 +97,8 @@ static struct error *make_mask(const struct engine *engine, const struct engine_
     mask.attempt = about->attempt;
     mask.slot = about->slot;
     mask.model_digest = bytes_of(engine->secagg->model_digest.bytes, DIGEST_BYTES);
-    if (about->round == 1 && engine->job->init == JOB_INIT_FILE)
-        mask.parameters = bytes_of(engine->model_bytes, 8 * engine->count);
+    if (about->round == 1 && engine->secagg->initial != NULL)
+        mask.parameters = bytes_of(engine->secagg->initial, 8 * engine->count);
     mask.n_sharers = about->sharers.count;
     mask.sharers = attempt->sharers;
     if (site->model_round + 1 == about->round) {

@@ -90,6 +90,8 @@ static Fds__Sum message_of(const struct engine *engine, const struct sum_parts *
     sum.words = bytes_of(parts->words, mask_bytes(about->ring, about->words));
     sum.signature = bytes_of(parts->signature, SIGNATURE_BYTES);
     sum.public_key = bytes_of(parts->public_key, PUBLIC_KEY_BYTES);
+    if (about->round == 1 && engine->secagg->initial != NULL)
+        sum.parameters = bytes_of(engine->secagg->initial, 8 * engine->count);
     if (engine->secagg->verify) {
         sum.n_inputs = attempt->contributor_count;
         sum.inputs = parts->inputs;
@@ -147,12 +149,7 @@ struct error *engine_sum_lacks(const struct engine *engine, const struct engine_
                                enum request_kind *ret_request)
 {
     uint32_t round = engine->round->round;
-    if (site->model_round == 0 && round > 1)
-        return error_new(
-            ERROR_NOT_FOUND,
-            "It came after round 1, and the initial model of this job is a file, which sites get with "
-            "round 1 alone.");
-    for (uint32_t r = site->model_round; r > 0 && r < round; r++)
+    for (uint32_t r = site->model_round; r < round; r++)
         if (engine->secagg->sums[r - 1].message == NULL)
             return error_new(
                 ERROR_NOT_FOUND,
