@@ -4,6 +4,7 @@
 #include "audit/receipt_folder.h"
 #include "datasite/desk.h"
 #include "schemas/clock.h"
+#include "schemas/wire.h"
 
 #include <inttypes.h>
 
@@ -194,6 +195,21 @@ done:
     return err;
 }
 
+/* Events do not name the attempt; what left does. */
+static struct error *auditor_answer_attempt(const struct answer *answer)
+{
+    struct error *err = NULL;
+    Fds__MaskedInput *input = NULL;
+    if (answer->kind != ANSWER_MASKED_INPUT || answer->refused)
+        goto done;
+    TRY(wire_masked_input_decode(answer->body, answer->bytes, &input));
+    if (input->attempt != answer->attempt || input->round != answer->round)
+        FAIL(ERROR_UNTRUSTED, "It is stored for another attempt than the one that it was given to.");
+done:
+    wire_masked_input_free(input);
+    return err;
+}
+
 static struct error *auditor_answer_visit(void *context, const struct answer *answer)
 {
     struct error *err = NULL;
@@ -204,6 +220,8 @@ static struct error *auditor_answer_visit(void *context, const struct answer *an
     if (answer->receipt_bytes > 0)
         TRY(error_prefix(auditor_answer_receipt(answers->auditor, answer),
                          "The stored answer of job %s, round %" PRIu32, job, answer->round));
+    TRY(error_prefix(auditor_answer_attempt(answer), "The stored answer of job %s, round %" PRIu32, job,
+                     answer->round));
 done:
     return err;
 }

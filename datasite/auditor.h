@@ -29,11 +29,12 @@ struct auditor_findings {
  * not hold, and says whether it was edited, removed, reordered, cut off, or signed by somebody else. */
 MUST_USE struct error *auditor_check_chain(const struct auditor *auditor, struct auditor_findings *findings);
 /* Every decision and endorsement verifies and is the one that its event names, and no event about a decision, an
- * endorsement or an answer lacks its row. Events of earlier versions name no statement: they come before all that do.
+ * endorsement, an answer, an agreement or shares that left lacks its row. Events of earlier versions name no statement: they come before all that do.
  * After the chain. (auditor_decision.c) */
 MUST_USE struct error *auditor_check_decisions(const struct auditor *auditor,
                                                struct auditor_findings *findings);
-/* Every stored answer has the digest that its event names, and a receipt that is in the chain. After the chain. */
+/* Every stored answer has the digest that its event names, and a receipt that is in the chain; a masked input is of the
+ * attempt that it is stored for. After the chain. */
 MUST_USE struct error *auditor_check_answers(const struct auditor *auditor,
                                              struct auditor_findings *findings);
 /* The record of the key of encrypted rows is the one that the latest event about it names. After the chain. */

@@ -92,6 +92,18 @@ static struct error *auditor_endorsement_visit(void *context, const struct endor
                         job);
 }
 
+/* What was stored with an event of that kind. */
+static const char *auditor_gone_what(const char *kind)
+{
+    if (strcmp(kind, "job-endorsed") == 0)
+        return "endorsement";
+    if (strcmp(kind, "round-agreed") == 0)
+        return "agreement";
+    if (strcmp(kind, "shares-revealed") == 0)
+        return "message with shares";
+    return strncmp(kind, "job-", 4) == 0 ? "decision" : "answer";
+}
+
 /* No event lacks its row. */
 static struct error *auditor_gone(const struct auditor *auditor)
 {
@@ -106,10 +118,7 @@ static struct error *auditor_gone(const struct auditor *auditor)
              "Event %" PRIu64
              " (%s, job %s) stands in the chain, but the %s that was stored with it is gone: "
              "rows were removed from site.db.",
-             sequence, kind, job,
-             strcmp(kind, "job-endorsed") == 0 ? "endorsement"
-             : strncmp(kind, "job-", 4) == 0   ? "decision"
-                                               : "answer");
+             sequence, kind, job, auditor_gone_what(kind));
 done:
     return err;
 }

@@ -144,7 +144,7 @@ static struct error *run_close(struct store *store, const struct run_record *run
     TRY(query_finish(&query));
     bool changed = database_changes(store->database) > 0;
     TRY(answers_unmade(store, &run->job_id, run->id, now));
-    TRY(store_secagg_kill(store, run->id, UINT32_MAX));
+    TRY(secagg_run_over(store, run->id));
     TRY(store_event_add(store, EVENT_RUN_ENDED, &run->job_id, run->id, run->last_round, now, status, NULL));
     if (over && changed)
         TRY(store_event_add(store, EVENT_JOB_FINISHED, &run->job_id, run->id, run->last_round, now,

@@ -331,25 +331,23 @@ struct error *secagg_slots_settle(struct store *store, const uint8_t run_id[stat
     return kill_finish(store, run_id, &query);
 }
 
-static struct error *vectors_erase(struct store *store, const uint8_t *run_id)
-{
-    struct error *err = NULL;
-    struct query query;
-    query_start(&query, store->database, "DELETE FROM secagg_vector WHERE run_id = ?");
-    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
-    TRY(query_finish(&query));
-    if (database_changes(store->database) > 0)
-        secagg_erased(store);
-done:
-    return err;
-}
-
-static struct error *model_remove(struct store *store, const uint8_t *run_id)
+static struct error *run_delete(struct store *store, const uint8_t *run_id, const char *sql)
 {
     struct query query;
-    query_start(&query, store->database, "DELETE FROM secagg_model WHERE run_id = ?");
+    query_start(&query, store->database, sql);
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     return query_finish(&query);
+}
+
+static struct error *run_erase(struct store *store, const uint8_t *run_id)
+{
+    struct error *err = NULL;
+    TRY(run_delete(store, run_id, "DELETE FROM secagg_vector WHERE run_id = ?"));
+    if (database_changes(store->database) > 0)
+        secagg_erased(store);
+    TRY(run_delete(store, run_id, "DELETE FROM secagg_model WHERE run_id = ?"));
+done:
+    return err;
 }
 
 struct error *store_secagg_kill(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
@@ -360,13 +358,25 @@ struct error *store_secagg_kill(struct store *store, const uint8_t run_id[static
     bool over = slot == UINT32_MAX;
     TRY(secagg_change_begin(store, &change));
     TRY(secagg_slots_kill(store, run_id, slot, over));
-    if (over) {
-        TRY(vectors_erase(store, run_id));
-        TRY(model_remove(store, run_id));
-    }
+    if (over)
+        TRY(run_erase(store, run_id));
     TRY(secagg_change_end(store, &change));
 done:
     secagg_change_undo(store, &change, err);
+    return err;
+}
+
+/* What came in and is long is of no use any more. What left of this site's keys and shares stays, as the events do. */
+struct error *secagg_run_over(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES])
+{
+    struct error *err = NULL;
+    TRY(store_secagg_kill(store, run_id, UINT32_MAX));
+    TRY(run_delete(
+        store, run_id,
+        "UPDATE secagg_batch SET keyset = NULL, shares = NULL WHERE run_id = ? AND keyset IS NOT NULL"));
+    TRY(run_delete(store, run_id,
+                   "UPDATE secagg_slot SET sealed = NULL WHERE run_id = ? AND sealed IS NOT NULL"));
+done:
     return err;
 }
 
@@ -383,7 +393,7 @@ struct error *secagg_kill_of_job(struct store *store, const struct digest *job_i
         query_blob_exact(&query, 0, run_id, STORE_RUN_ID_BYTES);
     TRY(query_end(&query));
     if (found)
-        TRY(store_secagg_kill(store, run_id, UINT32_MAX));
+        TRY(secagg_run_over(store, run_id));
 done:
     return err;
 }

@@ -58,12 +58,17 @@ struct error *store_vouched_gone(struct store *store, uint64_t *ret_sequence,
         "OR kind = 'job-endorsed' AND (SELECT count(*) FROM endorsement WHERE endorsement.job_id = "
         "event.job_id) < (SELECT count(*) FROM event AS other WHERE other.job_id = event.job_id AND "
         "other.kind = 'job-endorsed') "
-        "OR kind IN ('update-released', 'evaluation-released', 'train-failed', 'evaluate-failed', "
-        "'held-released', 'held-refused') AND NOT EXISTS (SELECT 1 FROM answer WHERE answer.run_id = "
+        "OR kind IN ('update-released', 'evaluation-released', 'input-released', 'train-failed', "
+        "'evaluate-failed', 'input-failed', 'held-released', 'held-refused') AND NOT EXISTS (SELECT 1 FROM "
+        "answer WHERE answer.run_id = "
         "event.run_id AND answer.round = event.round AND answer.event_id = event.id) "
         "OR kind IN ('update-held', 'evaluation-held') AND NOT EXISTS (SELECT 1 FROM answer WHERE "
         "answer.run_id = event.run_id AND answer.round = event.round AND answer.kind || '-held' = "
         "event.kind) "
+        "OR kind = 'round-agreed' AND NOT EXISTS (SELECT 1 FROM secagg_round WHERE secagg_round.run_id = "
+        "event.run_id AND secagg_round.round = event.round AND agreement IS NOT NULL) "
+        "OR kind = 'shares-revealed' AND NOT EXISTS (SELECT 1 FROM secagg_slot WHERE secagg_slot.run_id = "
+        "event.run_id AND secagg_slot.round = event.round AND secagg_slot.state = 'revealed') "
         "ORDER BY id LIMIT 1");
     if (query_step(&query)) {
         sequence = (uint64_t)query_int(&query, 0);

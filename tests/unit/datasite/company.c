@@ -99,6 +99,8 @@ int company_make(void **state)
     company->site = site;
     company->ledger = 100;
     make_roster(company);
+    site_pause(company->site); /* so that the executor has the policy of now */
+    site_resume(company->site);
     company_job(company, "summed", "");
     *state = company;
     return 0;
