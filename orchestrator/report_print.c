@@ -253,10 +253,10 @@ done:
 static void print_masked_legend(FILE *stream, const struct run_record *record)
 {
     double bound = report_quantisation_bound(record);
-    (void)fputs(
-        "One site's numbers are not known to anybody: secure aggregation. Pooled: of the model after the "
-        "epoch, on\nthe test rows of the sites in the next sum.\n",
-        stream);
+    (void)fputs("One site's numbers are not known to anybody: secure aggregation.\n", stream);
+    if (record->job->metrics != JOB_METRICS_NONE)
+        (void)fputs("Pooled: of the model after the epoch, on the test rows of the sites in the next sum.\n",
+                    stream);
     if (!isnan(bound))
         (void)fprintf(stream, "A parameter differs from plain averaging by at most %.2g an epoch.\n", bound);
 }
