@@ -63,6 +63,10 @@ Fds__Share *company_share_message(struct company *company);
 Fds__Agree *company_agree_message(struct company *company);
 Fds__Unmask *company_unmask_message(struct company *company);
 
+/* A copy that a message owns; a reply that must be of this type. */
+ProtobufCBinaryData company_copy(const void *bytes, size_t count);
+void company_expect(const struct reply *reply, uint32_t type);
+
 /* What the partners do. Adverts of the batch at `first_slot`, and that of the datasite, whose reply is taken over. */
 void company_partners_advertise(struct company *company, uint32_t first_slot);
 void company_take_advert(struct company *company, struct reply reply);

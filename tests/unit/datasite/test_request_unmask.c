@@ -1,0 +1,171 @@
+/* Unmask: every field of the message spoilt once, signatures of others over something else, and what an orchestrator would try
+ * to get shares before, beside or beyond the one statement of a round. */
+#include "crypto/secagg_wire.h"
+#include "datasite/store_internal.h"
+#include "tests/unit/datasite/company.h"
+
+static int64_t given(struct company *company)
+{
+    return site_count(company->site, "SELECT count(*) FROM secagg_given");
+}
+
+static void unmask_refused(struct company *company, Fds__Unmask *unmask, enum error_code code,
+                           const char *words)
+{
+    int64_t before = given(company);
+    site_expect_refusal(company_say(company, FDS__MESSAGE_TYPE__MESSAGE_UNMASK, &unmask->base), code, words);
+    wire_unmask_free(unmask);
+    assert_int_equal(given(company), before);
+}
+
+static struct reply kept(const struct reply *reply)
+{
+    struct reply copy = *reply;
+    copy.body = malloc(reply->body_bytes + 1);
+    assert_non_null(copy.body);
+    memcpy(copy.body, reply->body, reply->body_bytes);
+    return copy;
+}
+
+/* ---- Unmask ---- */
+
+static void test_request_unmask_with_a_field_of_the_attempt_spoilt_refused(void **state)
+{
+    struct company *company = *state;
+    company_take_agreement(company, company_agree(company));
+    Fds__Unmask *unmask = company_unmask_message(company);
+    unmask->job_id.data[0] ^= 1;
+    unmask_refused(company, unmask, ERROR_NOT_FOUND, "no job");
+    unmask = company_unmask_message(company);
+    unmask->run_id.data[0] ^= 1;
+    unmask_refused(company, unmask, ERROR_REFUSED, "never began");
+    unmask = company_unmask_message(company);
+    unmask->round = 2;
+    unmask_refused(company, unmask, ERROR_REFUSED, "does not serve attempt 0 of round 2");
+    unmask = company_unmask_message(company);
+    unmask->attempt = 1;
+    unmask_refused(company, unmask, ERROR_REFUSED, "does not serve attempt 1 of round 1");
+    unmask = company_unmask_message(company);
+    unmask->slot = 1;
+    unmask_refused(company, unmask, ERROR_REFUSED, "Key slot 1 does not serve");
+    company_take_unmasking(company, company_unmask(company));
+}
+
+static void test_request_unmask_with_a_field_of_an_agreement_spoilt_refused(void **state)
+{
+    struct company *company = *state;
+    company_take_agreement(company, company_agree(company));
+    for (size_t i = 0; i < company->u3.count; i++) {
+        Fds__Unmask *unmask = company_unmask_message(company);
+        unmask->agreements[i]->signature.data[0] ^= 1;
+        unmask_refused(company, unmask, ERROR_UNTRUSTED, "The agreement of site");
+        unmask = company_unmask_message(company);
+        unmask->agreements[i]->public_key.data[0] ^= 1;
+        unmask_refused(company, unmask, ERROR_UNTRUSTED, "The agreement of site");
+    }
+    Fds__Unmask *unmask = company_unmask_message(company);
+    unmask->agreements[company->u3.count - 1]->position += 1;
+    if (unmask->agreements[company->u3.count - 1]->position <= COMPANY_SITES)
+        unmask_refused(company, unmask, ERROR_UNTRUSTED, "The agreement of site");
+    else
+        unmask_refused(company, unmask, ERROR_INVALID, "which has 1 to 5");
+    company_take_unmasking(company, company_unmask(company));
+}
+
+static void test_request_unmask_with_fewer_signatures_than_the_threshold_refused(void **state)
+{
+    struct company *company = *state;
+    company_take_agreement(company, company_agree(company));
+    Fds__Unmask *unmask = company_unmask_message(company);
+    Fds__AgreementStatement *last = unmask->agreements[--unmask->n_agreements];
+    site_expect_refusal(company_say(company, FDS__MESSAGE_TYPE__MESSAGE_UNMASK, &unmask->base), ERROR_REFUSED,
+                        "3 sites agree, and the job's threshold is 4");
+    unmask->agreements[unmask->n_agreements++] = last;
+    wire_unmask_free(unmask);
+    unmask = company_unmask_message(company);
+    unmask->agreements[1]->position = unmask->agreements[0]->position;
+    unmask_refused(company, unmask, ERROR_INVALID, "each above the one before");
+    unmask = company_unmask_message(company);
+    last = unmask->agreements[0];
+    unmask->agreements[0] = unmask->agreements[1];
+    unmask->agreements[1] = last;
+    unmask_refused(company, unmask, ERROR_INVALID, "each above the one before");
+    assert_int_equal(given(company), 0);
+    company_take_unmasking(company, company_unmask(company));
+}
+
+/* Partners who signed that everybody contributed: honest signatures, over another body than this site's. */
+static void test_request_unmask_with_agreements_to_another_set_refused(void **state)
+{
+    struct company *company = *state;
+    struct reply own = company_agree(company), copy = kept(&own);
+    company_take_agreement(company, own);
+    company_contributors(company, COMPANY_SITES);
+    Fds__Agreement *message = NULL;
+    must(wire_agreement_decode(copy.body, copy.body_bytes, &message));
+    for (size_t i = 0; i < company->u3.count; i++) {
+        struct secagg_agreement *agreement = &company->agreements[i];
+        agreement->position = company->u3.positions[i];
+        struct identity *identity = company->partners[agreement->position - 1];
+        identity_public_key(identity == NULL ? company->site->identity : identity, agreement->public_key);
+        if (identity == NULL)
+            memcpy(agreement->signature, message->signature.data, SIGNATURE_BYTES);
+        else
+            must(secagg_sign(identity, SECAGG_AGREEMENT, company->body, sizeof(company->body),
+                             agreement->signature));
+    }
+    wire_agreement_free(message);
+    requests_reply_clear(&copy);
+    unmask_refused(company, company_unmask_message(company), ERROR_UNTRUSTED, "The agreement of site");
+}
+
+static void test_request_unmask_before_this_site_agreed_refused(void **state)
+{
+    struct company *company = *state;
+    for (size_t i = 0; i < company->u3.count; i++) { /* all partners have, and this site is said to have */
+        struct secagg_agreement *agreement = &company->agreements[i];
+        agreement->position = company->u3.positions[i];
+        struct identity *identity = company->partners[agreement->position - 1];
+        identity = identity == NULL ? company->site->identity : identity;
+        identity_public_key(identity, agreement->public_key);
+        must(secagg_sign(identity, SECAGG_AGREEMENT, company->body, sizeof(company->body),
+                         agreement->signature));
+    }
+    unmask_refused(company, company_unmask_message(company), ERROR_REFUSED, "has not signed");
+}
+
+/* Whoever may write the file puts other contributors under the statement. */
+static void test_request_unmask_of_an_edited_list_refused(void **state)
+{
+    struct company *company = *state;
+    company_take_agreement(company, company_agree(company));
+    must(database_run(company->site->store->database, "DROP TRIGGER secagg_agreement_once"));
+    site_sql(company->site,
+             "UPDATE secagg_round SET contributors = x'0100000002000000030000000400000005000000'");
+    unmask_refused(company, company_unmask_message(company), ERROR_UNTRUSTED, "its database was changed");
+}
+
+static void test_request_unmask_of_a_dead_slot_refused(void **state)
+{
+    struct company *company = *state;
+    uint32_t killed = 0;
+    company_take_agreement(company, company_agree(company));
+    must(store_secagg_kill_all(company->site->store, &killed));
+    unmask_refused(company, company_unmask_message(company), ERROR_REFUSED, "is dead");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, company_masked, company_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_request_unmask_with_a_field_of_the_attempt_spoilt_refused),
+        TEST(test_request_unmask_with_a_field_of_an_agreement_spoilt_refused),
+        TEST(test_request_unmask_with_fewer_signatures_than_the_threshold_refused),
+        TEST(test_request_unmask_with_agreements_to_another_set_refused),
+        TEST(test_request_unmask_before_this_site_agreed_refused),
+        TEST(test_request_unmask_of_an_edited_list_refused),
+        TEST(test_request_unmask_of_a_dead_slot_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,181 @@
+/* What is of no use any more is found nowhere on the disk: secrets of slots that were revealed, killed, or whose run ended, and
+ * vectors that were agreed on. */
+#include "crypto/secret.h"
+#include "datasite/store_internal.h"
+#include "tests/unit/datasite/slots.h"
+
+#define VECTOR_BYTES 30000
+
+/* Slots 0 to 3 have their shares. */
+static struct slots *shared_slots(void **state)
+{
+    struct slots *slots = *state;
+    slots_advertise(slots, 0, 4);
+    slots_share(slots, 0, 4);
+    return slots;
+}
+
+/* ---- nothing secret stays ---- */
+
+static void expect_on_disk(struct slots *slots, uint32_t slot, bool expected)
+{
+    const struct secagg_secret *secret = &slots->secrets[slot];
+    assert_int_equal(slots_on_disk(slots, secret->c, sizeof(secret->c)), expected);
+    assert_int_equal(slots_on_disk(slots, secret->s, sizeof(secret->s)), expected);
+    assert_int_equal(slots_on_disk(slots, secret->b, sizeof(secret->b)), expected);
+    assert_int_equal(slots_on_disk(slots, slots->shares[slot].s, SHAMIR_SHARE_BYTES), expected);
+    assert_int_equal(slots_on_disk(slots, slots->shares[slot].b, SHAMIR_SHARE_BYTES), expected);
+}
+
+static void test_store_secagg_revealed_slot_is_erased_on_the_disk(void **state)
+{
+    struct slots *slots = shared_slots(state);
+    static uint8_t vector[VECTOR_BYTES];
+    struct secagg_slot read;
+    must(secret_random(vector, sizeof(vector)));
+    must(slots_bind(slots, 1, 1, 0));
+    must(slots_encode(slots, 1, vector, sizeof(vector)));
+    expect_on_disk(slots, 1, true);
+    assert_true(slots_on_disk(slots, vector + VECTOR_BYTES / 2, 32));
+    must(slots_agree(slots, 1, 0, 0xaa));
+    for (size_t at = 0; at + 32 <= VECTOR_BYTES; at += 1000)
+        assert_false(slots_on_disk(slots, vector + at, 32));
+    must(slots_reveal(slots, 1));
+    expect_on_disk(slots, 1, false);
+    expect_on_disk(slots, 0, true);
+    must(store_secagg_slot(slots->store, slots->run, 1, &read));
+    assert_int_equal(read.state, SECAGG_SLOT_REVEALED);
+    assert_int_equal(read.revealed_bytes, 9);
+    static const struct secagg_secret none;
+    assert_memory_equal(&read.secret, &none, sizeof(none));
+    secagg_slot_clear(&read);
+}
+
+/* Enough slots for many pages, long rows beside them, and every way to erase. */
+static void test_store_secagg_many_slots_leave_nothing_on_the_disk(void **state)
+{
+    struct slots *slots = *state;
+    static uint8_t vectors[8][VECTOR_BYTES];
+    must(secret_random(vectors, sizeof(vectors)));
+    for (uint32_t first = 0; first < SLOTS_MOST; first += 64) {
+        slots_advertise(slots, first, 64);
+        slots_share(slots, first, 64);
+    }
+    for (uint32_t round = 1; round <= 8; round++) {
+        must(slots_encode(slots, round, vectors[round - 1], VECTOR_BYTES - 500 * round));
+        must(slots_bind(slots, 30 * round, round, 0));
+        must(slots_bind(slots, 30 * round + 1, round, 1));
+        if (round % 2 == 0) {
+            must(slots_agree(slots, round, 1, 0xaa));
+            must(slots_reveal(slots, 30 * round + 1));
+            expect_on_disk(slots, 30 * round, false);
+            expect_on_disk(slots, 30 * round + 1, false);
+        }
+        must(store_secagg_kill(slots->store, slots->run, 20 * round));
+    }
+    expect_on_disk(slots, SLOTS_MOST - 1, true);
+    must(store_secagg_kill(slots->store, slots->run, UINT32_MAX));
+    for (uint32_t slot = 0; slot < SLOTS_MOST; slot++)
+        expect_on_disk(slots, slot, false);
+    for (size_t i = 0; i < 8; i++)
+        for (size_t at = 0; at + 5000 <= VECTOR_BYTES; at += 500)
+            assert_false(slots_on_disk(slots, vectors[i] + at, 32));
+    assert_int_equal(slots_count(slots, "SELECT count(*) FROM secagg_secret WHERE secret <> zeroblob(96)"),
+                     0);
+}
+
+/* While another connection reads, the log cannot be emptied; later it is. */
+static void test_store_secagg_log_is_emptied_once_nobody_reads(void **state)
+{
+    struct slots *slots = shared_slots(state);
+    struct store *reader = NULL;
+    struct digest none = {{0}};
+    struct job_record record;
+    must(store_open(slots->workspace->database, STORE_READ, &reader));
+    must(store_snapshot(reader));
+    refused(store_job_find(reader, &none, &record), ERROR_NOT_FOUND, "");
+    must(store_secagg_kill(slots->store, slots->run, UINT32_MAX));
+    expect_on_disk(slots, 0, true);
+    must(store_secagg_wipe(slots->store));
+    expect_on_disk(slots, 0, true);
+    store_snapshot_end(reader);
+    must(store_secagg_wipe(slots->store));
+    for (uint32_t slot = 0; slot < 4; slot++)
+        expect_on_disk(slots, slot, false);
+    store_close(reader);
+}
+
+static void test_store_secagg_kill_spares_bound_slots_unless_the_run_is_over(void **state)
+{
+    struct slots *slots = shared_slots(state);
+    must(slots_bind(slots, 0, 1, 0));
+    must(store_secagg_kill(slots->store, slots->run, 3));
+    assert_int_equal(slots_state(slots, 0), SECAGG_SLOT_BOUND);
+    assert_int_equal(slots_state(slots, 1), SECAGG_SLOT_DEAD);
+    assert_int_equal(slots_state(slots, 2), SECAGG_SLOT_DEAD);
+    assert_int_equal(slots_state(slots, 3), SECAGG_SLOT_OPEN);
+    must(store_secagg_kill(slots->store, slots->run, UINT32_MAX));
+    assert_int_equal(slots_state(slots, 0), SECAGG_SLOT_DEAD);
+    assert_int_equal(slots_state(slots, 3), SECAGG_SLOT_DEAD);
+}
+
+static void test_store_secagg_end_of_the_run_kills_its_slots(void **state)
+{
+    struct slots *slots = shared_slots(state);
+    must(slots_bind(slots, 0, 1, 0));
+    must(slots_encode(slots, 1, (const uint8_t *)"v", 1));
+    slots_sql(slots, "INSERT INTO decision (job_id, kind, rounds, runs, expires, dataset_digest, decided_at, "
+                     "decided_by, reason, statement, signature) SELECT job_id, 'approve', 3, 1, 1800000000, "
+                     "zeroblob(32), 5, 'owner', '', x'00', zeroblob(64) FROM job");
+    must(store_run_end(slots->store, &slots->job, slots->run, "stopped", 0, SLOTS_NOW));
+    for (uint32_t slot = 0; slot < 4; slot++) {
+        assert_int_equal(slots_state(slots, slot), SECAGG_SLOT_DEAD);
+        expect_on_disk(slots, slot, false);
+    }
+    assert_int_equal(slots_count(slots, "SELECT count(*) FROM secagg_vector"), 0);
+}
+
+static void test_store_secagg_expiry_of_the_job_kills_its_slots(void **state)
+{
+    struct slots *slots = shared_slots(state);
+    uint32_t expired = 0;
+    must(store_job_expire(slots->store, 1800000001, &expired));
+    assert_int_equal(expired, 1);
+    for (uint32_t slot = 0; slot < 4; slot++)
+        assert_int_equal(slots_state(slots, slot), SECAGG_SLOT_DEAD);
+}
+
+static void test_store_secagg_contradiction_kills_every_slot(void **state)
+{
+    struct slots *slots = shared_slots(state);
+    struct site_id requester = {{{9}}};
+    struct chain_head head = {.sequence = 1000, .hash = {{1}}};
+    uint32_t accepted = 0;
+    bool is_open = false;
+    must(store_contradict(slots->store, &requester, &head, SLOTS_NOW, &is_open));
+    for (uint32_t slot = 0; slot < 4; slot++)
+        assert_int_equal(slots_state(slots, slot), SECAGG_SLOT_DEAD);
+    assert_int_equal(slots_count(slots, "SELECT count(*) FROM event WHERE kind = 'slots-killed'"), 1);
+    must(store_contradictions_accept(slots->store, "restored by me", SLOTS_NOW, &accepted));
+    refused(store_secagg_advertise(slots->store, &slots->job, slots->run, 4, 1, slots->secrets,
+                                   (const uint8_t *)"x", 1),
+            ERROR_REFUSED, "another name");
+    must(store_event_add(slots->store, EVENT_JOB_APPROVED, &slots->job, NULL, 0, SLOTS_NOW, "", NULL));
+    slots_advertise(slots, 4, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, slots_make, slots_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_store_secagg_revealed_slot_is_erased_on_the_disk),
+        TEST(test_store_secagg_many_slots_leave_nothing_on_the_disk),
+        TEST(test_store_secagg_log_is_emptied_once_nobody_reads),
+        TEST(test_store_secagg_kill_spares_bound_slots_unless_the_run_is_over),
+        TEST(test_store_secagg_end_of_the_run_kills_its_slots),
+        TEST(test_store_secagg_expiry_of_the_job_kills_its_slots),
+        TEST(test_store_secagg_contradiction_kills_every_slot),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
