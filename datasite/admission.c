@@ -93,13 +93,13 @@ done:
 }
 
 void admission_look_terms(const struct policy_gate *gate, const struct policy_rule *rule,
-                          const struct job *job, const struct site_id *own, int64_t now,
-                          struct admission *admission)
+                          const struct job *job, const struct dataset_info *dataset,
+                          const struct site_id *own, int64_t now, struct admission *admission)
 {
     struct approval_limits limits = approval_terms_of_rule(rule, job, now);
     struct error *err = NULL;
     if (admission->obstacle == ADMISSION_NONE)
-        err = approval_terms_check(gate, job, own, &limits);
+        err = approval_terms_check(gate, job, dataset, own, &limits);
     if (err == NULL)
         return;
     admission->obstacle = ADMISSION_TERMS;

@@ -38,7 +38,8 @@ MUST_USE struct error *admission_look(struct store *store, const struct policy_r
                                       const struct job *job, const struct site_id *requester, int64_t now,
                                       struct admission *admission);
 
-/* The same for what the rule would approve, after admission_look: ADMISSION_TERMS where nothing else stands in its way. */
+/* The same for what the rule would approve, after admission_look: ADMISSION_TERMS where nothing else stands in its way.
+ * `dataset`: the job's, NULL when this site has none. */
 void admission_look_terms(const struct policy_gate *gate, const struct policy_rule *rule,
-                          const struct job *job, const struct site_id *own, int64_t now,
-                          struct admission *admission);
+                          const struct job *job, const struct dataset_info *dataset,
+                          const struct site_id *own, int64_t now, struct admission *admission);

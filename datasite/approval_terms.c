@@ -40,11 +40,12 @@ static struct error *terms_metrics(const struct policy_output *output, const str
 }
 
 static struct error *terms_masked(const struct policy_gate *gate, const struct job *job,
-                                  const struct site_id *own, const struct approval_limits *limits)
+                                  const struct dataset_info *dataset, const struct site_id *own,
+                                  const struct approval_limits *limits)
 {
     struct error *err = NULL;
     struct secagg_roster roster = {.sites = NULL};
-    TRY(secagg_roster_admit(gate, job, own, &roster));
+    TRY(secagg_roster_admit(gate, job, dataset, own, &roster));
     if (limits->hold != HOLD_NEVER)
         FAIL(ERROR_REFUSED,
              "Answers of a job with secure aggregation cannot be held: each is a masked vector that shows "
@@ -60,11 +61,12 @@ done:
 }
 
 struct error *approval_terms_check(const struct policy_gate *gate, const struct job *job,
-                                   const struct site_id *own, const struct approval_limits *limits)
+                                   const struct dataset_info *dataset, const struct site_id *own,
+                                   const struct approval_limits *limits)
 {
     if (!job->secure.enabled)
         return terms_in_clear(policy_gate_output(gate, job->dataset), job);
-    return terms_masked(gate, job, own, limits);
+    return terms_masked(gate, job, dataset, own, limits);
 }
 
 struct approval_limits approval_terms_of_rule(const struct policy_rule *rule, const struct job *job,

@@ -13,9 +13,10 @@
  * Of a job with secure aggregation: its roster is not admitted (secagg_roster.h); an answer would be held, which shows
  * the owner nothing, as it is masked, and keeps all sites waiting; it would run more than once, and the difference of
  * two sums over other sites may be one site; counts are pooled although they may not leave, or not below min_cell,
- * which nobody can withhold inside a sum; updates are weighted by rows whose number may not leave. Pure. */
+ * which nobody can withhold inside a sum; updates are weighted by rows whose number may not leave. `dataset`: the job's, NULL when this site has none. Pure. */
 MUST_USE struct error *approval_terms_check(const struct policy_gate *gate, const struct job *job,
-                                            const struct site_id *own, const struct approval_limits *limits);
+                                            const struct dataset_info *dataset, const struct site_id *own,
+                                            const struct approval_limits *limits);
 
 /* What a rule allows of a job: as the rule says, but one run with secure aggregation. */
 struct approval_limits approval_terms_of_rule(const struct policy_rule *rule, const struct job *job,

@@ -166,9 +166,13 @@ static json_t *policy_json_partners(const struct policy *policy)
 
 static json_t *policy_json_secure(const struct policy_secure_aggregation *secure)
 {
-    return json_pack("{s:I, s:I, s:I}", "min_threshold", (json_int_t)secure->min_threshold, "min_colluding",
-                     (json_int_t)secure->min_colluding, "min_organisations",
-                     (json_int_t)secure->min_organisations);
+    json_t *examples =
+        secure->max_examples > 0 ? json_integer((json_int_t)secure->max_examples) : json_null();
+    return json_pack("{s:I, s:I, s:I, s:s, s:b, s:o}", "min_threshold", (json_int_t)secure->min_threshold,
+                     "min_colluding", (json_int_t)secure->min_colluding, "min_organisations",
+                     (json_int_t)secure->min_organisations, "differences",
+                     policy_differences_word(secure->differences), "require_verify_sum",
+                     secure->require_verify_sum ? 1 : 0, "max_examples", examples);
 }
 
 static struct error *policy_print_json(const struct policy *policy)

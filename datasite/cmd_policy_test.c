@@ -41,6 +41,7 @@ struct trial {
     struct store *store;
     struct job *job;
     bool has_dataset; /* else the site refuses the job before any rule is looked at */
+    struct dataset_info dataset;
     struct site_id requester;
     int64_t at;
     struct policy_facts facts;
@@ -70,8 +71,7 @@ done:
 
 static struct error *trial_look_for_dataset(struct trial *trial)
 {
-    struct dataset_info dataset;
-    struct error *err = store_dataset_find(trial->store, trial->job->dataset, &dataset);
+    struct error *err = store_dataset_find(trial->store, trial->job->dataset, &trial->dataset);
     trial->has_dataset = err == NULL;
     if (err != NULL && err->code == ERROR_NOT_FOUND)
         error_clear(&err);
@@ -120,14 +120,19 @@ static void trial_print_facts(const struct trial *trial)
                  trial->facts.requests_today, trial->facts.requests_today == 1 ? "" : "s");
 }
 
+static const struct dataset_info *trial_dataset(const struct trial *trial)
+{
+    return trial->has_dataset ? &trial->dataset : NULL;
+}
+
 static struct error *trial_look(const struct trial *trial, const struct policy_rule *rule,
                                 struct admission *admission)
 {
     struct error *err =
         admission_look(trial->store, rule, trial->job, &trial->requester, trial->at, admission);
     if (err == NULL)
-        admission_look_terms(&trial->policy->gate, rule, trial->job, identity_id(trial->identity), trial->at,
-                             admission);
+        admission_look_terms(&trial->policy->gate, rule, trial->job, trial_dataset(trial),
+                             identity_id(trial->identity), trial->at, admission);
     return err;
 }
 
@@ -135,8 +140,8 @@ static struct error *trial_look(const struct trial *trial, const struct policy_r
 static void trial_print_terms(const struct trial *trial)
 {
     struct approval_limits limits = {.hold = HOLD_NEVER};
-    struct error *err =
-        approval_terms_check(&trial->policy->gate, trial->job, identity_id(trial->identity), &limits);
+    struct error *err = approval_terms_check(&trial->policy->gate, trial->job, trial_dataset(trial),
+                                             identity_id(trial->identity), &limits);
     if (err != NULL)
         (void)printf("You could not approve it either: %s\n", err->sentence);
     error_free(err);

@@ -204,6 +204,29 @@ static void words_organisation(const struct policy *policy, uint16_t number)
     }
 }
 
+static void words_sums(const struct policy_secure_aggregation *secure)
+{
+    switch (secure->differences) {
+    case POLICY_DIFFERENCES_ALLOW:
+        (void)printf(
+            "Sums of one job over nearly the same sites are agreed to: what two of them differ by can "
+            "be one site's numbers\n(differences: refuse).\n");
+        break;
+    case POLICY_DIFFERENCES_REFUSE:
+        (void)printf(
+            "A sum over nearly the same sites as an earlier one of the job is not agreed to: its run "
+            "ends when a site\ndrops out, or comes back, between rounds. Your numbers are protected as "
+            "far as your partners refuse too.\n");
+        break;
+    }
+    if (secure->require_verify_sum)
+        (void)printf("The job's sites have to check each sum (verify_sum).\n");
+    if (secure->max_examples > 0)
+        (void)printf("A job that weights sites by their rows may not reckon with more than %" PRIu64
+                     " rows of one (max_examples).\n",
+                     secure->max_examples);
+}
+
 void policy_words_partners(const struct policy *policy)
 {
     const struct policy_secure_aggregation *secure = &policy->gate.secure;
@@ -220,4 +243,5 @@ void policy_words_partners(const struct policy *policy)
                  secure->min_colluding == 1 ? "s" : "");
     for (uint16_t i = 0; i < policy->organisation_count; i++)
         words_organisation(policy, i);
+    words_sums(secure);
 }

@@ -132,7 +132,8 @@ static struct error *masked_check_roster(const struct release_check *check,
     const struct job *job = check->approval.job;
     struct secagg_set sharers = masked->attempt->sharers;
     struct secagg_roster roster = {.sites = NULL};
-    TRY(secagg_roster_admit(context->gate, job, identity_id(context->identity), &roster));
+    TRY(secagg_roster_admit(context->gate, job, &check->approval.dataset, identity_id(context->identity),
+                            &roster));
     if (roster.count != run->sites || roster.own != masked->position ||
         memcmp(roster.sites, run->roster, roster.count * sizeof(*roster.sites)) != 0)
         FAIL(ERROR_INTERNAL, "A vector was masked for other sites than those of the job.");

@@ -128,6 +128,31 @@ static void agreement_detail(const struct agreeing *agreeing, size_t count, cons
                    agreeing->attempt_number, agreeing->slot_number, count, what);
 }
 
+/* What this sum and an earlier one of the job differ by is not one honest site's numbers (store_secagg_near), where the owner
+ * wants that. Asked before the list is signed and again before shares are given, by the policy of that moment. */
+static struct error *agreeing_differs(const struct agreeing *agreeing, struct secagg_set contributors)
+{
+    struct error *err = NULL;
+    const struct secagg_request *open = agreeing->open;
+    const struct requests *requests = open->requests;
+    size_t most = (size_t)open->approval.job->secure.tolerate_colluding + 1;
+    struct secagg_near near = {0, 0};
+    if (requests->policy->gate.secure.differences != POLICY_DIFFERENCES_REFUSE)
+        return NULL;
+    TRY(store_secagg_near(requests->store, &open->job_id, open->run_id, agreeing->number, contributors, most,
+                          &near));
+    if (near.round > 0)
+        FAIL(ERROR_REFUSED,
+             "The contributors of round %" PRIu32 " and of round %" PRIu32
+             " of this job differ by %zu of its sites, so that the two sums could tell one site's numbers; "
+             "this "
+             "site's policy wants 0, or more than %zu (secure_aggregation.differences: refuse): an attempt "
+             "with the contributors of round %" PRIu32 " would do.",
+             agreeing->number, near.round, near.differences, most, near.round);
+done:
+    return err;
+}
+
 /* ---- step 'agree' ---- */
 
 static struct error *agree_check(const struct agreeing *agreeing, const struct secagg_input *inputs,
@@ -186,6 +211,7 @@ static struct error *agree_sign(struct agreeing *agreeing, const struct secagg_i
                  agreeing->number);
         memcpy(ret_signature, agreeing->round.signature, SIGNATURE_BYTES);
     } else {
+        TRY(agreeing_differs(agreeing, (struct secagg_set){positions, count}));
         TRY(secagg_sign(agreeing->open->requests->identity, SECAGG_AGREEMENT, body, sizeof(body),
                         ret_signature));
         TRY(agree_write(agreeing, (struct secagg_set){positions, count}, body, ret_signature));
@@ -383,6 +409,7 @@ struct error *request_unmask(const struct requests *requests, const struct reque
         bytes = agreeing.slot.revealed_bytes;
         TRY(request_secagg_copy(agreeing.slot.revealed, bytes, &body));
     } else {
+        TRY(agreeing_differs(&agreeing, contributors));
         TRY(unmask_anew(&agreeing, contributors, &body, &bytes));
     }
     TRY(request_secagg_reply(&open, EVENT_SHARES_REVEALED, message->round, again,

@@ -50,7 +50,8 @@ static struct error *mask_admit(const struct requests *requests, const struct ap
     struct error *err = NULL;
     const struct policy_gate *gate = &requests->policy->gate;
     TRY(release_check_secure(approval, policy_gate_output(gate, approval->dataset.name)));
-    TRY(secagg_roster_admit(gate, approval->job, identity_id(requests->identity), ret_roster));
+    TRY(secagg_roster_admit(gate, approval->job, &approval->dataset, identity_id(requests->identity),
+                            ret_roster));
 done:
     return err;
 }

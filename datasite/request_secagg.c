@@ -38,7 +38,8 @@ static struct error *secagg_admit(struct secagg_request *open, bool begins)
     TRY(approval_find(requests->store, requests->identity, gate, &open->job_id, &open->request->peer,
                       open->now, &open->approval));
     TRY(release_check_secure(&open->approval, policy_gate_output(gate, open->approval.dataset.name)));
-    TRY(secagg_roster_admit(gate, open->approval.job, identity_id(requests->identity), &open->roster));
+    TRY(secagg_roster_admit(gate, open->approval.job, &open->approval.dataset,
+                            identity_id(requests->identity), &open->roster));
     secagg_roster_run(&open->roster, open->approval.job, &open->job_id, open->run_id, &open->run);
     if (begins)
         TRY(store_run_begin(requests->store, &open->job_id, open->run_id, open->now, &run));

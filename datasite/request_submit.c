@@ -104,9 +104,11 @@ static struct error *submission_ask_rule(const struct submission *submission, co
 {
     struct error *err = NULL;
     struct admission admission = {.obstacle = ADMISSION_NONE};
+    struct dataset_info dataset;
+    TRY(store_dataset_find(submission->requests->store, submission->job->dataset, &dataset));
     TRY(admission_look(submission->requests->store, rule, submission->job, &submission->request->peer,
                        submission->now, &admission));
-    admission_look_terms(&submission->requests->policy->gate, rule, submission->job,
+    admission_look_terms(&submission->requests->policy->gate, rule, submission->job, &dataset,
                          identity_id(submission->requests->identity), submission->now, &admission);
     if (admission.obstacle == ADMISSION_NONE)
         TRY(submission_approve(submission, record, rule, decided_by));

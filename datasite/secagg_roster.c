@@ -1,5 +1,7 @@
 #include "datasite/secagg_roster.h"
 
+#include "datasite/secagg_vector.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -164,6 +166,41 @@ static struct error *roster_check_numbers(const struct policy_gate *gate, const 
     return NULL;
 }
 
+/* Whoever can make the model stand still needs only to leave a site out of the next round: what the two sums differ by is then its
+ * vector. A false sum does that, and so does a colluder whose claimed rows outweigh those of all others. */
+static struct error *roster_check_weights(const struct policy_gate *gate, const struct job *job)
+{
+    uint64_t most = gate->secure.max_examples;
+    if (most == 0 || job->weighting != JOB_WEIGHT_EXAMPLES || job->secure.max_examples <= most)
+        return NULL;
+    return error_new(ERROR_REFUSED,
+                     "The job weights sites by their rows, up to %" PRIu64
+                     " of one (secure_aggregation.max_examples); this site's policy wants at most %" PRIu64
+                     ", since a site that claims so many outweighs the others: fewer would do, or "
+                     "`weighting: equal`.",
+                     job->secure.max_examples, most);
+}
+
+static struct error *roster_check_verified(const struct policy_gate *gate, const struct job *job,
+                                           const struct dataset_info *dataset)
+{
+    struct error *err = NULL;
+    struct secagg_vector vector;
+    bool verified = job->secure.verify_sum != JOB_VERIFY_SUM_NO;
+    if (!gate->secure.require_verify_sum)
+        goto done;
+    if (dataset != NULL) {
+        TRY(secagg_vector_plan(job, dataset->features, dataset->classes, 1, &vector));
+        verified = job_verifies_sum(job, vector.words);
+    }
+    if (!verified)
+        FAIL(ERROR_REFUSED, "In this job no site checks the sum, which the orchestrator could then make up; "
+                            "this site's policy wants it checked (secure_aggregation.require_verify_sum): a "
+                            "job with `verify_sum: true` would do.");
+done:
+    return err;
+}
+
 /* ---- together ---- */
 
 static struct error *roster_fill(const struct roster_entry *entries, size_t count, uint32_t own,
@@ -191,7 +228,8 @@ static uint64_t roster_organisation_set(const struct secagg_roster *roster)
 }
 
 struct error *secagg_roster_admit(const struct policy_gate *gate, const struct job *job,
-                                  const struct site_id *own, struct secagg_roster *ret_roster)
+                                  const struct dataset_info *dataset, const struct site_id *own,
+                                  struct secagg_roster *ret_roster)
 {
     struct error *err = NULL;
     struct secagg_roster roster = {.sites = NULL};
@@ -206,6 +244,8 @@ struct error *secagg_roster_admit(const struct policy_gate *gate, const struct j
     TRY(roster_own(entries, job->site_count, own, &position));
     TRY(roster_strangers(entries, job->site_count, position));
     TRY(roster_check_numbers(gate, job));
+    TRY(roster_check_weights(gate, job));
+    TRY(roster_check_verified(gate, job, dataset));
     TRY(roster_fill(entries, job->site_count, position, &roster));
     TRY(roster_check_largest(&roster, job));
     TRY(roster_check_organisations(gate, roster_organisation_set(&roster), "of the job"));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "crypto/secagg.h"
+#include "datasite/store.h"
 #include "schemas/job.h"
 #include "schemas/policy.h"
 
@@ -18,10 +19,15 @@ void secagg_roster_clear(struct secagg_roster *roster);
 /* ERROR_REFUSED, with what would do, unless: the job has secure aggregation; this site is in its list; every other site is a
  * partner in `gate`; threshold and tolerate_colluding are at least those of the policy; tolerate_colluding is at
  * least the number of sites that any one other organisation has in it, at least 2 below threshold, and does not leave
- * room for two sums; the roster has min_organisations. The sentence names the
- * fingerprints that are missing from `partners`, as far as they fit. */
+ * room for two sums; a job that weights by rows has at most max_examples of the policy; where that wants it, the sites check the
+ * sum, which depends on how long the vector of `dataset` is; the roster has min_organisations. The sentence names the
+ * fingerprints that are missing from `partners`, as far as they fit.
+ *
+ * dataset: the job's at this site. NULL when there is none, and nothing leaves of that: then a job that leaves it to the costs
+ * whether sums are checked is taken for one that does. */
 MUST_USE struct error *secagg_roster_admit(const struct policy_gate *gate, const struct job *job,
-                                           const struct site_id *own, struct secagg_roster *ret_roster);
+                                           const struct dataset_info *dataset, const struct site_id *own,
+                                           struct secagg_roster *ret_roster);
 /* Different organisations among the contributors: ERROR_REFUSED below min_organisations. */
 MUST_USE struct error *secagg_roster_organisations(const struct policy_gate *gate,
                                                    const struct secagg_roster *roster,

@@ -62,11 +62,13 @@ static void policy_detail_partners(const struct policy *policy, char *detail, si
     const struct policy_secure_aggregation *secure = &policy->gate.secure;
     size_t used = strlen(detail);
     if (policy->gate.partner_count > 0)
-        (void)snprintf(detail + used, detail_bytes - used,
-                       "; %zu partner%s, sums over %" PRIu32 " sites of %" PRIu32 " organisations, %" PRIu32
-                       " may collude",
-                       policy->gate.partner_count, policy->gate.partner_count == 1 ? "" : "s",
-                       secure->min_threshold, secure->min_organisations, secure->min_colluding);
+        (void)snprintf(
+            detail + used, detail_bytes - used,
+            "; %zu partner%s, sums over %" PRIu32 " sites of %" PRIu32 " organisations, %" PRIu32
+            " may collude, differences %s, require_verify_sum %s, max_examples %" PRIu64 " (0: any)",
+            policy->gate.partner_count, policy->gate.partner_count == 1 ? "" : "s", secure->min_threshold,
+            secure->min_organisations, secure->min_colluding, policy_differences_word(secure->differences),
+            secure->require_verify_sum ? "true" : "false", secure->max_examples);
 }
 
 /* What an auditor wants to know of a policy first. */

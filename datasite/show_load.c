@@ -158,7 +158,8 @@ static void load_obstacle(struct screen *screen)
         limits.runs = screen->terms.runs;
     }
     struct error *err =
-        approval_terms_check(&screen->policy->gate, desk->job, identity_id(desk->identity), &limits);
+        approval_terms_check(&screen->policy->gate, desk->job, screen->has_dataset ? &screen->dataset : NULL,
+                             identity_id(desk->identity), &limits);
     if (err != NULL)
         (void)snprintf(screen->obstacle, sizeof(screen->obstacle), "%s", err->sentence);
     error_free(err);

@@ -101,15 +101,35 @@ static void secure_who(const struct screen *screen, char text[static SHOW_SUMMAR
                    "and with it a model that is crafted to make later sums tell more. ");
 }
 
+/* What two sums over nearly the same sites tell, and what would do. */
+static void secure_difference(const struct screen *screen, char text[static SHOW_SUMMARY_BYTES])
+{
+    const struct job *job = screen->desk->job;
+    bool weighted = job->weighting == JOB_WEIGHT_EXAMPLES;
+    bool pooled = job->metrics == JOB_METRICS_POOLED;
+    bool refuses = screen->policy->gate.secure.differences == POLICY_DIFFERENCES_REFUSE;
+    secure_add(
+        text,
+        "Two sums that differ by your site alone tell %s%s%snearly your changes if the model hardly moved "
+        "in between; against that: %s%sdifferences: refuse %s, or noise, which this version does not "
+        "have. ",
+        weighted ? "exactly how many rows you train on, " : "",
+        pooled ? "exactly how many of your test rows have each label, " : "",
+        weighted || pooled ? "and " : "", weighted ? "weighting: equal, " : "",
+        pooled ? "metrics: none, " : "",
+        refuses ? "in the partners' policies, as in yours" : "in your policy and the partners'");
+}
+
 static void secure_not(const struct screen *screen, char text[static SHOW_SUMMARY_BYTES])
 {
     const struct job *job = screen->desk->job;
     size_t honest = secure_honest(job);
-    secure_add(text,
-               "Not hidden: what a sum with %zu honest site%s in it tells by itself, and the difference "
-               "of two rounds; there is no noise. Should more than %" PRIu32
-               " of the others collude, they see yours; and a site can spoil the model unseen. ",
-               honest, honest == 1 ? "" : "s", job->secure.tolerate_colluding);
+    secure_add(
+        text,
+        "Not hidden: what a sum with %zu honest site%s in it tells by itself. Should more than %" PRIu32
+        " of the others collude, they see yours; and a site can spoil the model unseen. ",
+        honest, honest == 1 ? "" : "s", job->secure.tolerate_colluding);
+    secure_difference(screen, text);
     if (screen->has_likeness && strcmp(screen->likeness_word, "denied") != 0)
         secure_add(text,
                    "You %s a job that is like this one: where two jobs differ by one site, their sums differ "
@@ -200,6 +220,15 @@ static void secure_print_strangers(const struct screen *screen)
                  screen->program);
 }
 
+/* Shares of a secret are with neighbours in the graph alone, and how many of them it takes is the graph's. */
+static void secure_print_raised(const struct job *job)
+{
+    size_t least = secagg_threshold(job->site_count, job->secure.tolerate_colluding);
+    if (job->site_count > SECAGG_COMPLETE && job->secure.threshold > least)
+        (void)printf(SHOW_LABEL "threshold above %zu: more signatures and contributors, no more shares\n", "",
+                     least);
+}
+
 void show_secure_print(const struct screen *screen)
 {
     const struct job *job = screen->desk->job;
@@ -214,6 +243,7 @@ void show_secure_print(const struct screen *screen)
                             ", verify_sum %s\n",
                  "", secure->clip, secure->max_examples, secure->ring, secure->key_batch,
                  secure_verifies(screen) ? "true" : "false");
+    secure_print_raised(job);
     for (uint16_t i = 0; i < screen->policy->organisation_count; i++)
         secure_organisation(screen, i, sites);
     if (strlen(sites) >= SECURE_SITES_BYTES)

@@ -120,6 +120,28 @@ MUST_USE struct error *store_secagg_agree(struct store *store, const struct dige
                                           const uint8_t body[static SECAGG_AGREEMENT_BODY_BYTES],
                                           const uint8_t signature[static SIGNATURE_BYTES]);
 
+/* A round that this site has agreed to and whose contributors are nearly those of another sum. */
+struct secagg_near {
+    uint32_t round;     /* 0: there is none */
+    size_t differences; /* sites that contributed to one of the two alone */
+};
+/* Looks at all rounds of the job, of whichever run, but this one, for contributors that differ from `contributors` by 1 to `most`
+ * sites (a site that is in one of the two sets alone counts once); the nearest.
+ *
+ * Why `most` is tolerate_colluding + 1, what policy.yaml's `differences: refuse` asks with: subtracting the two sums leaves those
+ * sites' vectors alone as far as the others' are the same, which the number of rows and the labels' counts are in
+ * every round, and the whole vector is when the model did not move. Up to n_c of them may be known to the orchestrator, so
+ * that of n_c + 1 one honest site's are left by themselves; of n_c + 2 there are at least two honest ones, which is what the
+ * threshold promises of a sum too (threshold - n_c >= 2). No difference tells nothing that one sum does not.
+ *
+ * It holds when all honest sites of the roster refuse: each sum was opened on signatures of `threshold` sites, two such sets
+ * have more than n_c in common (2 * threshold > n + n_c), so an honest one among them, which has signed both. It
+ * compares pairs: what three sums and more give together (S1 - S2 + S3) it does not look at, nor other jobs. */
+MUST_USE struct error *store_secagg_near(struct store *store, const struct digest *job_id,
+                                         const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                         struct secagg_set contributors, size_t most,
+                                         struct secagg_near *ret_near);
+
 /* ---- the model between rounds ---- */
 
 struct secagg_model {

@@ -43,8 +43,8 @@ static struct error *masking_admit(struct masking *masking)
     struct work *work = masking->work;
     const struct step *step = work->step;
     struct trainer *trainer = work->trainer;
-    TRY(secagg_roster_admit(&work->gate, step->approval.job, identity_id(trainer->identity),
-                            &masking->roster));
+    TRY(secagg_roster_admit(&work->gate, step->approval.job, &step->approval.dataset,
+                            identity_id(trainer->identity), &masking->roster));
     secagg_roster_run(&masking->roster, step->approval.job, &step->job_id, step->run_id, &masking->run);
     masking->source = (struct secagg_source){
         .store = trainer->store,

@@ -41,6 +41,10 @@
  *
  * Keys of one optimiser given with the other are errors, and so are keys of secure_aggregation without `enabled: true`.
  *
+ * Up to 128 sites, `threshold` is the number of contributors, of signatures and of shares without which no sum is opened. Above, it is
+ * that of contributors and signatures: shares are held by a site's neighbours in the graph alone, and how many of them it takes
+ * (crypto/secagg_graph.h) a raised threshold does not raise.
+ *
  * With secure aggregation (crypto/secagg.h) metrics are pooled or none, min_sites is at least the threshold, and
  * threshold - tolerate_colluding is at least 2, so that 3 sites are the least; rounds are at most JOB_SECURE_MAX_ROUNDS;
  * sites * max_examples is below 2^(ring - 1). `model.init: sha256:…` is then the SHA-256

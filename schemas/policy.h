@@ -49,6 +49,11 @@
  *       min_colluding: 1              # its `tolerate_colluding`, 1 to 1000; never less than the sites that one other
  *                                     # organisation of `partners` has in the job
  *       min_organisations: 2          # different ones whose sites contributed to a sum, 1 to 64, this site's among them
+ *       differences: allow            # allow | refuse: see enum policy_differences
+ *       require_verify_sum: false     # true: only jobs whose sites check the sum; whoever may say what a sum was can say
+ *                                     # that nothing changed, and has the same model answered again
+ *       max_examples: null            # of a job with weighting: examples, the largest `max_examples`, 1 to 2^40; a
+ *                                     # colluder who claims so many outweighs all others, and the model stands still
  *     organisation: null              # this site's own, as `partners` of others call it; null: one of its own
  *     partners: []                    # sites that may be in a roster with this one, at most 512:
  *                                     # {fingerprint: "sha256:…", organisation: NAME}
@@ -74,6 +79,7 @@ enum policy_action { POLICY_ASK, POLICY_APPROVE, POLICY_DENY };
 #define POLICY_MIN_THRESHOLD 3
 #define POLICY_MIN_COLLUDING 1
 #define POLICY_MIN_ORGANISATIONS 2
+#define POLICY_MAX_EXAMPLES (UINT64_C(1) << 40) /* that a policy, or a job, may name */
 #define POLICY_MAX_PARTNERS 512
 #define POLICY_MAX_ORGANISATIONS 64
 #define POLICY_OWN_ORGANISATION 0 /* the number of this site's own */
@@ -121,9 +127,18 @@ struct policy_partner {
     uint16_t organisation; /* its number, in the order of the file; or POLICY_OWN_ORGANISATION */
 };
 
+/* Whether this site agrees to a sum over nearly the same sites as an earlier one of the job: what the two differ by can be one
+ * site's numbers (datasite/store_secagg.h, store_secagg_near). `refuse` has a price: a run does not survive that a few
+ * sites drop out, or come back, between two rounds. And it takes all: a site that refuses protects the numbers of the others,
+ * and they its own. */
+enum policy_differences { POLICY_DIFFERENCES_ALLOW, POLICY_DIFFERENCES_REFUSE };
+
 /* What a job with secure aggregation has to bring. */
 struct policy_secure_aggregation {
     uint32_t min_threshold, min_colluding, min_organisations;
+    enum policy_differences differences;
+    bool require_verify_sum;
+    uint64_t max_examples; /* 0: no bound */
 };
 
 /* The part of a policy that the airlock needs; copied by value between threads. */
@@ -222,6 +237,7 @@ void policy_decide(const struct policy *policy, const struct job *job, const str
  * and of the days. */
 const char *policy_action_word(enum policy_action action);
 const char *policy_list_word(enum policy_list list);
+const char *policy_differences_word(enum policy_differences differences);
 extern const char *const policy_output_metrics_words[];
 extern const char *const policy_day_words[];
 extern const char *const policy_require_words[];

@@ -9,10 +9,32 @@
         DOCUMENT_INTO(struct policy, gate.secure.name)                                                       \
     }
 
+static const char *const policy_differences_words[] = {
+    [POLICY_DIFFERENCES_ALLOW] = "allow", [POLICY_DIFFERENCES_REFUSE] = "refuse", NULL};
+
+const char *policy_differences_word(enum policy_differences differences)
+{
+    return policy_differences_words[differences];
+}
+
 const struct document_key policy_secure_keys[] = {
     POLICY_SECURE(min_threshold, POLICY_MIN_THRESHOLD, JOB_MAX_SITES),
     POLICY_SECURE(min_colluding, POLICY_MIN_COLLUDING, JOB_MAX_SITES),
     POLICY_SECURE(min_organisations, 1, POLICY_MAX_ORGANISATIONS),
+    {.key = "differences",
+     .type = DOCUMENT_WORD,
+     .words = policy_differences_words,
+     DOCUMENT_INTO(struct policy, gate.secure.differences)},
+    {.key = "require_verify_sum",
+     .type = DOCUMENT_BOOLEAN,
+     DOCUMENT_INTO(struct policy, gate.secure.require_verify_sum)},
+    {.key = "max_examples",
+     .type = DOCUMENT_COUNT,
+     .nullable = true,
+     .null_clears = true,
+     .first = 1,
+     .last = POLICY_MAX_EXAMPLES,
+     DOCUMENT_INTO(struct policy, gate.secure.max_examples)},
     {0},
 };
 

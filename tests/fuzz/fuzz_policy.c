@@ -34,6 +34,8 @@ static void expect_gate(const struct policy_gate *gate)
     expect(!gate->four_eyes || gate->owner_count >= 2);
     expect(gate->secure.min_threshold >= 3 && gate->secure.min_colluding >= 1);
     expect(gate->secure.min_organisations >= 1 && gate->partner_count <= POLICY_MAX_PARTNERS);
+    expect(gate->secure.max_examples <= POLICY_MAX_EXAMPLES);
+    expect(policy_differences_word(gate->secure.differences) != NULL);
     for (size_t i = 0; i < gate->partner_count; i++)
         expect(gate->partners[i].organisation < POLICY_MAX_ORGANISATIONS &&
                policy_gate_partner(gate, gate->partners[i].fingerprint) == &gate->partners[i]);

@@ -28,7 +28,8 @@ static void make_roster(struct company *company)
     for (size_t i = 1; i < COMPANY_SITES; i++)
         company->partners[i] = partner_new(company, i);
     qsort(company->partners, COMPANY_SITES, sizeof(company->partners[0]), identity_compare);
-    gate->secure = (struct policy_secure_aggregation){3, 1, 2};
+    gate->secure =
+        (struct policy_secure_aggregation){.min_threshold = 3, .min_colluding = 1, .min_organisations = 2};
     for (size_t i = 0; i < COMPANY_SITES; i++) {
         company->roster[i] = *identity_id(company->partners[i]);
         company->everybody[i] = (uint32_t)i + 1;

@@ -25,7 +25,8 @@ void masked_policy(struct masked_sites *masked)
 static void masked_partners(struct masked_sites *masked, size_t own)
 {
     struct policy_gate *gate = &masked->sites[own]->policy.gate;
-    gate->secure = (struct policy_secure_aggregation){3, 1, 2};
+    gate->secure =
+        (struct policy_secure_aggregation){.min_threshold = 3, .min_colluding = 1, .min_organisations = 2};
     for (size_t i = 0; i < MASKED_SITES; i++) {
         if (i == own)
             continue;

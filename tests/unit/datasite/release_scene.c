@@ -42,20 +42,30 @@ static void scene_fill(struct release_scene *scene)
     release_scene_attempt(scene, 0, 0);
 }
 
-int release_scene_make(void **state)
+static int scene_make(void **state, const char *secure)
 {
     struct release_scene *scene = calloc(1, sizeof(*scene));
     void *masked = NULL;
     assert_non_null(scene);
     assert_int_equal(masked_make(&masked), 0);
     scene->masked = masked;
-    masked_begin(scene->masked, &(struct masked_words){.metrics = "pooled"});
+    masked_begin(scene->masked, &(struct masked_words){.metrics = "pooled", .secure = secure});
     scene->site = scene->masked->sites[0];
     scene->model = masked_zeros();
     must(store_dataset_find(scene->site->store, "made", &scene->dataset));
     scene_fill(scene);
     *state = scene;
     return 0;
+}
+
+int release_scene_make(void **state)
+{
+    return scene_make(state, NULL);
+}
+
+int release_scene_make_unchecked(void **state)
+{
+    return scene_make(state, ", verify_sum: false");
 }
 
 int release_scene_drop(void **state)

@@ -19,8 +19,9 @@ struct release_scene {
     struct release_masked given;
 };
 
-/* cmocka set-up and tear-down: *state is a struct release_scene. */
+/* cmocka set-up and tear-down: *state is a struct release_scene; of a job whose sites do not check the sum. */
 int release_scene_make(void **state);
+int release_scene_make_unchecked(void **state);
 int release_scene_drop(void **state);
 /* Another attempt, from this slot. */
 void release_scene_attempt(struct release_scene *scene, uint32_t attempt, uint32_t slot);

@@ -146,6 +146,7 @@ static void test_admission_rule_leaves_a_masked_job_that_cannot_be_to_the_owner(
         RULE "}]" PARTNERS "secure_aggregation: {min_threshold: 4}",
         RULE "}]" PARTNERS "secure_aggregation: {min_colluding: 2}",
         RULE "}]" PARTNERS "secure_aggregation: {min_organisations: 4}",
+        RULE "}]" PARTNERS "secure_aggregation: {max_examples: 999999}",
         RULE ", hold: first}]" PARTNERS,
     };
     struct site *site = *state;

@@ -10,6 +10,7 @@ struct scene {
     struct job_site sites[SITES];
     struct policy_gate gate;
     struct site_id own;
+    const struct dataset_info *dataset; /* NULL: none */
     struct approval_limits limits;
 };
 
@@ -30,7 +31,8 @@ static int scene_make(void **state)
         (struct job_secure_aggregation){.enabled = true, .tolerate_colluding = 1, .threshold = 3};
     scene->gate.output = policy_output_default();
     scene->gate.output.min_cell = 0;
-    scene->gate.secure = (struct policy_secure_aggregation){3, 1, 2};
+    scene->gate.secure =
+        (struct policy_secure_aggregation){.min_threshold = 3, .min_colluding = 1, .min_organisations = 2};
     for (unsigned i = 0; i < SITES; i++) {
         (void)snprintf(scene->sites[i].fingerprint, JOB_FINGERPRINT_BYTES, "sha256:%064x", i + 1);
         if (i == 0)
@@ -52,7 +54,7 @@ static int scene_remove(void **state)
 
 static struct error *check(const struct scene *scene)
 {
-    return approval_terms_check(&scene->gate, &scene->job, &scene->own, &scene->limits);
+    return approval_terms_check(&scene->gate, &scene->job, scene->dataset, &scene->own, &scene->limits);
 }
 
 static void test_approval_terms_that_can_be_kept_are_taken(void **state)

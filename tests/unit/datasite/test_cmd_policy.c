@@ -232,8 +232,36 @@ static void test_partner_line_is_what_the_policy_reads(void **state)
     must(bench_type(bench, &verb_policy, NULL));
     bench_expect_printed(bench, "\"organisation\": \"city-hospital\"");
     bench_expect_printed(bench, "\"min_threshold\": 3");
+    bench_expect_printed(bench, "\"differences\": \"allow\"");
+    bench_expect_printed(bench, "\"require_verify_sum\": false");
+    bench_expect_printed(bench, "\"max_examples\": null");
     bench_give(&verb_policy, "json", NULL);
     bench_give(&verb_trust_partner, "organisation", NULL);
+}
+
+static void test_policy_says_what_is_asked_of_sums(void **state)
+{
+    struct bench *bench = *state;
+    bench_write_policy(bench, "partners: [{fingerprint: \"" PARTNER "\", organisation: clinic}]\n"
+                              "secure_aggregation: {min_threshold: 3}\n");
+    must(bench_type(bench, &verb_policy, NULL));
+    bench_expect_printed(bench, "Sums of one job over nearly the same sites are agreed to");
+    bench_expect_not_printed(bench, "verify_sum");
+    bench_expect_not_printed(bench, "max_examples");
+    bench_write_policy(bench, "partners: [{fingerprint: \"" PARTNER "\", organisation: clinic}]\n"
+                              "secure_aggregation: {differences: refuse, require_verify_sum: true, "
+                              "max_examples: 7000}\n");
+    must(bench_type(bench, &verb_policy, NULL));
+    bench_expect_printed(bench,
+                         "A sum over nearly the same sites as an earlier one of the job is not agreed to");
+    bench_expect_printed(bench, "have to check each sum (verify_sum)");
+    bench_expect_printed(bench, "more than 7000 rows of one (max_examples)");
+    bench_give(&verb_policy, "json", "yes");
+    must(bench_type(bench, &verb_policy, NULL));
+    bench_expect_printed(bench, "\"differences\": \"refuse\"");
+    bench_expect_printed(bench, "\"require_verify_sum\": true");
+    bench_expect_printed(bench, "\"max_examples\": 7000");
+    bench_give(&verb_policy, "json", NULL);
 }
 
 static void test_partner_that_cannot_be_is_refused(void **state)
@@ -396,6 +424,7 @@ int main(void)
         TEST(test_policy_test_without_the_dataset_says_first_that_it_is_refused),
         TEST(test_policy_test_counts_what_the_site_knows),
         TEST(test_partner_line_is_what_the_policy_reads),
+        TEST(test_policy_says_what_is_asked_of_sums),
         TEST(test_partner_that_cannot_be_is_refused),
         TEST(test_policy_without_partners_says_that_sums_are_refused),
         TEST(test_owner_key_is_private_and_never_replaced),

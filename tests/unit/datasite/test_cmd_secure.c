@@ -104,9 +104,13 @@ static void test_show_secure_says_what_leaves_and_who_sees_it(void **state)
                 "learn the sum over at least 3 of 4 sites, yours among them, as long as no more than 1 of "
                 "the others works with the requester.");
     expect_said(bench, "adds up the masked vectors itself (verify_sum) and refuses a false sum.");
-    expect_said(bench, "Not hidden: what a sum with 2 honest sites in it tells by itself, and the difference "
-                       "of two rounds; there is no noise. Should more than 1 of the others collude, they see "
-                       "yours; and a site can spoil the model unseen.");
+    expect_said(bench,
+                "Not hidden: what a sum with 2 honest sites in it tells by itself. Should more than 1 of the "
+                "others collude, they see yours; and a site can spoil the model unseen. Two sums that "
+                "differ by your site alone tell exactly how many rows you train on, exactly how many of "
+                "your test rows have each label, and nearly your changes if the model hardly moved in "
+                "between; against that: weighting: equal, metrics: none, differences: refuse in your "
+                "policy and the partners', or noise, which this version does not have.");
     bench_expect_not_printed(bench, "cannot be approved");
     bench_expect_not_printed(bench, "in clear");
     bench_expect_not_printed(bench, "--hold");
@@ -141,10 +145,36 @@ static void test_show_secure_without_verified_sums_says_what_is_possible(void **
     expect_said(bench,
                 "over at least 4 of 4 sites, yours among them, as long as no more than 2 of the others work "
                 "with the requester.");
+    expect_said(
+        bench,
+        "Two sums that differ by your site alone tell nearly your changes if the model hardly moved in "
+        "between; against that: differences: refuse in your policy and the partners', or noise");
     expect_said(bench,
                 "No site checks the sum (verify_sum: false): the requester can announce a false one, and "
                 "with it a model that is crafted to make later sums tell more.");
     expect_said(bench, "ring 32, key_batch 8, verify_sum false");
+}
+
+/* What the owner's own policy does about it is said, and what it wants of the job stands in the way of an approval. */
+static void test_show_secure_says_what_the_policy_asks_of_sums(void **state)
+{
+    struct bench *bench = *state;
+    char id[DIGEST_HEX_BYTES];
+    add_job(bench, ROUNDS, ", verify_sum: false, max_examples: 5000", id);
+    bench_write_policy(bench, PARTNERS "secure_aggregation: {differences: refuse}\n");
+    must(bench_type(bench, &verb_show, id));
+    expect_said(bench, "differences: refuse in the partners' policies, as in yours");
+    bench_expect_not_printed(bench, "cannot be approved");
+    bench_write_policy(bench, PARTNERS "secure_aggregation: {require_verify_sum: true}\n");
+    must(bench_type(bench, &verb_show, id));
+    expect_said(bench, "It cannot be approved as it is: In this job no site checks the sum");
+    refused(bench_type(bench, &verb_approve, id), ERROR_REFUSED, "require_verify_sum");
+    bench_write_policy(bench, PARTNERS "secure_aggregation: {max_examples: 4999}\n");
+    must(bench_type(bench, &verb_show, id));
+    expect_said(bench, "It cannot be approved as it is: The job weights sites by their rows");
+    refused(bench_type(bench, &verb_approve, id), ERROR_REFUSED, "wants at most 4999");
+    bench_write_policy(bench, PARTNERS "secure_aggregation: {max_examples: 5000}\n");
+    must(bench_type(bench, &verb_approve, id));
 }
 
 /* Two sums over almost the same sites: the owner is told before the second. */
@@ -329,6 +359,11 @@ static void test_policy_test_says_that_a_rule_leaves_a_sum_to_the_owner(void **s
     must(bench_type(bench, &verb_policy_test, path));
     bench_expect_printed(bench,
                          "It waits for you all the same: 3 of the job's 4 sites are not among `partners`");
+    (void)snprintf(policy, sizeof(policy), rule, "",
+                   PARTNERS "secure_aggregation: {require_verify_sum: true, max_examples: 10}\n");
+    bench_write_policy(bench, policy);
+    must(bench_type(bench, &verb_policy_test, path));
+    bench_expect_printed(bench, "It waits for you all the same: The job weights sites by their rows");
     bench_write_policy(bench, "default: ask\n");
     must(bench_type(bench, &verb_policy_test, path));
     bench_expect_printed(bench, "You could not approve it either: 3 of the job's 4 sites");
@@ -342,6 +377,7 @@ int main(void)
         TEST(test_show_secure_says_what_leaves_and_who_sees_it),
         TEST(test_show_secure_names_strangers),
         TEST(test_show_secure_without_verified_sums_says_what_is_possible),
+        TEST(test_show_secure_says_what_the_policy_asks_of_sums),
         TEST(test_show_secure_warns_of_a_job_that_is_like_it),
         TEST(test_show_secure_json_has_every_key),
         TEST(test_approve_secure_takes_one_run_without_hold),

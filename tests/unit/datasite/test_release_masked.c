@@ -151,6 +151,20 @@ static void test_masked_input_below_the_threshold_of_the_policy_refused(void **s
     release_scene_refused(scene, ERROR_REFUSED, "threshold");
 }
 
+static void test_masked_input_of_outsize_weights_refused(void **state)
+{
+    struct release_scene *scene = *state;
+    scene->site->policy.gate.secure.max_examples = scene->masked->job->secure.max_examples - 1;
+    release_scene_refused(scene, ERROR_REFUSED, "max_examples");
+}
+
+static void test_masked_input_of_a_job_without_checked_sums_refused(void **state)
+{
+    struct release_scene *scene = *state;
+    scene->site->policy.gate.secure.require_verify_sum = true;
+    release_scene_refused(scene, ERROR_REFUSED, "require_verify_sum");
+}
+
 static void test_masked_input_with_too_few_organisations_refused(void **state)
 {
     struct release_scene *scene = *state;
@@ -243,6 +257,9 @@ int main(void)
         TEST(test_masked_input_weighted_by_rows_that_may_not_leave_refused),
         TEST(test_masked_input_with_a_stranger_in_the_roster_refused),
         TEST(test_masked_input_below_the_threshold_of_the_policy_refused),
+        TEST(test_masked_input_of_outsize_weights_refused),
+        cmocka_unit_test_setup_teardown(test_masked_input_of_a_job_without_checked_sums_refused,
+                                        release_scene_make_unchecked, release_scene_drop),
         TEST(test_masked_input_with_too_few_organisations_refused),
         TEST(test_masked_input_after_revocation_refused),
         TEST(test_masked_input_after_the_run_refused),

@@ -63,7 +63,7 @@ static struct error *take_with(struct scene *scene, uint32_t position, const str
     struct secagg_roster roster = {.sites = NULL};
     struct secagg_model model = {.parameters = NULL};
     must(approval_find(site->store, site->identity, gate, &site->job_id, NULL, SITE_NOW, &approval));
-    must(secagg_roster_admit(gate, approval.job, identity_id(site->identity), &roster));
+    must(secagg_roster_admit(gate, approval.job, &approval.dataset, identity_id(site->identity), &roster));
     struct secagg_source source = {.store = site->store,
                                    .approval = &approval,
                                    .gate = gate,

@@ -11,6 +11,7 @@ struct scene {
     struct job_site sites[SITES];
     struct policy_gate gate;
     struct site_id own;
+    const struct dataset_info *dataset; /* NULL: none */
 };
 
 static void fingerprint(unsigned number, char ret_text[static JOB_FINGERPRINT_BYTES])
@@ -52,7 +53,7 @@ static int scene_remove(void **state)
 static struct error *admit(const struct scene *scene)
 {
     struct secagg_roster roster = {.sites = NULL};
-    struct error *err = secagg_roster_admit(&scene->gate, &scene->job, &scene->own, &roster);
+    struct error *err = secagg_roster_admit(&scene->gate, &scene->job, scene->dataset, &scene->own, &roster);
     assert_true((err == NULL) == (roster.sites != NULL));
     secagg_roster_clear(&roster);
     return err;
@@ -74,7 +75,7 @@ static void test_secagg_roster_known_sites_are_admitted_in_order(void **state)
 {
     struct scene *scene = *state;
     struct secagg_roster roster;
-    assert_done(secagg_roster_admit(&scene->gate, &scene->job, &scene->own, &roster));
+    assert_done(secagg_roster_admit(&scene->gate, &scene->job, scene->dataset, &scene->own, &roster));
     assert_int_equal(roster.count, 4);
     assert_int_equal(roster.own, 2);
     for (size_t i = 0; i < roster.count; i++)
@@ -195,6 +196,51 @@ static void test_secagg_roster_fewer_colluders_than_the_policy_wants_are_refused
     assert_refused(admit(scene), ERROR_REFUSED, "tolerate_colluding is 0");
 }
 
+/* Of a job that leaves it to the costs, how long the vector is decides: four sites may have 2097152 words. */
+static void test_secagg_roster_unchecked_sums_are_refused_where_the_owner_wants_them_checked(void **state)
+{
+    struct scene *scene = *state;
+    struct dataset_info small = {.features = 7, .classes = 2};
+    struct dataset_info large = {.features = 599999, .classes = 4};
+    scene->job.rounds = 1;
+    scene->job.secure.ring = 64;
+    scene->job.secure.clip = 1;
+    scene->job.secure.max_examples = 1000;
+    scene->job.secure.verify_sum = JOB_VERIFY_SUM_NO;
+    assert_done(admit(scene));
+    scene->gate.secure.require_verify_sum = true;
+    assert_refused(admit(scene), ERROR_REFUSED, "a job with `verify_sum: true` would do");
+    scene->dataset = &small;
+    assert_refused(admit(scene), ERROR_REFUSED, "require_verify_sum");
+    scene->job.secure.verify_sum = JOB_VERIFY_SUM_AUTO;
+    assert_done(admit(scene));
+    scene->dataset = &large;
+    assert_refused(admit(scene), ERROR_REFUSED, "require_verify_sum");
+    scene->job.secure.verify_sum = JOB_VERIFY_SUM_YES;
+    assert_done(admit(scene));
+    scene->gate.secure.require_verify_sum = false;
+    scene->job.secure.verify_sum = JOB_VERIFY_SUM_AUTO;
+    assert_done(admit(scene));
+}
+
+static void test_secagg_roster_outsize_weights_are_refused(void **state)
+{
+    struct scene *scene = *state;
+    scene->job.weighting = JOB_WEIGHT_EXAMPLES;
+    scene->job.secure.max_examples = UINT64_C(1) << 40;
+    assert_done(admit(scene));
+    scene->gate.secure.max_examples = (UINT64_C(1) << 40) - 1;
+    assert_refused(
+        admit(scene), ERROR_REFUSED,
+        "up to 1099511627776 of one (secure_aggregation.max_examples); this site's policy wants at "
+        "most 1099511627775");
+    scene->job.weighting = JOB_WEIGHT_EQUAL;
+    assert_done(admit(scene));
+    scene->job.weighting = JOB_WEIGHT_EXAMPLES;
+    scene->job.secure.max_examples--;
+    assert_done(admit(scene));
+}
+
 /* One clinic with two sites could subtract both from the sum, and has told the requester of both. */
 static void test_secagg_roster_organisation_beyond_the_colluders_is_refused(void **state)
 {
@@ -227,7 +273,7 @@ static void test_secagg_roster_listing_this_site_elsewhere_changes_nothing(void 
     struct policy_partner *partner = &scene->gate.partners[scene->gate.partner_count++];
     fingerprint(2, partner->fingerprint);
     partner->organisation = 9;
-    assert_done(secagg_roster_admit(&scene->gate, &scene->job, &scene->own, &roster));
+    assert_done(secagg_roster_admit(&scene->gate, &scene->job, scene->dataset, &scene->own, &roster));
     assert_int_equal(roster.organisations[1], POLICY_OWN_ORGANISATION);
     secagg_roster_clear(&roster);
 }
@@ -244,7 +290,7 @@ static void test_secagg_roster_counts_organisations_of_contributors(void **state
     partner_of(scene, 4)->organisation = partner_of(scene, 3)->organisation;
     scene->job.secure.tolerate_colluding = 2;
     scene->job.secure.threshold = 4;
-    assert_done(secagg_roster_admit(&scene->gate, &scene->job, &scene->own, &roster));
+    assert_done(secagg_roster_admit(&scene->gate, &scene->job, scene->dataset, &scene->own, &roster));
     assert_done(secagg_roster_organisations(&scene->gate, &roster, (struct secagg_set){all, 4}));
     assert_refused(secagg_roster_organisations(&scene->gate, &roster, (struct secagg_set){few, 3}),
                    ERROR_REFUSED, "The sites that contributed belong to 2 organisations");
@@ -264,7 +310,7 @@ static void test_secagg_roster_run_has_the_facts_of_the_job(void **state)
     struct secagg_run run;
     struct digest job_hash = {.bytes = {9, 8}};
     const uint8_t run_id[SECAGG_RUN_ID_BYTES] = {1, 2, 3};
-    assert_done(secagg_roster_admit(&scene->gate, &scene->job, &scene->own, &roster));
+    assert_done(secagg_roster_admit(&scene->gate, &scene->job, scene->dataset, &scene->own, &roster));
     secagg_roster_run(&roster, &scene->job, &job_hash, run_id, &run);
     assert_true(digest_equal(&run.job_hash, &job_hash));
     assert_memory_equal(run.run_id, run_id, sizeof(run_id));
@@ -304,6 +350,8 @@ int main(void)
         TEST(test_secagg_roster_two_sites_are_refused),
         TEST(test_secagg_roster_one_honest_site_is_refused),
         TEST(test_secagg_roster_fewer_colluders_than_the_policy_wants_are_refused),
+        TEST(test_secagg_roster_unchecked_sums_are_refused_where_the_owner_wants_them_checked),
+        TEST(test_secagg_roster_outsize_weights_are_refused),
         TEST(test_secagg_roster_organisation_beyond_the_colluders_is_refused),
         TEST(test_secagg_roster_own_organisation_is_no_colluder),
         TEST(test_secagg_roster_listing_this_site_elsewhere_changes_nothing),

@@ -144,6 +144,28 @@ static void test_policy_read_partners_have_numbered_organisations(void **state)
     policy_free(policy);
 }
 
+static void test_policy_read_what_is_asked_of_sums(void **state)
+{
+    (void)state;
+    struct policy *policy = policy_parse_good("secure_aggregation: {min_threshold: 5}\n");
+    assert_int_equal(policy->gate.secure.differences, POLICY_DIFFERENCES_ALLOW);
+    assert_false(policy->gate.secure.require_verify_sum);
+    assert_int_equal(policy->gate.secure.max_examples, 0);
+    policy_free(policy);
+    policy = policy_parse_good("secure_aggregation: {differences: refuse, require_verify_sum: true, "
+                               "max_examples: 1099511627776}\n");
+    assert_int_equal(policy->gate.secure.differences, POLICY_DIFFERENCES_REFUSE);
+    assert_string_equal(policy_differences_word(policy->gate.secure.differences), "refuse");
+    assert_true(policy->gate.secure.require_verify_sum);
+    assert_int_equal(policy->gate.secure.max_examples, UINT64_C(1) << 40);
+    assert_int_equal(policy->gate.secure.min_threshold, POLICY_MIN_THRESHOLD);
+    policy_free(policy);
+    policy = policy_parse_good("secure_aggregation: {differences: allow, max_examples: null}\n");
+    assert_int_equal(policy->gate.secure.differences, POLICY_DIFFERENCES_ALLOW);
+    assert_int_equal(policy->gate.secure.max_examples, 0);
+    policy_free(policy);
+}
+
 static void test_policy_read_organisation_without_a_name_is_nobody_elses(void **state)
 {
     (void)state;
@@ -246,6 +268,10 @@ static void test_policy_read_wrong_value_is_refused(void **state)
          "secure_aggregation.min_colluding must be a whole number from 1 to 1000."},
         {"secure_aggregation: {min_organisations: 65}",
          "secure_aggregation.min_organisations must be a whole number from 1 to 64."},
+        {"secure_aggregation: {differences: ask}", "secure_aggregation.differences must be allow or refuse."},
+        {"secure_aggregation: {require_verify_sum: 1}", "secure_aggregation.require_verify_sum must be true"},
+        {"secure_aggregation: {max_examples: 0}",
+         "secure_aggregation.max_examples must be a whole number from 1 to 1099511627776"},
         {"secure_aggregation: {threshold: 3}", "did you mean min_threshold?"},
         {"organisation: \"the clinic\"", "organisation must be a name of 1 to 64"},
         {"partners: {}", "partners must be a list."},
@@ -351,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_policy_read_limits_and_owners_are_stored),
         cmocka_unit_test(test_policy_read_partners_have_numbered_organisations),
         cmocka_unit_test(test_policy_read_organisation_without_a_name_is_nobody_elses),
+        cmocka_unit_test(test_policy_read_what_is_asked_of_sums),
         cmocka_unit_test(test_policy_read_partners_are_bounded),
         cmocka_unit_test(test_policy_read_wrong_value_is_refused),
         cmocka_unit_test(test_policy_read_example_shows_only_keys_that_are_read),
