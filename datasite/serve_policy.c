@@ -56,19 +56,31 @@ static void policy_detail_output(const struct policy_gate *gate, char *detail, s
     }
 }
 
+/* What is asked of sums beside their sites. */
+static void policy_detail_sums(const struct policy_secure_aggregation *secure, char *detail,
+                               size_t detail_bytes)
+{
+    size_t used = strlen(detail);
+    used += (size_t)snprintf(detail + used, detail_bytes - used, ", differences %s%s",
+                             policy_differences_word(secure->differences),
+                             secure->require_verify_sum ? ", sums verified" : "");
+    if (secure->max_examples > 0)
+        (void)snprintf(detail + used, detail_bytes - used, ", max_examples %" PRIu64, secure->max_examples);
+}
+
 /* With whom, and over how many, numbers are summed; nothing while nobody is. */
 static void policy_detail_partners(const struct policy *policy, char *detail, size_t detail_bytes)
 {
     const struct policy_secure_aggregation *secure = &policy->gate.secure;
     size_t used = strlen(detail);
-    if (policy->gate.partner_count > 0)
-        (void)snprintf(
-            detail + used, detail_bytes - used,
-            "; %zu partner%s, sums over %" PRIu32 " sites of %" PRIu32 " organisations, %" PRIu32
-            " may collude, differences %s, require_verify_sum %s, max_examples %" PRIu64 " (0: any)",
-            policy->gate.partner_count, policy->gate.partner_count == 1 ? "" : "s", secure->min_threshold,
-            secure->min_organisations, secure->min_colluding, policy_differences_word(secure->differences),
-            secure->require_verify_sum ? "true" : "false", secure->max_examples);
+    if (policy->gate.partner_count == 0)
+        return;
+    (void)snprintf(detail + used, detail_bytes - used,
+                   "; %zu partner%s, sums over %" PRIu32 " sites of %" PRIu32 " organisations, %" PRIu32
+                   " may collude",
+                   policy->gate.partner_count, policy->gate.partner_count == 1 ? "" : "s",
+                   secure->min_threshold, secure->min_organisations, secure->min_colluding);
+    policy_detail_sums(secure, detail, detail_bytes);
 }
 
 /* What an auditor wants to know of a policy first. */
