@@ -1,7 +1,8 @@
 /* The seal around the shares that one site gives to another (secagg_share.h says of what it is made), for crypto/ only.
  *
  * Its key and nonce are derived from keys that serve one slot, and from who sends to whom; so under one key there is one
- * message, ever, and the nonce may be derived with it. */
+ * message, ever, and the nonce may be derived with it: also where a site deals again after it was put back, as what it
+ * deals follows from the same keys. */
 #pragma once
 
 #include "crypto/secagg_share.h"

@@ -3,22 +3,43 @@
 #include "crypto/secagg_parts.h"
 #include "crypto/secagg_seal.h"
 
+#define LABEL_DEAL "FDS-SA1 deal v1" /* without its NUL: the info of a HKDF */
+
 /* ---- giving ---- */
 
 struct dealing {
     struct shamir_deal *s, *b;
 };
 
-static struct error *dealing_make(const struct secagg_secret *secret, size_t threshold,
-                                  struct dealing *ret_dealing)
+/* Nothing is drawn here: of one keyset there is one dealing, also where the machine was put back to before it and deals
+ * again. Under one key and nonce there are never two messages. */
+static struct error *dealing_seeds(const struct secagg_seal *seal, const struct secagg_secret *secret,
+                                   uint8_t ret_seeds[static 2 * SHAMIR_SEED_BYTES])
+{
+    uint8_t both[2 * SHAMIR_SECRET_BYTES], info[sizeof(LABEL_DEAL) - 1 + 4 + DIGEST_BYTES];
+    uint8_t *at = secagg_put(info, LABEL_DEAL, sizeof(LABEL_DEAL) - 1);
+    at = secagg_put_u32(at, seal->slot);
+    (void)secagg_put(at, &seal->keyset->run.roster[seal->from - 1], DIGEST_BYTES);
+    (void)secagg_put(secagg_put(both, secret->b, SHAMIR_SECRET_BYTES), secret->s, SHAMIR_SECRET_BYTES);
+    struct error *err = agreement_expand(both, sizeof(both), seal->keyset_hash.bytes, DIGEST_BYTES, info,
+                                         sizeof(info), ret_seeds, 2 * SHAMIR_SEED_BYTES);
+    secret_wipe(both, sizeof(both));
+    return err;
+}
+
+static struct error *dealing_make(const struct secagg_seal *seal, const struct secagg_secret *secret,
+                                  size_t threshold, struct dealing *ret_dealing)
 {
     struct error *err = NULL;
     struct dealing dealing = {0};
-    TRY(shamir_deal_new(secret->s, threshold, &dealing.s));
-    TRY(shamir_deal_new(secret->b, threshold, &dealing.b));
+    uint8_t seeds[2 * SHAMIR_SEED_BYTES] = {0};
+    TRY(dealing_seeds(seal, secret, seeds));
+    TRY(shamir_deal_new(secret->s, threshold, seeds, &dealing.s));
+    TRY(shamir_deal_new(secret->b, threshold, seeds + SHAMIR_SEED_BYTES, &dealing.b));
     *ret_dealing = dealing;
     dealing = (struct dealing){0};
 done:
+    secret_wipe(seeds, sizeof(seeds));
     shamir_deal_free(dealing.s);
     shamir_deal_free(dealing.b);
     return err;
@@ -58,7 +79,7 @@ struct error *secagg_share_make(const struct secagg_keyset *keyset, uint32_t slo
     sealed = malloc(count * SECAGG_SEALED_BYTES + 1);
     if (sealed == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory for shares to %zu sites.", count);
-    TRY(dealing_make(secret, threshold, &dealing));
+    TRY(dealing_make(&seal, secret, threshold, &dealing));
     for (size_t i = 0; i < count; i++) {
         seal.to = neighbours[i];
         TRY(give_one(&seal, &dealing, secret->c, sealed + i * SECAGG_SEALED_BYTES));

@@ -3,6 +3,8 @@
  *     plain   u16 x || share of s_sk (40) || share of b (40)               x: the receiver's position
  *     key and nonce (44)   HKDF-SHA256(X25519(c_from, c_to), salt = keyset_hash,
  *                          info = "FDS-SA1 share v1" || u32 slot || site_id from || site_id to)
+ *     polynomials   shamir_deal_new with the two halves, for s and for b, of HKDF-SHA256(b || s, salt = keyset_hash,
+ *                   info = "FDS-SA1 deal v1" || u32 slot || site_id from), 64 bytes: made again, they are the same
  *     sealed  AES-256-GCM, AAD = job_hash || u32 slot || from || to || keyset_hash */
 #pragma once
 
@@ -16,7 +18,7 @@ struct secagg_share {
     uint8_t s[SHAMIR_SHARE_BYTES], b[SHAMIR_SHARE_BYTES];
 };
 
-/* What a site gives in step 'share' for one slot. *ret_sealed: [neighbours][SECAGG_SEALED_BYTES] in the order of
+/* What a site gives in step 'share' for one slot; the same bytes whenever it is made of the same keyset. *ret_sealed: [neighbours][SECAGG_SEALED_BYTES] in the order of
  * secagg_neighbours, malloc'ed. *ret_own: its share of its own secrets, to keep. */
 MUST_USE struct error *secagg_share_make(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
                                          const struct secagg_secret *secret, uint8_t **ret_sealed,

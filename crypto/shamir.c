@@ -1,6 +1,11 @@
+#include "crypto/mask.h"
 #include "crypto/shamir_parts.h"
 
+_Static_assert(SHAMIR_SEED_BYTES == MASK_SEED_BYTES, "a seed is one of a mask");
+
 #define LIMB_BYTES 7
+/* For values that are passed over: one in 2^61 is. */
+#define SPARE_WORDS 8
 /* The last limb is what is left of 32 bytes. */
 #define LAST_BYTES (SHAMIR_SECRET_BYTES - (SHAMIR_LIMBS - 1) * LIMB_BYTES)
 
@@ -99,19 +104,37 @@ struct error *shamir_join(const uint64_t limbs[static SHAMIR_LIMBS],
     return NULL;
 }
 
-/* Below p, uniformly. What is drawn again is discarded, so that to branch on it says nothing of what is kept. */
-static struct error *draw(uint64_t *ret_values, size_t count)
+/* What is passed over is discarded, so that to branch on it says nothing of what is kept. */
+bool shamir_take(const uint64_t *words, size_t count, size_t spare, uint64_t *ret_values)
+{
+    const uint64_t *next = words + count, *const end = next + spare;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t value = words[i] & SHAMIR_PRIME;
+        while (value == SHAMIR_PRIME) {
+            if (next == end)
+                return false;
+            value = *next++ & SHAMIR_PRIME;
+        }
+        ret_values[i] = value;
+    }
+    return true;
+}
+
+static struct error *draw(const uint8_t seed[static MASK_SEED_BYTES], uint64_t *ret_values, size_t count)
 {
     struct error *err = NULL;
-    TRY(secret_random(ret_values, count * sizeof(*ret_values)));
-    for (size_t i = 0; i < count; i++) {
-        ret_values[i] &= SHAMIR_PRIME;
-        while (ret_values[i] == SHAMIR_PRIME) {
-            TRY(secret_random(&ret_values[i], sizeof(*ret_values)));
-            ret_values[i] &= SHAMIR_PRIME;
-        }
-    }
+    size_t available = count + SPARE_WORDS;
+    uint64_t *words = calloc(available, sizeof(*words));
+    if (words == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory to share a secret.");
+    TRY(mask_apply(seed, MASK_ADD, MASK_RING_64, words, available));
+    if (!shamir_take(words, count, SPARE_WORDS, ret_values))
+        FAIL(ERROR_CRYPTO,
+             "The coefficients to share a secret with cannot be drawn: AES-128 is broken here.");
 done:
+    if (words != NULL)
+        secret_wipe(words, available * sizeof(*words));
+    free(words);
     return err;
 }
 
@@ -136,12 +159,12 @@ done:
 }
 
 struct error *shamir_deal_new(const uint8_t secret[static SHAMIR_SECRET_BYTES], size_t threshold,
-                              struct shamir_deal **ret_deal)
+                              const uint8_t seed[static SHAMIR_SEED_BYTES], struct shamir_deal **ret_deal)
 {
     struct error *err = NULL;
     struct shamir_deal *deal = NULL;
     TRY(deal_begin(secret, threshold, &deal));
-    TRY(draw(deal->coefficients[0] + SHAMIR_LIMBS, (threshold - 1) * SHAMIR_LIMBS));
+    TRY(draw(seed, deal->coefficients[0] + SHAMIR_LIMBS, (threshold - 1) * SHAMIR_LIMBS));
     *ret_deal = deal;
     deal = NULL;
 done:

@@ -6,7 +6,7 @@
  * little-endian: 40 bytes.
  *
  * Arithmetic on secrets and shares has no branch and no index that depends on them; which shares are wrong is public
- * once they are. Pure, but for the coefficients, which come from secret_random. */
+ * once they are. Pure: the coefficients are given, or follow from a seed, so that a dealing can be repeated. */
 #pragma once
 
 #include "crypto/secret.h"
@@ -16,6 +16,7 @@
 #define SHAMIR_SECRET_BYTES 32
 #define SHAMIR_LIMBS 5
 #define SHAMIR_SHARE_BYTES 40
+#define SHAMIR_SEED_BYTES 32
 #define SHAMIR_MAX_SHARES 1024
 
 /* Field arithmetic: arguments and results are 0 to p - 1. */
@@ -26,8 +27,11 @@ uint64_t shamir_invert(uint64_t a); /* of 0: 0 */
 
 /* A dealing: the polynomials of one secret. Wiped by shamir_deal_free, which accepts NULL. */
 struct shamir_deal;
-/* threshold: 1 to SHAMIR_MAX_SHARES. Coefficients are uniform over the field (rejection sampling). */
+/* threshold: 1 to SHAMIR_MAX_SHARES. Coefficients are the words of the mask of 64 bits (mask.h) that the seed stands for, in
+ * order, from degree 1 up and limb by limb, each cut to 61 bits; where that is p, the next of the words behind them is
+ * taken, so that they are uniform over the field. A seed is secret, and serves one secret. */
 MUST_USE struct error *shamir_deal_new(const uint8_t secret[static SHAMIR_SECRET_BYTES], size_t threshold,
+                                       const uint8_t seed[static SHAMIR_SEED_BYTES],
                                        struct shamir_deal **ret_deal);
 /* The same with given coefficients, [threshold - 1][SHAMIR_LIMBS], from degree 1 up: for known answers. */
 MUST_USE struct error *shamir_deal_given(const uint8_t secret[static SHAMIR_SECRET_BYTES], size_t threshold,

@@ -164,7 +164,7 @@ static void units_of_steps(struct units *ret_units, size_t times)
     MEASURE(ret_units->expand, times,
             stopwatch_must(secagg_self_seed(&cohort.attempt, 1, cohort.secrets[0].b, seed)));
     MEASURE(ret_units->public_key, times, stopwatch_must(agreement_public(cohort.secrets[0].s, seed)));
-    stopwatch_must(shamir_deal_new(cohort.secrets[0].b, 100, &deal));
+    stopwatch_must(shamir_deal_new(cohort.secrets[0].b, 100, cohort.secrets[0].s, &deal));
     MEASURE(ret_units->multiply, times, shamir_deal_share(deal, 77, share));
     ret_units->multiply /= 100 * SHAMIR_LIMBS;
     /* Of ten neighbours, less what is counted apart. */

@@ -127,7 +127,7 @@ static inline void cohort_reveal(struct cohort *cohort)
     for (uint32_t i = 0; i < cohort->sites; i++) {
         const struct secagg_secret *secret = &cohort->secrets[i];
         const uint8_t *shared = secagg_set_has(cohort->contributors, i + 1) ? secret->b : secret->s;
-        stopwatch_must(shamir_deal_new(shared, cohort->threshold, &deals[i]));
+        stopwatch_must(shamir_deal_new(shared, cohort->threshold, secret->c, &deals[i]));
     }
     for (size_t i = 0; i < cohort->contributors.count; i++) {
         struct secagg_unmasking *unmasking = &cohort->unmaskings[i];

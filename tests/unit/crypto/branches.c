@@ -1,6 +1,6 @@
 /* Arithmetic on secrets under valgrind, which takes them for memory that was never written: every branch and every index
  * that depends on one is reported (A. Langley, ctgrind, 2010). What may be known is in branches.supp: that a share or a
- * coefficient is none, that a result is no secret, and that a coefficient was drawn again. Of a seed the key is secret here; whether
+ * coefficient is none, that a result is no secret, and that another coefficient was taken in place of one. Of a seed the key is secret here; whether
  * the lower 32 bits of its counter wrap is a branch of OpenSSL's.
  *
  *     branches          sharing, interpolation, multiplication and masks; status 0
@@ -17,16 +17,6 @@
 #define SHARES 8
 #define WORDS 1500
 
-/* Linked with --wrap=secret_random: what is drawn is secret. */
-struct error *__real_secret_random(void *memory, size_t bytes);
-struct error *__wrap_secret_random(void *memory, size_t bytes);
-struct error *__wrap_secret_random(void *memory, size_t bytes)
-{
-    struct error *err = __real_secret_random(memory, bytes);
-    VALGRIND_MAKE_MEM_UNDEFINED(memory, bytes);
-    return err;
-}
-
 static int failed(struct error *err, const char *what)
 {
     fprintf(stderr, "%s: %s\n", what, err == NULL ? "the result is wrong" : err->sentence);
@@ -34,7 +24,7 @@ static int failed(struct error *err, const char *what)
     return 1;
 }
 
-/* Deals with coefficients that are given, or drawn (NULL), and puts the secret together again. */
+/* Deals with coefficients that are given, or follow from a seed (NULL), and puts the secret together again. */
 static int share(const uint64_t *coefficients)
 {
     struct error *err = NULL;
@@ -43,8 +33,10 @@ static int share(const uint64_t *coefficients)
     uint8_t secret[SHAMIR_SECRET_BYTES], again[SHAMIR_SECRET_BYTES] = {0};
     for (uint8_t i = 0; i < sizeof(secret); i++)
         secret[i] = (uint8_t)(7 * i + 200);
+    uint8_t seed[SHAMIR_SEED_BYTES] = {4, 5, 6};
     VALGRIND_MAKE_MEM_UNDEFINED(secret, sizeof(secret));
-    TRY(coefficients == NULL ? shamir_deal_new(secret, THRESHOLD, &deal)
+    VALGRIND_MAKE_MEM_UNDEFINED(seed, sizeof(seed) / 2);
+    TRY(coefficients == NULL ? shamir_deal_new(secret, THRESHOLD, seed, &deal)
                              : shamir_deal_given(secret, THRESHOLD, coefficients, &deal));
     for (uint32_t x = 1; x <= SHARES; x++) {
         points[x - 1].x = x;

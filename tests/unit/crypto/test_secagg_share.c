@@ -138,6 +138,57 @@ static void test_secagg_share_one_share_too_few_gives_something_else(void **stat
     error_free(err);
 }
 
+static void make_at(const struct federation *federation, uint32_t slot, uint8_t **ret_sealed,
+                    struct secagg_share *ret_own)
+{
+    size_t count = 0;
+    succeeds(secagg_share_make(federation->keyset, slot, 2, secret_of(federation, 2, FEDERATION_FIRST_SLOT),
+                               ret_sealed, &count, ret_own));
+}
+
+/* A machine that is put back to before its step 'share' makes it again: under the keys and nonces that it used, nothing
+ * but what it sealed with them before. */
+static void test_secagg_share_made_again_is_the_same(void **state)
+{
+    const struct federation *federation = *state;
+    uint8_t *first = NULL, *again = NULL;
+    struct secagg_share own, own_again;
+    make_at(federation, FEDERATION_FIRST_SLOT, &first, &own);
+    make_at(federation, FEDERATION_FIRST_SLOT, &again, &own_again);
+    assert_memory_equal(first, again, (FEDERATION_SITES - 1) * SECAGG_SEALED_BYTES);
+    assert_memory_equal(&own, &own_again, sizeof(own));
+    free(first);
+    free(again);
+}
+
+/* The keys of the seal are others then, and so are the polynomials; those of s and of b are not the same ones either. */
+static void test_secagg_share_of_other_keys_or_slots_is_dealt_anew(void **state)
+{
+    struct federation *federation = *state;
+    uint8_t *sealed = NULL;
+    struct secagg_share shares[4];
+    struct secagg_secret *secret = &federation->secrets[1][0];
+    make_at(federation, FEDERATION_FIRST_SLOT, &sealed, &shares[0]);
+    free(sealed);
+    make_at(federation, FEDERATION_FIRST_SLOT + 1, &sealed, &shares[1]);
+    free(sealed);
+    federation->keyset->count--;
+    succeeds(secagg_keyset_hash_slots(federation->keyset));
+    make_at(federation, FEDERATION_FIRST_SLOT, &sealed, &shares[2]);
+    free(sealed);
+    federation->keyset->count++;
+    succeeds(secagg_keyset_hash_slots(federation->keyset));
+    memcpy(secret->s, secret->b, sizeof(secret->s)); /* the same secret twice */
+    make_at(federation, FEDERATION_FIRST_SLOT, &sealed, &shares[3]);
+    free(sealed);
+    for (size_t i = 0; i < 4; i++)
+        for (size_t k = 0; k < i; k++) {
+            assert_memory_not_equal(shares[i].s, shares[k].s, SHAMIR_SHARE_BYTES);
+            assert_memory_not_equal(shares[i].b, shares[k].b, SHAMIR_SHARE_BYTES);
+        }
+    assert_memory_not_equal(shares[3].s, shares[3].b, SHAMIR_SHARE_BYTES);
+}
+
 /* ---- refusals ---- */
 
 static void test_secagg_share_changed_byte_is_refused(void **state)
@@ -257,6 +308,8 @@ int main(void)
         VECTOR_TEST(test_secagg_seal_close_agrees_with_the_vectors),
         FEDERATION_TEST(test_secagg_share_any_threshold_of_shares_gives_the_secrets, share),
         FEDERATION_TEST(test_secagg_share_one_share_too_few_gives_something_else, share),
+        FEDERATION_TEST(test_secagg_share_made_again_is_the_same, share),
+        FEDERATION_TEST(test_secagg_share_of_other_keys_or_slots_is_dealt_anew, share),
         FEDERATION_TEST(test_secagg_share_changed_byte_is_refused, share),
         FEDERATION_TEST(test_secagg_share_moved_is_refused, share),
         FEDERATION_TEST(test_secagg_share_of_another_job_run_or_keyset_is_refused, share),

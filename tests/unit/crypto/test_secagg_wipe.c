@@ -181,7 +181,7 @@ static void test_secagg_share_make_failing_wipes_what_it_dealt(void **state)
     struct secagg_share own = {{0}, {0}}, before = own;
     uint8_t *sealed = NULL;
     size_t count = 0;
-    watch(2);
+    watch(4); /* the two masks that the coefficients are made of, and two seals */
     fails(secagg_share_make(federation->keyset, FEDERATION_FIRST_SLOT, 1, &federation->secrets[0][0], &sealed,
                             &count, &own),
           ERROR_CRYPTO);

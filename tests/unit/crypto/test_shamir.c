@@ -1,5 +1,5 @@
 /* Shamir's sharing: known answers, every threshold, wrong shares up to what can be corrected and beyond it. */
-#include "crypto/shamir.h"
+#include "crypto/shamir_parts.h"
 
 #include "scratch.h"
 #include "tests/vectors/sa1_components.h"
@@ -29,13 +29,21 @@ static uint64_t below(uint64_t end)
     return value % end;
 }
 
+static void deal_anew(const uint8_t secret[static SHAMIR_SECRET_BYTES], size_t threshold,
+                      struct shamir_deal **ret_deal)
+{
+    uint8_t seed[SHAMIR_SEED_BYTES];
+    succeeds(secret_random(seed, sizeof(seed)));
+    succeeds(shamir_deal_new(secret, threshold, seed, ret_deal));
+}
+
 /* A fresh secret and its shares of 1 to count, in an order that is drawn. */
 static void dealt(size_t count, size_t threshold, uint8_t ret_secret[static SHAMIR_SECRET_BYTES],
                   struct shamir_point *ret_points)
 {
     struct shamir_deal *deal = NULL;
     succeeds(secret_random(ret_secret, SHAMIR_SECRET_BYTES));
-    succeeds(shamir_deal_new(ret_secret, threshold, &deal));
+    deal_anew(ret_secret, threshold, &deal);
     for (size_t i = 0; i < count; i++)
         ret_points[i].x = (uint32_t)i + 1;
     for (size_t i = count - 1; i > 0; i--) {
@@ -112,6 +120,36 @@ static void test_shamir_deal_component_vectors_agree(void **state)
     }
 }
 
+/* Computed from the header alone, with the openssl program for AES. */
+static void test_shamir_deal_new_known_answer(void **state)
+{
+    (void)state;
+    uint8_t secret[SHAMIR_SECRET_BYTES], seed[SHAMIR_SEED_BYTES];
+    uint8_t got[SHAMIR_SHARE_BYTES], expected[SHAMIR_SHARE_BYTES];
+    struct shamir_deal *deal = NULL;
+    for (uint8_t i = 0; i < SHAMIR_SECRET_BYTES; i++) {
+        secret[i] = (uint8_t)(100 + i);
+        seed[i] = i;
+    }
+    succeeds(shamir_deal_new(secret, 3, seed, &deal));
+    shamir_deal_share(deal, 3, got);
+    shamir_deal_free(deal);
+    (void)scratch_hex("0ea91557b76da216f21cd6fb5283d01eb6e7a7973c115817340ce290b417db15290515264e3b1100",
+                      expected);
+    assert_memory_equal(got, expected, sizeof(got));
+}
+
+static void test_shamir_take_passes_over_what_is_no_value(void **state)
+{
+    (void)state;
+    const uint64_t words[] = {SHAMIR_PRIME, UINT64_MAX - 1, 0, UINT64_MAX, UINT64_MAX, 7, SHAMIR_PRIME, 8};
+    const uint64_t expected[] = {7, SHAMIR_PRIME - 1, 0, 8};
+    uint64_t got[4];
+    assert_true(shamir_take(words, 4, 4, got));
+    assert_memory_equal(got, expected, sizeof(got));
+    assert_false(shamir_take(words, 4, 3, got));
+}
+
 /* ---- sharing ---- */
 
 static void test_shamir_interpolate_every_threshold_gives_the_secret(void **state)
@@ -137,7 +175,7 @@ static void test_shamir_interpolate_extreme_secrets_come_back(void **state)
         struct shamir_deal *deal = NULL;
         struct shamir_point points[3] = {{1, {0}}, {SHAMIR_MAX_SHARES, {0}}, {500, {0}}};
         memset(secret, filled, sizeof(secret));
-        succeeds(shamir_deal_new(secret, 3, &deal));
+        deal_anew(secret, 3, &deal);
         for (size_t i = 0; i < 3; i++)
             shamir_deal_share(deal, points[i].x, points[i].share);
         succeeds(shamir_interpolate(points, 3, 3, got));
@@ -164,7 +202,7 @@ static void test_shamir_deal_one_share_less_fits_any_secret(void **state)
     struct shamir_deal *deal = NULL;
     uint8_t secret[SHAMIR_SECRET_BYTES], share[SHAMIR_SHARE_BYTES], same[SHAMIR_SHARE_BYTES];
     succeeds(secret_random(secret, sizeof(secret)));
-    succeeds(shamir_deal_new(secret, 2, &deal));
+    deal_anew(secret, 2, &deal);
     shamir_deal_share(deal, 7, share);
     shamir_deal_free(deal);
     for (int guess = 0; guess < 10; guess++) {
@@ -185,14 +223,14 @@ static void test_shamir_deal_one_share_less_fits_any_secret(void **state)
     }
 }
 
-/* Shares of one secret dealt twice have nothing in common. */
-static void test_shamir_deal_new_again_gives_other_shares(void **state)
+/* Shares of one secret dealt with two seeds have nothing in common. */
+static void test_shamir_deal_new_of_another_seed_gives_other_shares(void **state)
 {
     (void)state;
     uint8_t secret[SHAMIR_SECRET_BYTES] = {1}, one[SHAMIR_SHARE_BYTES], other[SHAMIR_SHARE_BYTES];
     struct shamir_deal *first = NULL, *second = NULL;
-    succeeds(shamir_deal_new(secret, 2, &first));
-    succeeds(shamir_deal_new(secret, 2, &second));
+    deal_anew(secret, 2, &first);
+    deal_anew(secret, 2, &second);
     shamir_deal_share(first, 1, one);
     shamir_deal_share(second, 1, other);
     for (size_t limb = 0; limb < SHAMIR_LIMBS; limb++)
@@ -239,8 +277,8 @@ static void test_shamir_correct_conspiring_shares_are_corrected(void **state)
         bool wrong[20];
         succeeds(secret_random(secret, sizeof(secret)));
         succeeds(secret_random(other, sizeof(other)));
-        succeeds(shamir_deal_new(secret, t, &true_deal));
-        succeeds(shamir_deal_new(other, t, &false_deal));
+        deal_anew(secret, t, &true_deal);
+        deal_anew(other, t, &false_deal);
         for (size_t i = 0; i < n; i++) {
             points[i].x = (uint32_t)i + 1;
             shamir_deal_share(i < bad ? false_deal : true_deal, points[i].x, points[i].share);
@@ -369,8 +407,8 @@ static void test_shamir_deal_thresholds_and_coefficients_out_of_range_are_refuse
     uint8_t secret[SHAMIR_SECRET_BYTES] = {0};
     uint64_t coefficients[SHAMIR_LIMBS] = {0, 0, SHAMIR_PRIME, 0, 0};
     struct shamir_deal *deal = NULL;
-    fails(shamir_deal_new(secret, 0, &deal), ERROR_INVALID);
-    fails(shamir_deal_new(secret, SHAMIR_MAX_SHARES + 1, &deal), ERROR_INVALID);
+    fails(shamir_deal_new(secret, 0, secret, &deal), ERROR_INVALID);
+    fails(shamir_deal_new(secret, SHAMIR_MAX_SHARES + 1, secret, &deal), ERROR_INVALID);
     fails(shamir_deal_given(secret, 2, coefficients, &deal), ERROR_INVALID);
     assert_null(deal);
     shamir_deal_free(NULL);
@@ -382,11 +420,13 @@ int main(void)
         SCRATCH_TEST(test_shamir_field_edge_values_agree_with_division),
         SCRATCH_TEST(test_shamir_invert_gives_inverses_and_zero_of_zero),
         SCRATCH_TEST(test_shamir_deal_component_vectors_agree),
+        SCRATCH_TEST(test_shamir_deal_new_known_answer),
+        SCRATCH_TEST(test_shamir_take_passes_over_what_is_no_value),
         SCRATCH_TEST(test_shamir_interpolate_every_threshold_gives_the_secret),
         SCRATCH_TEST(test_shamir_interpolate_extreme_secrets_come_back),
         SCRATCH_TEST(test_shamir_interpolate_largest_threshold_gives_the_secret),
         SCRATCH_TEST(test_shamir_deal_one_share_less_fits_any_secret),
-        SCRATCH_TEST(test_shamir_deal_new_again_gives_other_shares),
+        SCRATCH_TEST(test_shamir_deal_new_of_another_seed_gives_other_shares),
         SCRATCH_TEST(test_shamir_correct_as_many_wrong_as_can_be_are_named),
         SCRATCH_TEST(test_shamir_correct_conspiring_shares_are_corrected),
         SCRATCH_TEST(test_shamir_correct_one_wrong_too_many_is_refused),
