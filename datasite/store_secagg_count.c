@@ -20,6 +20,10 @@
 #define COUNT_IDENTITY_BYTES 28
 #define COUNT_MARKER_BYTES (2 * COUNT_IDENTITY_BYTES)
 
+/* What no count ever is: of a file that was made, and the machine stopped before there was anything in it; of another one. */
+#define COUNT_UNWRITTEN (UINT64_MAX - 1)
+#define COUNT_DAMAGED UINT64_MAX
+
 #define COUNT_RESTORED "site.db or keys was put back to an earlier state"
 #define COUNT_BEHIND "the machine stopped before the count of changes was on the disk"
 
@@ -43,8 +47,12 @@ static struct error *count_read(int fd, uint64_t *ret_changes)
     ssize_t count = pread(fd, bytes, sizeof(bytes), 0);
     if (count < 0)
         return count_io("read");
+    if (count == 0) {
+        *ret_changes = COUNT_UNWRITTEN;
+        return NULL;
+    }
     if (count != (ssize_t)sizeof(bytes) || memcmp(bytes, COUNT_MAGIC, sizeof(COUNT_MAGIC)) != 0) {
-        *ret_changes = UINT64_MAX; /* what no count ever is */
+        *ret_changes = COUNT_DAMAGED;
         return NULL;
     }
     uint64_t changes = 0;
@@ -62,6 +70,24 @@ static struct error *count_write(int fd, uint64_t changes)
     if (pwrite(fd, bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
         return count_io("written");
     return NULL;
+}
+
+/* A new file, before anything is counted on: that it is there, and what is in it, outlast a loss of power. Later numbers need
+ * not: one that is behind says so. */
+static struct error *count_sync(int fd)
+{
+    return fsync(fd) == 0 ? NULL : count_io("brought to the disk");
+}
+
+static struct error *count_sync_name(const char *keys_directory)
+{
+    struct error *err = NULL;
+    int fd = open(keys_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return count_io("brought to the disk");
+    err = count_sync(fd);
+    (void)close(fd);
+    return err;
 }
 
 static struct error *count_lock(int fd)
@@ -160,7 +186,15 @@ static struct error *count_row_write(struct store *store, uint64_t changes, cons
 /* Killed between a commit and the write of the file: one behind. */
 static bool count_agrees(uint64_t in_database, uint64_t in_file)
 {
-    return in_database == in_file || (in_file != UINT64_MAX && in_database == in_file + 1);
+    return in_database == in_file || (in_file < COUNT_UNWRITTEN && in_database == in_file + 1);
+}
+
+static struct error *count_refused(void)
+{
+    return error_new(ERROR_REFUSED,
+                     "The site's database is not the one that keys/" COUNT_FILE
+                     " was counted with: it was put back to an earlier state while the daemon ran. The owner "
+                     "would start the daemon anew, which gives up what was begun.");
 }
 
 /* Whether the file's number may be raised with the database's. It stays locked until the transaction has ended, so that
@@ -176,27 +210,36 @@ static struct error *count_take_file(struct store *store, uint64_t changes, bool
     if (count_agrees(changes, in_file))
         goto done;
     if (!erasing)
-        FAIL(ERROR_REFUSED,
-             "The site's database is not the one that keys/" COUNT_FILE
-             " was counted with: it was put back to an earlier state while the daemon ran. The owner would "
-             "start the daemon anew, which gives up what was begun.");
+        TRY(count_refused());
     store->secagg.changes = in_file; /* still disagrees, for the next start to find */
+    store->secagg.disagrees = true;
 done:
     return err;
+}
+
+/* A raise that failed is none: the next one of the transaction compares again. */
+static void count_give_back(struct secagg_counting *counting)
+{
+    counting->disagrees = false;
+    if (counting->fd >= 0)
+        (void)flock(counting->fd, LOCK_UN);
 }
 
 struct error *secagg_count_raise(struct store *store, bool erasing)
 {
     struct error *err = NULL;
+    struct secagg_counting *counting = &store->secagg;
     struct count_row row;
-    if (store->secagg.raised)
-        return NULL;
-    store->secagg.raised = true;
+    if (counting->raised)
+        return counting->disagrees && !erasing ? count_refused() : NULL;
     TRY(count_row_read(store, &row));
-    store->secagg.changes = row.changes + 1;
+    counting->changes = row.changes + 1;
     TRY(count_take_file(store, row.changes, erasing));
     TRY(count_row_write(store, row.changes + 1, NULL));
+    counting->raised = true;
 done:
+    if (err != NULL)
+        count_give_back(counting);
     return err;
 }
 
@@ -213,6 +256,7 @@ static void count_ended(void *context, bool committed)
     bool raised = counting->raised;
     counting->unwiped = counting->unwiped || (committed && counting->erased);
     counting->raised = false;
+    counting->disagrees = false;
     counting->erased = false;
     if (raised && counting->fd >= 0) {
         if (committed)
@@ -261,14 +305,24 @@ done:
 
 /* ---- when the daemon opens its home ---- */
 
+/* The machine stopped at the first start, before there was anything in the file: nothing was counted yet. */
+static bool count_unwritten(const struct count_row *row, uint64_t in_file)
+{
+    return in_file == COUNT_UNWRITTEN && (!row->found || row->changes == 0);
+}
+
 /* What a difference is due to; NULL: there is none. */
 static const char *count_compare(const struct count_row *row, bool has_file, uint64_t in_file,
                                  const uint8_t marker[static COUNT_MARKER_BYTES])
 {
-    if (!row->found && !has_file)
+    bool unwritten = count_unwritten(row, in_file);
+    if (!row->found && (!has_file || unwritten))
         return NULL;
-    if (!row->found || !has_file || !row->marked || memcmp(row->marker, marker, COUNT_MARKER_BYTES) != 0 ||
-        in_file == UINT64_MAX || row->changes < in_file)
+    if (!row->found || !has_file || !row->marked || memcmp(row->marker, marker, COUNT_MARKER_BYTES) != 0)
+        return COUNT_RESTORED;
+    if (unwritten)
+        return NULL;
+    if (row->changes < in_file)
         return COUNT_RESTORED;
     return count_agrees(row->changes, in_file) ? NULL : COUNT_BEHIND;
 }
@@ -291,7 +345,7 @@ static struct error *count_settle(struct store *store, int fd, bool has_file, in
     struct error *err = NULL;
     struct count_row row;
     uint8_t marker[COUNT_MARKER_BYTES];
-    uint64_t in_file = UINT64_MAX;
+    uint64_t in_file = COUNT_DAMAGED;
     uint32_t killed = 0;
     TRY(count_row_read(store, &row));
     TRY(count_marker(store, fd, marker));
@@ -321,12 +375,15 @@ struct error *store_secagg_check_count(struct store *store, const char *keys_dir
     TRY(database_begin(store->database));
     TRY(count_open(keys_directory, false, &fd));
     has_file = fd >= 0;
-    if (!has_file)
+    if (!has_file) {
         TRY(count_open(keys_directory, true, &fd));
+        TRY(count_sync_name(keys_directory));
+    }
     TRY(count_lock(fd));
     TRY(count_settle(store, fd, has_file, now, &changes, &killed));
     TRY(database_commit(store->database));
     TRY(count_write(fd, changes));
+    TRY(count_sync(fd)); /* nothing is counted on before */
     (void)flock(fd, LOCK_UN);
     store->secagg.fd = fd;
     fd = -1;

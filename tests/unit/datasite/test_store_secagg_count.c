@@ -4,12 +4,29 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define COUNT_BYTES 24
 #define COUNT_PLACE 16
+
+/* What was brought to the disk, by the code that is tested (linked with --wrap=fsync). */
+static struct {
+    bool directory, count;
+} synced;
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+    struct stat about;
+    assert_int_equal(fstat(fd, &about), 0);
+    synced.directory = synced.directory || S_ISDIR(about.st_mode);
+    synced.count = synced.count || (S_ISREG(about.st_mode) && about.st_size == COUNT_BYTES);
+    return __real_fsync(fd);
+}
 
 static const char *keys(const struct slots *slots, char path[static 160])
 {
@@ -251,6 +268,51 @@ static void test_store_secagg_count_damaged_file_kills(void **state)
     expect_dead(slots);
 }
 
+static void forget_the_file(struct slots *slots)
+{
+    char path[160];
+    slots_sql(slots, "DELETE FROM secagg_count");
+    assert_int_equal(unlink(count_file(slots, path)), 0);
+}
+
+/* Else a loss of power soon after would look like a restore. */
+static void test_store_secagg_count_first_start_is_on_the_disk(void **state)
+{
+    struct slots *slots = *state;
+    forget_the_file(slots);
+    memset(&synced, 0, sizeof(synced));
+    assert_int_equal(restart(slots), 0);
+    assert_true(synced.directory);
+    assert_true(synced.count);
+}
+
+/* Before the commit of the first start, and behind it: an empty file. */
+static void test_store_secagg_count_first_start_cut_short_bars_nothing(void **state)
+{
+    struct slots *slots = *state;
+    char path[160];
+    forget_the_file(slots);
+    copy("/dev/null", count_file(slots, path), true);
+    assert_int_equal(restart(slots), 0);
+    expect_alive(slots);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(restart(slots), 0);
+    expect_alive(slots);
+    assert_int_equal(count_on_disk(slots), 0);
+    expect_barred(slots, false);
+}
+
+/* Once something was counted, an empty file is a damaged one. */
+static void test_store_secagg_count_emptied_file_kills_and_bars(void **state)
+{
+    struct slots *slots = *state;
+    char path[160];
+    assert_int_equal(truncate(count_file(slots, path), 0), 0);
+    assert_int_equal(restart(slots), 3);
+    expect_dead(slots);
+    expect_barred(slots, true);
+}
+
 /* Under a daemon that runs: nothing is done any more but to erase. */
 static void test_store_secagg_count_that_jumps_under_the_daemon_refuses_changes(void **state)
 {
@@ -262,6 +324,40 @@ static void test_store_secagg_count_that_jumps_under_the_daemon_refuses_changes(
     assert_int_equal(count_on_disk(slots), 9);
     assert_int_equal(restart(slots), 0);
     assert_int_equal(slots_count(slots, "SELECT count(*) FROM event WHERE kind = 'slots-killed'"), 1);
+}
+
+/* Several changes in one transaction, of which the first is refused, or is one that erases: the next is refused as well. */
+static void test_store_secagg_count_that_jumps_refuses_every_change_of_a_transaction(void **state)
+{
+    struct slots *slots = *state;
+    set_count(slots, 9);
+    must(store_secagg_begin(slots->store));
+    for (int i = 0; i < 2; i++)
+        refused(slots_bind(slots, 0, 1, 0), ERROR_REFUSED, "while the daemon ran");
+    must(store_secagg_kill(slots->store, slots->run, 1));
+    for (int i = 0; i < 2; i++)
+        refused(slots_bind(slots, 1, 1, 0), ERROR_REFUSED, "while the daemon ran");
+    must(store_secagg_commit(slots->store));
+    assert_int_equal(slots_state(slots, 0), SECAGG_SLOT_DEAD);
+    assert_int_equal(slots_state(slots, 1), SECAGG_SLOT_OPEN);
+    assert_int_equal(count_on_disk(slots), 9);
+    set_count(slots, (uint64_t)slots_count(slots, "SELECT changes FROM secagg_count"));
+    must(slots_bind(slots, 1, 1, 0)); /* as it should be again: and so is this */
+}
+
+/* What a refused change held is free again for other programs. */
+static void test_store_secagg_count_refused_lets_the_file_go(void **state)
+{
+    struct slots *slots = *state;
+    char path[160];
+    set_count(slots, 9);
+    must(store_secagg_begin(slots->store));
+    refused(slots_bind(slots, 0, 1, 0), ERROR_REFUSED, "while the daemon ran");
+    int fd = open(count_file(slots, path), O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    (void)close(fd);
+    store_secagg_rollback(slots->store);
 }
 
 /* An owner's command in a home that no daemon ever served. */
@@ -325,6 +421,11 @@ int main(void)
         TEST(test_store_secagg_count_missing_row_kills_and_bars),
         TEST(test_store_secagg_count_damaged_file_kills),
         TEST(test_store_secagg_count_that_jumps_under_the_daemon_refuses_changes),
+        TEST(test_store_secagg_count_first_start_is_on_the_disk),
+        TEST(test_store_secagg_count_first_start_cut_short_bars_nothing),
+        TEST(test_store_secagg_count_emptied_file_kills_and_bars),
+        TEST(test_store_secagg_count_that_jumps_refuses_every_change_of_a_transaction),
+        TEST(test_store_secagg_count_refused_lets_the_file_go),
         TEST(test_store_secagg_count_without_a_file_is_not_made_by_others),
         TEST(test_store_secagg_count_killed_programs_lose_nothing),
     };
