@@ -92,7 +92,8 @@ MUST_USE struct error *store_secagg_kill_all(struct store *store, uint32_t *ret_
 
 struct secagg_round {
     struct digest model_digest;
-    uint8_t *encoded; /* words as mask_write gives them; NULL once agreed */
+    uint8_t *
+        encoded; /* words as mask_write gives them; NULL once this or a later round is agreed, or there is its sum */
     size_t encoded_bytes;
     bool agreed;
     uint32_t attempt;
@@ -155,7 +156,7 @@ MUST_USE struct error *store_secagg_model(struct store *store,
                                           const uint8_t run_id[static STORE_RUN_ID_BYTES],
                                           struct secagg_model *ret_model);
 /* Replaces the one of the round before, or is the first (round 1): ERROR_CONFLICT. Whoever can compute it has the sum of the
- * round before: bound slots of that and of earlier rounds are erased. */
+ * round before: bound slots of that and of earlier rounds are erased, and their vectors, agreed to or not. */
 MUST_USE struct error *store_secagg_set_model(struct store *store,
                                               const uint8_t run_id[static STORE_RUN_ID_BYTES],
                                               const struct secagg_model *model);

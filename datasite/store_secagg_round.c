@@ -166,11 +166,12 @@ done:
     return err;
 }
 
-static struct error *vector_erase(struct store *store, const uint8_t *run_id, uint32_t round)
+/* Of the round, and of rounds before it that this site did not agree to. */
+static struct error *vectors_erase(struct store *store, const uint8_t *run_id, uint32_t round)
 {
     struct query query;
     secagg_erased(store);
-    query_start(&query, store->database, "DELETE FROM secagg_vector WHERE run_id = ? AND round = ?");
+    query_start(&query, store->database, "DELETE FROM secagg_vector WHERE run_id = ? AND round <= ?");
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, round);
     return query_finish(&query);
@@ -241,7 +242,7 @@ struct error *store_secagg_agree(struct store *store, const struct digest *job_i
         TRY(agree_check_slot(store, run_id, round, attempt));
         TRY(secagg_count_raise(store, false));
         TRY(agree_write(store, job_id, run_id, round, attempt, contributors, body, signature));
-        TRY(vector_erase(store, run_id, round));
+        TRY(vectors_erase(store, run_id, round));
         TRY(secagg_slots_settle(store, run_id, round, attempt));
     }
     TRY(secagg_change_end(store, &change));
@@ -325,6 +326,7 @@ struct error *store_secagg_set_model(struct store *store, const uint8_t run_id[s
              model->round, before);
     TRY(secagg_count_raise(store, false));
     TRY(model_write(store, run_id, model));
+    TRY(vectors_erase(store, run_id, before));
     TRY(secagg_slots_settle(store, run_id, before, UINT32_MAX));
     TRY(secagg_change_end(store, &change));
 done:

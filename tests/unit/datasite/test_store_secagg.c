@@ -1,3 +1,4 @@
+#include "crypto/secret.h"
 /* The rules that site.db keeps for secure aggregation, each attacked through the functions, and where a trigger stands behind
  * them through SQL. */
 #include "datasite/store_internal.h"
@@ -310,6 +311,29 @@ static void test_store_secagg_other_kind_of_share_refused(void **state)
 
 /* ---- the model, and others' ledgers ---- */
 
+/* Of a round that went on without this site. */
+static void test_store_secagg_model_erases_vectors_of_the_rounds_before(void **state)
+{
+    struct slots *slots = shared_slots(state);
+    struct secagg_model model = {.round = 1, .parameters = (uint8_t *)"parameters", .bytes = 10};
+    struct secagg_round round;
+    uint8_t vector[64];
+    must(secret_random(vector, sizeof(vector)));
+    must(store_secagg_set_model(slots->store, slots->run, &model));
+    must(slots_encode(slots, 1, vector, sizeof(vector)));
+    must(slots_encode(slots, 2, (const uint8_t *)"next", 4));
+    assert_true(slots_on_disk(slots, vector, sizeof(vector)));
+    model.round = 2;
+    must(store_secagg_set_model(slots->store, slots->run, &model));
+    assert_false(slots_on_disk(slots, vector, sizeof(vector)));
+    must(store_secagg_round(slots->store, &slots->job, slots->run, 1, &round));
+    assert_null(round.encoded);
+    secagg_round_clear(&round);
+    must(store_secagg_round(slots->store, &slots->job, slots->run, 2, &round));
+    assert_int_equal(round.encoded_bytes, 4);
+    secagg_round_clear(&round);
+}
+
 static void test_store_secagg_model_goes_from_round_to_round(void **state)
 {
     struct slots *slots = shared_slots(state);
@@ -395,6 +419,7 @@ int main(void)
         TEST(test_store_secagg_vector_of_a_round_is_kept_once),
         TEST(test_store_secagg_reveal_without_an_agreement_refused),
         TEST(test_store_secagg_other_kind_of_share_refused),
+        TEST(test_store_secagg_model_erases_vectors_of_the_rounds_before),
         TEST(test_store_secagg_model_goes_from_round_to_round),
         TEST(test_store_secagg_lower_ledger_refused),
         TEST(test_store_secagg_rollback_leaves_nothing),
