@@ -148,8 +148,9 @@ struct sharing {
     struct secagg_keyset *keyset;
     uint8_t *bytes; /* of the keyset, as they are kept */
     size_t byte_count;
-    struct secagg_share *own; /* [batch.slots] */
-    Fds__Shares message;      /* sealed are owned */
+    struct secagg_secret *secrets; /* [batch.slots] */
+    struct secagg_share *own;      /* [batch.slots] */
+    Fds__Shares message;           /* sealed are owned */
 };
 
 static void sharing_clear(struct sharing *sharing)
@@ -157,6 +158,9 @@ static void sharing_clear(struct sharing *sharing)
     if (sharing->own != NULL)
         secret_wipe(sharing->own, sharing->batch.slots * sizeof(*sharing->own));
     free(sharing->own);
+    if (sharing->secrets != NULL)
+        secret_wipe(sharing->secrets, sharing->batch.slots * sizeof(*sharing->secrets));
+    free(sharing->secrets);
     for (size_t i = 0; sharing->message.sealed != NULL && i < sharing->message.n_sealed; i++)
         free(sharing->message.sealed[i].data);
     free(sharing->message.sealed);
@@ -211,19 +215,47 @@ done:
     return err;
 }
 
-static struct error *sharing_check(struct sharing *sharing, const Fds__Share *share)
+static struct error *sharing_secret(struct sharing *sharing, uint32_t index)
+{
+    struct error *err = NULL;
+    struct secagg_slot slot = {.sharers = NULL};
+    uint32_t number = sharing->batch.first_slot + index;
+    TRY(store_secagg_slot(sharing->open->requests->store, sharing->open->run_id, number, &slot));
+    if (slot.state != SECAGG_SLOT_OPEN)
+        FAIL(ERROR_REFUSED, "Key slot %" PRIu32 " is dead at this site: slots above it would do.", number);
+    sharing->secrets[index] = slot.secret;
+done:
+    secagg_slot_clear(&slot);
+    return err;
+}
+
+static struct error *sharing_secrets(struct sharing *sharing)
+{
+    struct error *err = NULL;
+    uint32_t slots = sharing->batch.slots;
+    sharing->secrets = calloc(slots, sizeof(*sharing->secrets));
+    if (sharing->secrets == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory for the secrets of %" PRIu32 " key slots.", slots);
+    for (uint32_t i = 0; i < slots; i++)
+        TRY(sharing_secret(sharing, i));
+done:
+    return err;
+}
+
+static struct error *sharing_ledgers(const struct sharing *sharing)
 {
     struct error *err = NULL;
     const struct secagg_request *open = sharing->open;
-    const struct requests *requests = open->requests;
-    TRY(sharing_check_own(sharing, share));
-    TRY(secagg_wire_read_keyset(&open->run, sharing->bytes, sharing->byte_count,
-                                secagg_cache_memo(requests->secagg), &sharing->keyset));
+    struct secagg_head head = {.first_slot = sharing->batch.first_slot};
+    memcpy(head.run_id, open->run_id, STORE_RUN_ID_BYTES);
     for (size_t i = 0; i < sharing->keyset->count; i++) {
         const struct secagg_member *member = &sharing->keyset->members[i];
-        if (member->position != open->roster.own)
-            TRY(store_secagg_ledger(requests->store, &open->roster.sites[member->position - 1],
-                                    member->ledger_sequence, &member->ledger_head));
+        if (member->position == open->roster.own)
+            continue;
+        head.site = open->roster.sites[member->position - 1];
+        head.sequence = member->ledger_sequence;
+        head.hash = member->ledger_head;
+        TRY(store_secagg_ledger(open->requests->store, &head));
     }
 done:
     return err;
@@ -232,18 +264,12 @@ done:
 static struct error *sharing_slot(struct sharing *sharing, uint32_t index)
 {
     struct error *err = NULL;
-    const struct secagg_request *open = sharing->open;
-    struct secagg_slot slot = {.sharers = NULL};
-    uint32_t number = sharing->batch.first_slot + index;
     size_t count = 0;
-    TRY(store_secagg_slot(open->requests->store, open->run_id, number, &slot));
-    if (slot.state != SECAGG_SLOT_OPEN)
-        FAIL(ERROR_REFUSED, "Key slot %" PRIu32 " is dead at this site: slots above it would do.", number);
-    TRY(secagg_share_make(sharing->keyset, number, open->roster.own, &slot.secret,
-                          &sharing->message.sealed[index].data, &count, &sharing->own[index]));
-    sharing->message.sealed[index].len = count * SECAGG_SEALED_BYTES;
+    ProtobufCBinaryData *sealed = &sharing->message.sealed[index];
+    TRY(secagg_share_make(sharing->keyset, sharing->batch.first_slot + index, sharing->open->roster.own,
+                          &sharing->secrets[index], &sealed->data, &count, &sharing->own[index]));
+    sealed->len = count * SECAGG_SEALED_BYTES;
 done:
-    secagg_slot_clear(&slot);
     return err;
 }
 
@@ -293,6 +319,32 @@ done:
     return err;
 }
 
+/* Signatures are verified and shares sealed with no transaction open, as that takes its time and other threads and
+ * programs write too; what may have changed meanwhile is looked at again in the one that writes. */
+static struct error *share_anew(struct secagg_request *open, struct sharing *sharing, const Fds__Share *share,
+                                uint8_t **ret_body, size_t *ret_bytes)
+{
+    struct error *err = NULL;
+    uint8_t *body = NULL;
+    size_t bytes = 0;
+    TRY(sharing_check_own(sharing, share));
+    TRY(sharing_secrets(sharing));
+    request_secagg_pause(open);
+    TRY(secagg_wire_read_keyset(&open->run, sharing->bytes, sharing->byte_count,
+                                secagg_cache_memo(open->requests->secagg), &sharing->keyset));
+    TRY(sharing_make(sharing));
+    TRY(wire_encode(&sharing->message.base, &body, &bytes));
+    TRY(request_secagg_resume(open));
+    TRY(sharing_ledgers(sharing));
+    TRY(sharing_write(sharing, body, bytes));
+    *ret_body = body;
+    *ret_bytes = bytes;
+    body = NULL;
+done:
+    free(body);
+    return err;
+}
+
 struct error *request_share(const struct requests *requests, const struct request *request,
                             struct reply *ret_reply)
 {
@@ -311,10 +363,7 @@ struct error *request_share(const struct requests *requests, const struct reques
         bytes = sharing.batch.shares_bytes;
         TRY(request_secagg_copy(sharing.batch.shares, bytes, &body));
     } else {
-        TRY(sharing_check(&sharing, share));
-        TRY(sharing_make(&sharing));
-        TRY(wire_encode(&sharing.message.base, &body, &bytes));
-        TRY(sharing_write(&sharing, body, bytes));
+        TRY(share_anew(&open, &sharing, share, &body, &bytes));
     }
     TRY(request_secagg_reply(&open, EVENT_KEYS_SHARED, 0, again, FDS__MESSAGE_TYPE__MESSAGE_SHARES, &body,
                              bytes, ret_reply));

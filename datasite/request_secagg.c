@@ -67,6 +67,27 @@ done:
     return err;
 }
 
+void request_secagg_pause(struct secagg_request *open)
+{
+    store_secagg_rollback(open->requests->store);
+}
+
+struct error *request_secagg_resume(struct secagg_request *open)
+{
+    struct error *err = NULL;
+    struct secagg_request now = {
+        .requests = open->requests, .request = open->request, .job_id = open->job_id};
+    memcpy(now.run_id, open->run_id, STORE_RUN_ID_BYTES);
+    now.now = open->requests->clock() / 1000;
+    TRY(store_secagg_begin(open->requests->store));
+    TRY(secagg_admit(&now, false));
+    open->now = now.now;
+done:
+    secagg_roster_clear(&now.roster);
+    approval_clear(&now.approval);
+    return err;
+}
+
 void request_secagg_close(struct secagg_request *open)
 {
     if (open->requests == NULL)

@@ -1,11 +1,13 @@
 /* What the steps of secure aggregation that the socket thread answers have in common: Advertise, Share
- * (request_keys.c), Agree and Unmask (request_agree.c). Each is one transaction of site.db:
+ * (request_keys.c), Agree and Unmask (request_agree.c). What each writes is one transaction of site.db:
  *
  *     request_secagg_open     the receipt that came along, then BEGIN IMMEDIATE: the chain is not contradicted, the
  *                             approval holds, the policy of now admits the roster, the run is going on
  *       … the checks of crypto/secagg_*.h, what is computed, store_secagg_*, the event …
  *     request_secagg_reply    commits; only then is there anything to send
  *     request_secagg_close    rolls back what was not committed
+ *
+ * Share computes for long, and lets others write meanwhile, between request_secagg_pause and request_secagg_resume.
  *
  * What was answered before is answered again with the stored bytes, and nothing is written. */
 #pragma once
@@ -32,6 +34,10 @@ MUST_USE struct error *request_secagg_open(const struct requests *requests, cons
                                            const ProtobufCBinaryData *job_id,
                                            const ProtobufCBinaryData *run_id, const Fds__Witness *witness,
                                            bool begins, struct secagg_request *ret_open);
+/* Ends the transaction, in which nothing was written, and begins another one in which all that was admitted is looked at again; the
+ * roster and the run follow from the job, and stay. */
+void request_secagg_pause(struct secagg_request *open);
+MUST_USE struct error *request_secagg_resume(struct secagg_request *open);
 void request_secagg_close(struct secagg_request *open);
 
 /* Adds the event of a step, about the bytes that leave or were signed. */

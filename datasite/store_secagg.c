@@ -111,20 +111,6 @@ void secagg_drop(uint8_t *bytes, size_t count)
 
 /* ---- other sites' ledgers ---- */
 
-static struct error *ledger_read(struct store *store, const struct site_id *site, bool *ret_found,
-                                 uint64_t *ret_sequence, struct digest *ret_head)
-{
-    struct query query;
-    query_start(&query, store->database, "SELECT sequence, head FROM secagg_ledger WHERE site = ?");
-    query_bind_blob(&query, site->digest.bytes, DIGEST_BYTES);
-    *ret_found = query_step(&query);
-    if (*ret_found) {
-        *ret_sequence = (uint64_t)query_int(&query, 0);
-        query_blob_exact(&query, 1, ret_head->bytes, DIGEST_BYTES);
-    }
-    return query_end(&query);
-}
-
 static struct error *ledger_refused(const struct site_id *site, const char *how)
 {
     char fingerprint[FINGERPRINT_BYTES];
@@ -136,41 +122,65 @@ static struct error *ledger_refused(const struct site_id *site, const char *how)
         fingerprint, how);
 }
 
-static struct error *ledger_write(struct store *store, const struct site_id *site, uint64_t sequence,
-                                  const struct digest *head)
+/* How the head contradicts those that were seen before; NULL: not at all. */
+static struct error *ledger_compare(struct store *store, const struct secagg_head *head, const char **ret_how)
+{
+    const char *how = NULL;
+    struct query query;
+    query_start(
+        &query, store->database,
+        "SELECT max(sequence = ?3 AND head <> ?4), max(CASE WHEN run_id = ?2 THEN (first_slot < ?5 AND "
+        "sequence >= ?3) OR (first_slot > ?5 AND sequence <= ?3) ELSE sequence >= ?3 AND EXISTS (SELECT 1 "
+        "FROM run AS past, run AS now WHERE past.run_id = secagg_ledger.run_id AND now.run_id = ?2 AND "
+        "past.ended_at < now.started_at) END) FROM secagg_ledger WHERE site = ?1");
+    query_bind_blob(&query, head->site.digest.bytes, DIGEST_BYTES);
+    query_bind_blob(&query, head->run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, (int64_t)head->sequence);
+    query_bind_blob(&query, head->hash.bytes, DIGEST_BYTES);
+    query_bind_int(&query, head->first_slot);
+    if (query_step(&query)) {
+        if (query_int(&query, 0) != 0)
+            how = "another event under the same number as before";
+        else if (query_int(&query, 1) != 0)
+            how = "an earlier event than it did before";
+    }
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_how = how;
+    return err;
+}
+
+static struct error *ledger_write(struct store *store, const struct secagg_head *head)
 {
     struct error *err = NULL;
     struct query query;
     TRY(secagg_count_raise(store, false));
     query_start(&query, store->database,
-                "INSERT INTO secagg_ledger VALUES (?, ?, ?) ON CONFLICT (site) DO UPDATE SET sequence = "
-                "excluded.sequence, head = excluded.head");
-    query_bind_blob(&query, site->digest.bytes, DIGEST_BYTES);
-    query_bind_int(&query, (int64_t)sequence);
-    query_bind_blob(&query, head->bytes, DIGEST_BYTES);
+                "INSERT INTO secagg_ledger VALUES (?, ?, ?, ?, ?) ON CONFLICT (site, run_id) DO UPDATE SET "
+                "first_slot = excluded.first_slot, sequence = excluded.sequence, head = excluded.head WHERE "
+                "excluded.first_slot > first_slot");
+    query_bind_blob(&query, head->site.digest.bytes, DIGEST_BYTES);
+    query_bind_blob(&query, head->run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, head->first_slot);
+    query_bind_int(&query, (int64_t)head->sequence);
+    query_bind_blob(&query, head->hash.bytes, DIGEST_BYTES);
     TRY(query_finish(&query));
 done:
     return err;
 }
 
-struct error *store_secagg_ledger(struct store *store, const struct site_id *site, uint64_t sequence,
-                                  const struct digest *head)
+struct error *store_secagg_ledger(struct store *store, const struct secagg_head *head)
 {
     struct error *err = NULL;
     struct secagg_change change = {false};
-    struct digest seen;
-    uint64_t highest = 0;
-    bool found = false;
-    if (sequence > INT64_MAX)
+    const char *how = NULL;
+    if (head->sequence > INT64_MAX)
         FAIL(ERROR_INVALID, "The number of a site's last event is beyond what there can be.");
     TRY(secagg_change_begin(store, &change));
-    TRY(ledger_read(store, site, &found, &highest, &seen));
-    if (found && sequence < highest)
-        TRY(ledger_refused(site, "an earlier event than it did before"));
-    if (found && sequence == highest && !digest_equal(head, &seen))
-        TRY(ledger_refused(site, "another event under the same number as before"));
-    if (!found || sequence > highest)
-        TRY(ledger_write(store, site, sequence, head));
+    TRY(ledger_compare(store, head, &how));
+    if (how != NULL)
+        TRY(ledger_refused(&head->site, how));
+    TRY(ledger_write(store, head));
     TRY(secagg_change_end(store, &change));
 done:
     secagg_change_undo(store, &change, err);

@@ -163,9 +163,20 @@ MUST_USE struct error *store_secagg_set_model(struct store *store,
 
 /* ---- other sites' ledgers ---- */
 
-/* ERROR_REFUSED for a lower head than was seen, or another of the same height; names the fingerprint. Keeps the highest. */
-MUST_USE struct error *store_secagg_ledger(struct store *store, const struct site_id *site, uint64_t sequence,
-                                           const struct digest *head);
+/* The head of its chain of events that another site's advert names. */
+struct secagg_head {
+    struct site_id site;
+    uint8_t run_id[STORE_RUN_ID_BYTES];
+    uint32_t first_slot; /* of the advert's batch */
+    uint64_t sequence;
+    struct digest hash;
+};
+/* ERROR_REFUSED, naming the fingerprint, where a site whose database was never put back cannot have signed it: another head of
+ * the same number was seen; or, in the same run, one as high with a lower first slot, or as low with a higher one (a site advertises
+ * slots in ascending order, and every time its chain grows); or one as high in a run that had ended here before this one
+ * began. Heads of runs that go on side by side come in any order and say nothing. Keeps the one of each run's highest
+ * slots. */
+MUST_USE struct error *store_secagg_ledger(struct store *store, const struct secagg_head *head);
 
 /* ---- restored files ---- */
 

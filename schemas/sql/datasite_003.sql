@@ -129,12 +129,16 @@ CREATE TABLE secagg_model (
     parameters BLOB NOT NULL                  -- float64, little-endian
 ) STRICT;
 
--- The highest head that another site's advert named: a lower one later, or another of the same height, is refused.
+-- The head that another site's advert of a run named, of its highest slots so far: one that cannot be of the same chain
+-- of events is refused (store_secagg_ledger).
 CREATE TABLE secagg_ledger (
-    site     BLOB PRIMARY KEY CHECK (length(site) = 32),
-    sequence INTEGER NOT NULL,
-    head     BLOB NOT NULL CHECK (length(head) = 32)
-) STRICT;
+    site       BLOB NOT NULL CHECK (length(site) = 32),
+    run_id     BLOB NOT NULL CHECK (length(run_id) = 16),
+    first_slot INTEGER NOT NULL,
+    sequence   INTEGER NOT NULL,
+    head       BLOB NOT NULL CHECK (length(head) = 32),
+    PRIMARY KEY (site, run_id)
+) STRICT, WITHOUT ROWID;
 
 -- How often one of these tables changed. The same number is kept in keys/secagg.count; where they disagree, the file
 -- was restored, and every slot is dead.

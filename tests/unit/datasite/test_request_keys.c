@@ -3,6 +3,27 @@
 #include "datasite/store_internal.h"
 #include "tests/unit/datasite/company.h"
 
+/* What happens while the datasite computes shares, once. */
+static void (*meanwhile)(struct company *company);
+static struct company *of_meanwhile;
+
+struct error *__real_secagg_share_make(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
+                                       const struct secagg_secret *secret, uint8_t **ret_sealed,
+                                       size_t *ret_count, struct secagg_share *ret_own);
+struct error *__wrap_secagg_share_make(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
+                                       const struct secagg_secret *secret, uint8_t **ret_sealed,
+                                       size_t *ret_count, struct secagg_share *ret_own);
+struct error *__wrap_secagg_share_make(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
+                                       const struct secagg_secret *secret, uint8_t **ret_sealed,
+                                       size_t *ret_count, struct secagg_share *ret_own)
+{
+    void (*now)(struct company * company) = meanwhile;
+    meanwhile = NULL;
+    if (now != NULL)
+        now(of_meanwhile);
+    return __real_secagg_share_make(keyset, slot, position, secret, ret_sealed, ret_count, ret_own);
+}
+
 static int64_t written(struct company *company)
 {
     return site_count(company->site,
@@ -324,6 +345,75 @@ static void test_request_share_with_nothing_advertised_refused(void **state)
     site_expect_refusal(shares, ERROR_REFUSED, "no batch that begins with slot 0");
 }
 
+/* ---- others, while shares are computed ---- */
+
+static struct reply share_meanwhile(struct company *company, void (*what)(struct company *company))
+{
+    of_meanwhile = company;
+    meanwhile = what;
+    struct reply reply = company_share(company);
+    assert_null(meanwhile); /* it happened */
+    return reply;
+}
+
+/* With a store of its own, as the executor and the owner's commands have. */
+static void another_writes(struct company *company)
+{
+    struct store *other = workspace_store(company->site->workspace);
+    must(store_secagg_begin(other));
+    must(store_event_add(other, EVENT_JOB_APPROVED, &company->site->job_id, NULL, 0, SITE_NOW, "by another",
+                         NULL));
+    must(store_secagg_commit(other));
+    store_close(other);
+}
+
+static void another_kills(struct company *company)
+{
+    struct store *other = workspace_store(company->site->workspace);
+    must(store_secagg_kill(other, company->site->run, COMPANY_BATCH));
+    store_close(other);
+}
+
+static void another_revokes(struct company *company)
+{
+    site_withhold(company->site, DECISION_REVOKE);
+}
+
+static void another_shares(struct company *company)
+{
+    struct reply reply = company_share(company);
+    site_expect_type(reply, FDS__MESSAGE_TYPE__MESSAGE_SHARES);
+}
+
+static void test_request_share_lets_others_write_while_it_computes(void **state)
+{
+    struct company *company = advertised(state);
+    company_take_shares(company, share_meanwhile(company, another_writes));
+    assert_int_equal(shared(company), 1);
+}
+
+static void test_request_share_of_slots_that_died_meanwhile_refused(void **state)
+{
+    struct company *company = advertised(state);
+    site_expect_refusal(share_meanwhile(company, another_kills), ERROR_REFUSED, "is not open any more");
+    assert_int_equal(shared(company), 0);
+}
+
+static void test_request_share_of_a_job_that_was_revoked_meanwhile_refused(void **state)
+{
+    struct company *company = advertised(state);
+    site_expect_refusal(share_meanwhile(company, another_revokes), ERROR_REFUSED, "revoked");
+    assert_int_equal(shared(company), 0);
+}
+
+static void test_request_share_that_was_shared_meanwhile_refused(void **state)
+{
+    struct company *company = advertised(state);
+    site_expect_refusal(share_meanwhile(company, another_shares), ERROR_REFUSED, "shares are made once");
+    assert_int_equal(shared(company), 1);
+    company_take_shares(company, company_share(company)); /* what was given, again */
+}
+
 /* ---- who, and by whose leave ---- */
 
 static struct reply say_as(struct company *company, const struct site_id *peer, bool listed, bool share)
@@ -441,6 +531,10 @@ int main(void)
         TEST(test_request_share_of_a_site_that_was_put_back_refused),
         TEST(test_request_share_again_with_other_adverts_refused),
         TEST(test_request_share_with_nothing_advertised_refused),
+        TEST(test_request_share_lets_others_write_while_it_computes),
+        TEST(test_request_share_of_slots_that_died_meanwhile_refused),
+        TEST(test_request_share_of_a_job_that_was_revoked_meanwhile_refused),
+        TEST(test_request_share_that_was_shared_meanwhile_refused),
         TEST(test_request_keys_for_others_refused),
         TEST(test_request_keys_are_held_to_the_policy_of_now),
         TEST(test_request_keys_of_a_revoked_job_refused),

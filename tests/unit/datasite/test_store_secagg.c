@@ -1,6 +1,6 @@
-#include "crypto/secret.h"
 /* The rules that site.db keeps for secure aggregation, each attacked through the functions, and where a trigger stands behind
  * them through SQL. */
+#include "crypto/secret.h"
 #include "datasite/store_internal.h"
 #include "tests/unit/datasite/slots.h"
 
@@ -358,21 +358,69 @@ static void test_store_secagg_model_goes_from_round_to_round(void **state)
     refused(store_secagg_model(slots->store, slots->run, &read), ERROR_NOT_FOUND, "no model");
 }
 
-static void test_store_secagg_lower_ledger_refused(void **state)
+/* What site 4 is seen to sign in a run, which the first byte of its id tells from others. */
+static struct error *see_head(struct slots *slots, uint8_t run, uint32_t first_slot, uint64_t sequence,
+                              uint8_t mark)
+{
+    struct secagg_head head = {
+        .site = {{{4}}}, .first_slot = first_slot, .sequence = sequence, .hash = {{mark}}};
+    memcpy(head.run_id, slots->run, STORE_RUN_ID_BYTES);
+    head.run_id[0] = run;
+    return store_secagg_ledger(slots->store, &head);
+}
+
+static void test_store_secagg_lower_ledger_of_a_run_refused(void **state)
 {
     struct slots *slots = *state;
-    struct site_id site = {{{4}}}, other = {{{5}}};
-    struct digest head = {{1}}, another = {{2}};
+    struct site_id site = {{{4}}};
     char fingerprint[FINGERPRINT_BYTES];
     site_id_format(&site, fingerprint);
-    must(store_secagg_ledger(slots->store, &site, 10, &head));
-    must(store_secagg_ledger(slots->store, &site, 10, &head));
-    refused(store_secagg_ledger(slots->store, &site, 9, &head), ERROR_REFUSED, fingerprint);
-    refused(store_secagg_ledger(slots->store, &site, 10, &another), ERROR_REFUSED, "another event");
-    must(store_secagg_ledger(slots->store, &other, 9, &head));
-    must(store_secagg_ledger(slots->store, &site, 11, &another));
-    refused(store_secagg_ledger(slots->store, &site, 10, &head), ERROR_REFUSED, "earlier event");
-    refused(store_secagg_ledger(slots->store, &site, UINT64_MAX, &head), ERROR_INVALID, "beyond");
+    must(see_head(slots, 0x22, 16, 10, 10));
+    refused(see_head(slots, 0x22, 32, 9, 9), ERROR_REFUSED, fingerprint);
+    refused(see_head(slots, 0x22, 32, 10, 10), ERROR_REFUSED, "earlier event"); /* to advertise is an event */
+    refused(see_head(slots, 0x22, 0, 11, 11), ERROR_REFUSED, "earlier event");
+    refused(see_head(slots, 0x22, 32, 10, 1), ERROR_REFUSED, "another event");
+    must(see_head(slots, 0x22, 0, 9, 9)); /* slots are shared in any order */
+    must(see_head(slots, 0x22, 32, 11, 11));
+    refused(see_head(slots, 0x22, 48, 10, 12), ERROR_REFUSED, "earlier event");
+    refused(see_head(slots, 0x22, 48, UINT64_MAX, 1), ERROR_INVALID, "beyond");
+}
+
+static void begin_run(struct slots *slots, uint8_t run, int64_t at)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql),
+                   "INSERT INTO run SELECT x'%02x222222222222222222222222222222', job_id, %d, NULL, 0, "
+                   "'running' FROM job",
+                   run, (int)at);
+    slots_sql(slots, sql);
+}
+
+/* Two requesters at once: which run's adverts come first says nothing of the sites. */
+static void test_store_secagg_ledgers_of_runs_side_by_side_come_in_any_order(void **state)
+{
+    struct slots *slots = *state;
+    begin_run(slots, 0x33, 6);
+    must(see_head(slots, 0x22, 0, 10, 10));
+    must(see_head(slots, 0x33, 0, 8, 8));
+    must(see_head(slots, 0x22, 16, 13, 13));
+    must(see_head(slots, 0x33, 16, 12, 12));
+    refused(see_head(slots, 0x33, 32, 13, 1), ERROR_REFUSED, "another event"); /* a fork, in whichever run */
+    slots_sql(slots, "UPDATE run SET ended_at = 100, status = 'finished' WHERE started_at = 5");
+    must(see_head(slots, 0x33, 32, 12 + 1, 13)); /* 0x33 began before 0x22 ended */
+}
+
+static void test_store_secagg_ledger_below_that_of_a_run_before_refused(void **state)
+{
+    struct slots *slots = *state;
+    must(see_head(slots, 0x22, 0, 10, 10));
+    slots_sql(slots, "UPDATE run SET ended_at = 100, status = 'finished' WHERE started_at = 5");
+    begin_run(slots, 0x33, 101);
+    begin_run(slots, 0x44, 100); /* in the same second: not known which was first */
+    refused(see_head(slots, 0x33, 0, 9, 9), ERROR_REFUSED, "earlier event");
+    refused(see_head(slots, 0x33, 0, 10, 10), ERROR_REFUSED, "earlier event");
+    must(see_head(slots, 0x44, 0, 9, 9));
+    must(see_head(slots, 0x33, 0, 11, 11));
 }
 
 /* ---- one transaction of several ---- */
@@ -421,7 +469,9 @@ int main(void)
         TEST(test_store_secagg_other_kind_of_share_refused),
         TEST(test_store_secagg_model_erases_vectors_of_the_rounds_before),
         TEST(test_store_secagg_model_goes_from_round_to_round),
-        TEST(test_store_secagg_lower_ledger_refused),
+        TEST(test_store_secagg_lower_ledger_of_a_run_refused),
+        TEST(test_store_secagg_ledgers_of_runs_side_by_side_come_in_any_order),
+        TEST(test_store_secagg_ledger_below_that_of_a_run_before_refused),
         TEST(test_store_secagg_rollback_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
