@@ -5,6 +5,11 @@
 #include "crypto/secagg_wire.h"
 #include "schemas/job.h"
 #include "schemas/wire.h"
+#include "tests/unit/cmocka_all.h"
+#include "tests/unit/crypto/given_record.h"
+
+#include <pthread.h>
+#include <unistd.h>
 
 #define SLOTS 512
 #define PARAMETERS 8
@@ -456,6 +461,29 @@ done:
     return err;
 }
 
+/* ---- what all sites gave away, in all tests of a program ---- */
+
+static pthread_mutex_t given_lock = PTHREAD_MUTEX_INITIALIZER; /* sites are threads */
+
+static void note_given(const struct secure_site *site, uint32_t slot, const struct secagg_revealed *revealed,
+                       size_t count)
+{
+    (void)pthread_mutex_lock(&given_lock);
+    given_record_add(given_record_of_all(), site->run.run_id, slot, site->position, revealed, count);
+    (void)pthread_mutex_unlock(&given_lock);
+}
+
+/* Also in the programs whose tests are about something else. */
+__attribute__((destructor)) static void judge(void)
+{
+    size_t both = given_record_both(given_record_of_all());
+    given_record_free(given_record_of_all());
+    if (both == 0)
+        return;
+    print_error("Sites were brought %zu times to give both kinds of share of a peer.\n", both);
+    _exit(1);
+}
+
 static struct error *unmask_step(struct secure_site *site, const Fds__Unmask *message,
                                  enum secure_spoil spoil, uint8_t **ret_body, size_t *ret_count)
 {
@@ -483,6 +511,7 @@ static struct error *unmask_step(struct secure_site *site, const Fds__Unmask *me
         revealed[0].share[0] ^= 1;
     bytes = malloc(count * SECAGG_REVEALED_BYTES);
     secagg_wire_write_revealed(revealed, count, bytes);
+    note_given(site, message->slot, revealed, count);
     answer.job_id = message->job_id;
     answer.run_id = message->run_id;
     answer.round = message->round;

@@ -1,5 +1,6 @@
 /* A site's part of secure aggregation, built on crypto/ and kept in memory: what a scripted site answers with. It checks
- * what it is sent as a real one has to, so that a wrong request of the engine is a refusal. */
+ * what it is sent as a real one has to, so that a wrong request of the engine is a refusal. The shares that all sites of a program gave away are in
+ * given_record_of_all(); an engine that ever got both kinds of one peer ends the program with status 1. */
 #pragma once
 
 #include "crypto/identity.h"

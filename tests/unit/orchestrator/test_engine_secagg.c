@@ -4,6 +4,7 @@
 #include "orchestrator/engine_secagg.h"
 #include "orchestrator/orchestrator_parts.h"
 #include "orchestrator/receipt_check.h"
+#include "tests/unit/crypto/given_record.h"
 #include "tests/unit/orchestrator/run_scene.h"
 
 #include <math.h>
@@ -679,5 +680,5 @@ int main(void)
         SCENE_TEST(test_engine_secagg_too_few_keys_run_stopped_with_reasons),
         SCENE_TEST(test_engine_secagg_cancelled_sites_told),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, given_record_tear_down);
 }
