@@ -13,13 +13,22 @@ export NO_COLOR=1
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/datasite-e2e.XXXXXX")
 started=()
+secure=() # --some: sites of this test give shares away
 
-# Ends what the test started, by process id, and removes its folder.
+# Over all sites of the test: what they gave away under secure aggregation (secagg_record.py).
+judge_secagg() {
+  if [ -n "$(find "$work" -name site.db -print -quit)" ]; then
+    /usr/bin/python3 "$DATASITE_SOURCE_DIR/tests/e2e/secagg_record.py" "$work" "${secure[@]}"
+  fi
+}
+
+# Ends what the test started, by process id, judges what was given away, and removes the folder.
 e2e_leave() {
   local status=$? pid
   trap - EXIT
   for pid in "${started[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
   for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
+  if [ $status -eq 0 ]; then judge_secagg || status=$?; fi
   if [ $status -ne 0 ]; then
     printf 'FAILED with status %s; what the programs said:\n' $status
     find "$work" -name '*.log' -size +0 -exec sh -c 'echo "--- $1"; tail -n 25 "$1"' _ {} \;
@@ -111,6 +120,7 @@ YAML
 # secure_policies SITES: each approves the orchestrator's jobs, knows the others as partners of organisations of their own,
 # and lets counts of this small public dataset out.
 secure_policies() {
+  secure=(--some)
   local i j fingerprints=()
   for ((i = 1; i <= $1; i++)); do
     fingerprints+=("$("$datasite" --home "$work/site-$i" invite | grep -oE 'sha256:[0-9a-f]{64}')")

@@ -66,3 +66,60 @@ assert "update-released" not in kinds and "evaluation-released" not in kinds, ki
 PYTHON
   expect_status 0 "$datasite" --home "$work/site-$i" audit verify
 done
+
+# What is judged when a test ends notices what it is there for: copies of these databases, in each of which one thing is
+# changed.
+doctored=$work/doctored
+mkdir "$doctored"
+doctored() { # SENTENCE DATABASE SQL, empty: unchanged
+  /usr/bin/python3 - "$work" "$doctored" "$2" "$3" <<'PYTHON'
+import pathlib, sqlite3, sys
+work, copies = map(pathlib.Path, sys.argv[1:3])
+for path in [*work.glob("site-?/site.db"), work / "secure/run.db"]:
+    copy = copies / path.relative_to(work)
+    copy.parent.mkdir(exist_ok=True)
+    copy.unlink(missing_ok=True)
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+with sqlite3.connect(copies / sys.argv[3]) as database:
+    database.create_function("put", 3, lambda blob, at, byte: blob[:at] + bytes([byte]) + blob[at + 1 :])
+    database.create_function("share", 2, lambda blob, i: len(blob) - 41 * (4 - i))  # of four, at the end of an Unmasking
+    before = database.total_changes
+    database.executescript(sys.argv[4])
+    assert (database.total_changes > before) == ("UPDATE" in sys.argv[4] or "INSERT" in sys.argv[4]), "nothing was changed"
+PYTHON
+  local status=0
+  /usr/bin/python3 "$DATASITE_SOURCE_DIR/tests/e2e/secagg_record.py" "$doctored" --some >"$work/judged.txt" 2>&1 || status=$?
+  if [ -z "$1" ]; then
+    [ $status -eq 0 ] || fail "unchanged databases were not accepted: $(cat "$work/judged.txt")"
+  else
+    [ $status -eq 1 ] || fail "it was not noticed: $1"
+    expect_text "$work/judged.txt" "$1"
+  fi
+}
+doctored "" site-1/site.db ""
+loose="CREATE TABLE loose AS SELECT * FROM secagg_given; DROP TABLE secagg_given; ALTER TABLE loose RENAME TO secagg_given;"
+doctored "both kinds of share of site 2 were noted" site-1/site.db \
+  "$loose INSERT INTO secagg_given SELECT run_id, slot, peer, 2 FROM secagg_given WHERE peer = 2"
+doctored "other shares left than it noted" site-2/site.db \
+  "UPDATE secagg_slot SET revealed = put(revealed, share(revealed, 2), 2) WHERE round = 1"
+doctored "some sites gave b and others s" site-3/site.db \
+  "$loose UPDATE secagg_given SET kind = 2 WHERE peer = 3;
+   UPDATE secagg_slot SET revealed = put(revealed, share(revealed, 2), 2) WHERE revealed IS NOT NULL"
+doctored "both kinds of share of site 1 left" site-4/site.db \
+  "UPDATE secagg_slot SET sharers = put(sharers, 4, 1), revealed = put(revealed, share(revealed, 1), 2) WHERE round = 2"
+doctored "not one share of each" site-1/site.db \
+  "UPDATE secagg_slot SET sharers = substr(sharers, 1, 12) WHERE round = 2"
+doctored "about another attempt" site-1/site.db "UPDATE secagg_slot SET attempt = 7 WHERE round = 2"
+doctored "was agreed on 2 times" site-1/site.db \
+  "DROP TRIGGER event_chained; INSERT INTO event (at, kind, job_id, run_id, round, detail)
+   SELECT at, kind, job_id, run_id, round, detail FROM event WHERE kind = 'round-agreed' AND round = 1"
+doctored "tell of other agreements" site-1/site.db \
+  "DROP TRIGGER secagg_agreement_once; UPDATE secagg_round SET agreement = NULL WHERE round = 3"
+doctored "two masked inputs left" site-2/site.db \
+  "INSERT INTO answer SELECT run_id, round, kind, attempt + 1, model_digest, refused, body, event_id, released_at,
+     state, receipt, update_norm, protections, reason FROM answer WHERE kind = 'masked-input' AND round = 1"
+doctored "no site stored what the orchestrator received of site" secure/run.db \
+  "UPDATE receipt SET received = randomblob(32) WHERE kind = 3 AND round = 2"
+doctored "too few to judge" secure/run.db "DELETE FROM receipt; UPDATE run SET reason = ''"
+rm -rf "$doctored"

@@ -3,6 +3,7 @@
 # on without it to its end.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
+secure=(--some)
 port=$(free_ports 4)
 expect_status 2 "$scripts/demo" --secure-aggregation --sites 3
 expect_text "$work/err.log" "at least four"
