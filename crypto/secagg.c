@@ -45,6 +45,19 @@ struct error *secagg_add_u32(struct digest_stream *stream, uint32_t value)
 
 /* ---- the roster and lists of its positions ---- */
 
+struct secagg_run secagg_run_make(const struct job *job, const struct digest *job_hash,
+                                  const uint8_t run_id[static SECAGG_RUN_ID_BYTES],
+                                  const struct site_id *roster, size_t sites)
+{
+    struct secagg_run run = {.job_hash = *job_hash,
+                             .roster = roster,
+                             .sites = sites,
+                             .threshold = job->secure.threshold,
+                             .colluding = job->secure.tolerate_colluding};
+    memcpy(run.run_id, run_id, sizeof(run.run_id));
+    return run;
+}
+
 uint32_t secagg_position(const struct secagg_run *run, const struct site_id *site)
 {
     size_t low = 0, high = run->sites;

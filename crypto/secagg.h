@@ -27,6 +27,7 @@
 #include "crypto/identity.h"
 #include "crypto/mask.h"
 #include "crypto/shamir.h"
+#include "schemas/job.h"
 
 #define SECAGG_MAX_SITES SHAMIR_MAX_SHARES
 #define SECAGG_COMPLETE 128 /* up to so many sites every two are neighbours */
@@ -43,6 +44,11 @@ struct secagg_run {
     size_t
         colluding; /* n_c; above SECAGG_COMPLETE sites, where it is more than a tenth, the graph is denser for it */
 };
+/* The one way to a run, for sites and orchestrator alike: the graph is made of all of it, so that whoever left out a part of it
+ * would have other neighbours. `roster` is borrowed. */
+MUST_USE struct secagg_run secagg_run_make(const struct job *job, const struct digest *job_hash,
+                                           const uint8_t run_id[static SECAGG_RUN_ID_BYTES],
+                                           const struct site_id *roster, size_t sites);
 /* Position of a site, 0: not in the roster. */
 uint32_t secagg_position(const struct secagg_run *run, const struct site_id *site);
 /* floor((sites + colluding) / 2) + 1. */

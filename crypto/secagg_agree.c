@@ -92,7 +92,7 @@ static struct error *check_own(uint32_t position, const struct digest *own_diges
 
 /* A member whose neighbours among the contributors are few may be shut in among corrupt ones; where all are neighbours,
  * nobody can be. */
-static struct error *check_isolation(const struct secagg_attempt *attempt, struct secagg_set contributors)
+struct error *secagg_isolation_check(const struct secagg_attempt *attempt, struct secagg_set contributors)
 {
     struct error *err = NULL;
     struct secagg_links links = {0};
@@ -127,7 +127,7 @@ struct error *secagg_agree_check(const struct secagg_attempt *attempt, uint32_t 
     TRY(check_own(position, own_digest, inputs, count));
     for (size_t i = 0; i < count; i++)
         TRY(secagg_input_verify(attempt, &inputs[i], memo));
-    TRY(check_isolation(attempt, contributors));
+    TRY(secagg_isolation_check(attempt, contributors));
     TRY(secagg_agreement_body(attempt, inputs, count, ret_body));
 done:
     free(positions);

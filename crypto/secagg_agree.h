@@ -15,10 +15,13 @@
 MUST_USE struct error *secagg_agreement_body(const struct secagg_attempt *attempt,
                                              const struct secagg_input *inputs, size_t count,
                                              uint8_t ret_body[static SECAGG_AGREEMENT_BODY_BYTES]);
+/* Above SECAGG_COMPLETE members: ERROR_REFUSED unless of every contributor's neighbours at least the graph's threshold
+ * contributed; fewer can give no secret back, and may have it shut in among corrupt ones. */
+MUST_USE struct error *secagg_isolation_check(const struct secagg_attempt *attempt,
+                                              struct secagg_set contributors);
 /* All that a site checks before it signs: inputs ascending and all in U2 (ERROR_INVALID), at least `least` of them and never
  * fewer than the threshold, or 3 (ERROR_REFUSED), `position`'s own among them (ERROR_REFUSED) with `own_digest`
- * (ERROR_UNTRUSTED), every signature (ERROR_UNTRUSTED); above SECAGG_COMPLETE members also that of every contributor's neighbours at
- * least the graph's threshold are contributors (ERROR_REFUSED). `least` is the smallest number of contributors of the job. Then
+ * (ERROR_UNTRUSTED), every signature (ERROR_UNTRUSTED); and secagg_isolation_check. `least` is the smallest number of contributors of the job. Then
  * the body. */
 MUST_USE struct error *secagg_agree_check(const struct secagg_attempt *attempt, uint32_t position,
                                           const struct digest *own_digest, const struct secagg_input *inputs,

@@ -125,8 +125,10 @@ struct error *secagg_share_open(const struct secagg_keyset *keyset, uint32_t slo
         secagg_keyset_member(keyset, position) == NULL)
         FAIL(ERROR_INVALID, "there are no keys of these two sites in this batch.");
     TRY(secagg_keyset_hash(keyset, slot, &seal.keyset_hash));
-    TRY(secagg_seal_open(&seal, secret->c, sealed, plain));
-    TRY(take_plain(plain, position, ret_share));
+    err = secagg_seal_open(&seal, secret->c, sealed, plain);
+    if (err == NULL)
+        err = take_plain(plain, position, ret_share);
+    TRY(error_blame(err, from));
 done:
     secret_wipe(plain, sizeof(plain));
     return error_prefix(err, "The shares from site %" PRIu32 " of the roster", from);

@@ -24,7 +24,7 @@ MUST_USE struct error *secagg_share_make(const struct secagg_keyset *keyset, uin
                                          const struct secagg_secret *secret, uint8_t **ret_sealed,
                                          size_t *ret_count, struct secagg_share *ret_own);
 /* Opens what `from` sealed for `position`. ERROR_UNTRUSTED when the seal does not hold, ERROR_INVALID when what is
- * inside is no share or is for another position; names `from`. */
+ * inside is no share or is for another position; both blame `from` (error_blame). */
 MUST_USE struct error *secagg_share_open(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
                                          uint32_t from, const struct secagg_secret *secret,
                                          const uint8_t sealed[static SECAGG_SEALED_BYTES],

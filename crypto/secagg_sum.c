@@ -83,7 +83,8 @@ struct collection {
     struct collected *secrets; /* [sharers] */
     struct shamir_point *points;
     size_t *givers, holders; /* holders: of one secret, at most */
-    bool *wrong;             /* [unmaskings] */
+    bool *wrong;             /* [unmaskings]: any share of it */
+    struct secagg_misfits misfits;
 };
 
 static void collection_clear(struct collection *collection)
@@ -96,6 +97,7 @@ static void collection_clear(struct collection *collection)
     free(collection->points);
     free(collection->givers);
     free(collection->wrong);
+    free(collection->misfits.pairs);
 }
 
 static struct error *collection_make(const struct secagg_attempt *attempt, struct secagg_set contributors,
@@ -110,8 +112,10 @@ static struct error *collection_make(const struct secagg_attempt *attempt, struc
     collection.points = calloc(sharers * collection.holders, sizeof(*collection.points));
     collection.givers = calloc(sharers * collection.holders, sizeof(*collection.givers));
     collection.wrong = calloc(unmasking_count + 1, sizeof(*collection.wrong));
-    if (collection.secrets == NULL || collection.points == NULL || collection.givers == NULL ||
-        collection.wrong == NULL)
+    collection.misfits.pairs =
+        calloc(sharers * collection.holders + unmasking_count + 1, sizeof(*collection.misfits.pairs));
+    if (collection.secrets == NULL || collection.misfits.pairs == NULL || collection.points == NULL ||
+        collection.givers == NULL || collection.wrong == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory for the shares of %zu sites.", sharers);
     for (size_t i = 0; i < sharers; i++)
         collection.secrets[i] =
@@ -171,6 +175,13 @@ static bool belongs(const struct collection *collection, const struct secagg_rev
     return giver == revealed->position || joined(collection, giver, revealed->position);
 }
 
+static void note_misfit(struct collection *collection, uint32_t dealer, uint32_t holder, size_t unmasking)
+{
+    collection->wrong[unmasking] = true;
+    collection->misfits.pairs[collection->misfits.count++] =
+        (struct secagg_misfit){.dealer = dealer, .holder = holder};
+}
+
 static void collect_share(struct collection *collection, const struct secagg_revealed *revealed,
                           uint32_t giver, size_t unmasking)
 {
@@ -182,8 +193,8 @@ static void collect_share(struct collection *collection, const struct secagg_rev
         point->x = giver;
         memcpy(point->share, revealed->share, SHAMIR_SHARE_BYTES);
         collected->givers[collected->count++] = unmasking;
-    } else {
-        collection->wrong[unmasking] = true;
+    } else if (!collection->wrong[unmasking]) {
+        note_misfit(collection, giver, giver, unmasking);
     }
     error_free(err);
 }
@@ -265,7 +276,7 @@ static struct error *open_corrected(struct collection *collection, const struct 
              position);
     for (size_t i = 0; i < collected->count; i++)
         if (wrong[i])
-            collection->wrong[collected->givers[i]] = true;
+            note_misfit(collection, position, collected->points[i].x, collected->givers[i]);
 done:
     free(wrong);
     return err;
@@ -293,7 +304,7 @@ done:
 
 struct error *secagg_open_secrets(const struct secagg_attempt *attempt, struct secagg_set contributors,
                                   const struct secagg_unmasking *unmaskings, size_t unmasking_count,
-                                  struct secagg_opened **ret_opened, bool *ret_wrong)
+                                  struct secagg_opened **ret_opened, struct secagg_misfits *ret_misfits)
 {
     struct error *err = NULL;
     struct collection collection = {.attempt = attempt};
@@ -307,8 +318,10 @@ struct error *secagg_open_secrets(const struct secagg_attempt *attempt, struct s
         FAIL(ERROR_MEMORY, "There is not enough memory for the secrets of %zu sites.", sharers);
     for (size_t i = 0; i < sharers; i++)
         TRY(open_one(&collection, i, &opened[i]));
-    if (ret_wrong != NULL)
-        memcpy(ret_wrong, collection.wrong, unmasking_count * sizeof(*ret_wrong));
+    if (ret_misfits != NULL) {
+        *ret_misfits = collection.misfits;
+        collection.misfits = (struct secagg_misfits){.pairs = NULL};
+    }
     *ret_opened = opened;
     opened = NULL;
 done:

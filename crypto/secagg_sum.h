@@ -18,14 +18,26 @@ struct secagg_unmasking {
     size_t count;
 };
 
+/* A share that does not fit the others of its secret: either its dealer sealed a wrong one, or its holder passed on
+ * another than it was given. Which of the two cannot be told, unless they are the same site. */
+struct secagg_misfit {
+    uint32_t dealer, holder;
+};
+struct secagg_misfits {
+    struct secagg_misfit *pairs; /* [count], malloc'ed */
+    size_t count;
+};
+
 /* The secrets of all of U2, in that order, from the unmaskings of at least the threshold of sites. Every secret is checked
  * against its commitment, or its public key; if the first shares do not give it, wrong ones are corrected
- * (shamir_correct), and ret_wrong [unmasking_count] says whose any was (NULL: not asked). ERROR_UNAVAILABLE when too few shares are there,
+ * (shamir_correct), and *ret_misfits (NULL: not asked) says which those were, as far as they were looked at. A share that
+ * its giver has no business to give, or that is none, which no honest holder would have kept, is its own misfit. ERROR_UNAVAILABLE when too few shares are there,
  * ERROR_UNTRUSTED when they cannot be corrected; both name the position. *ret_opened [sharers.count], malloc'ed. */
 MUST_USE struct error *secagg_open_secrets(const struct secagg_attempt *attempt,
                                            struct secagg_set contributors,
                                            const struct secagg_unmasking *unmaskings, size_t unmasking_count,
-                                           struct secagg_opened **ret_opened, bool *ret_wrong);
+                                           struct secagg_opened **ret_opened,
+                                           struct secagg_misfits *ret_misfits);
 /* Of each secret that its commitment or public key agrees: ERROR_UNTRUSTED names the position. Of all of U2, in
  * that order, of the right kind: ERROR_INVALID. */
 MUST_USE struct error *secagg_opened_check(const struct secagg_attempt *attempt,

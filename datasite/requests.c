@@ -81,7 +81,7 @@ static struct error *refusal_public(const struct error *err)
         return error_new(err->code,
                          "The site had a problem of its own (%s); its owner's log has the details.",
                          error_word(err->code));
-    return error_new(err->code, "%s", err->sentence);
+    return error_blame(error_new(err->code, "%s", err->sentence), err->position);
 }
 
 static void refusal_reply(const struct error *err, struct reply *ret_reply)

@@ -274,13 +274,7 @@ void secagg_roster_run(const struct secagg_roster *roster, const struct job *job
                        const struct digest *job_hash, const uint8_t run_id[static SECAGG_RUN_ID_BYTES],
                        struct secagg_run *ret_run)
 {
-    struct secagg_run run = {.job_hash = *job_hash,
-                             .roster = roster->sites,
-                             .sites = roster->count,
-                             .threshold = job->secure.threshold,
-                             .colluding = job->secure.tolerate_colluding};
-    memcpy(run.run_id, run_id, sizeof(run.run_id));
-    *ret_run = run;
+    *ret_run = secagg_run_make(job, job_hash, run_id, roster->sites, roster->count);
 }
 
 size_t secagg_roster_least(const struct job *job)

@@ -108,12 +108,15 @@ static void answer_refusal(struct engine *engine, struct engine_site *site, cons
     if (said == NULL)
         said = wire_refusal_error(refusal);
     bool step = site->asked == REQUEST_TRAIN || site->asked == REQUEST_EVALUATE;
-    if (said->code == ERROR_HELD && step)
+    if (said->code == ERROR_HELD && step) {
         engine_held(engine, site, said);
-    else if (passes(site, said->code) && site->asked != REQUEST_END)
+    } else if (passes(site, said->code) && site->asked != REQUEST_END) {
         engine_put_off(site, said);
-    else
+    } else {
+        if (site->asked == REQUEST_MASK)
+            engine_seals_refused(engine, site, said);
         engine_not_granted(engine, site, engine_status_of(said->code), said->sentence);
+    }
     error_free(said);
     wire_refusal_free(refusal);
 }

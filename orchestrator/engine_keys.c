@@ -216,8 +216,17 @@ static struct error *weed_out(struct engine *engine, struct secagg_advert *adver
     struct engine_secagg *secagg = engine->secagg;
     struct key_batch *batch = secagg->making;
     struct secagg_run run = secagg->run;
+    struct secagg_keyset *all = NULL;
     size_t kept = 0;
     run.threshold = 1;
+    for (size_t i = 0; i < batch->advertised; i++)
+        adverts[i] = batch->adverts[batch->order[i] - 1];
+    /* As a rule they do go together. */
+    err = batch->advertised == 0 ? NULL : keyset_of(&run, adverts, batch->advertised, secagg->memo, &all);
+    secagg_keyset_free(all);
+    if (err == NULL || (err->code != ERROR_UNTRUSTED && err->code != ERROR_INVALID))
+        return err;
+    error_clear(&err);
     for (size_t i = 0; i < batch->advertised; i++) {
         struct secagg_keyset *keyset = NULL;
         struct engine_site *site = secagg->sites[batch->order[i] - 1];

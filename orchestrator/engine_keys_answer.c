@@ -3,8 +3,23 @@
 
 #include "crypto/secagg_wire.h"
 
+/* A site's chain of events grows with every batch that it advertises, and its adverts name its head: one that is not higher than
+ * in an earlier batch of the run is of a database that was put back. The other sites would refuse the whole batch for
+ * it. */
+static struct error *check_ledger(struct engine_site *site, const struct secagg_advert *advert)
+{
+    if (site->keys.has_ledger && advert->ledger_sequence <= site->keys.ledger_sequence)
+        return error_new(
+            ERROR_UNTRUSTED,
+            "It names an earlier state of its chain of events than with its keys before: its database "
+            "was put back.");
+    site->keys.has_ledger = true;
+    site->keys.ledger_sequence = advert->ledger_sequence;
+    return NULL;
+}
+
 /* A good advert on its own; whether all go together is seen when they are all there. */
-static struct error *take_advert(struct engine *engine, const struct engine_site *site,
+static struct error *take_advert(struct engine *engine, struct engine_site *site,
                                  const struct session_event *event)
 {
     struct error *err = NULL;
@@ -22,6 +37,7 @@ static struct error *take_advert(struct engine *engine, const struct engine_site
         FAIL(ERROR_UNTRUSTED, "It advertises keys in the name of another site.");
     run.threshold = 1;
     TRY(secagg_keyset_make(&run, &advert, 1, secagg->memo, &keyset));
+    TRY(check_ledger(site, &advert));
     batch->adverts[site->position - 1] = advert;
     advert = (struct secagg_advert){0};
     batch->order[batch->advertised++] = site->position;

@@ -62,6 +62,11 @@ static size_t count_usable(const struct engine *engine, bool with_keys)
     return count;
 }
 
+size_t engine_masked_usable(const struct engine *engine)
+{
+    return count_usable(engine, false);
+}
+
 static void leave_out(struct engine *engine, struct engine_site *site)
 {
     struct site_round *part = engine_site_round(engine, site);
@@ -281,6 +286,23 @@ struct error *engine_masked_collect(struct engine *engine)
     for (size_t i = 0; i < engine->job->site_count; i++)
         engine->sites[i].turn = TURN_IDLE;
 done:
+    return err;
+}
+
+struct error *engine_masked_enough(struct engine *engine, bool *ret_enough)
+{
+    struct masked_attempt *attempt = engine->secagg->attempt;
+    struct secagg_set contributors = {attempt->contributors, attempt->contributor_count};
+    *ret_enough = false;
+    if (contributors.count < engine->secagg->least)
+        return NULL;
+    /* Sites would not agree to it, and once they are asked the round cannot be tried again. */
+    struct error *err = secagg_isolation_check(&attempt->about, contributors);
+    *ret_enough = err == NULL;
+    if (err != NULL && err->code == ERROR_REFUSED) {
+        (void)snprintf(attempt->isolated, sizeof attempt->isolated, "%.250s", err->sentence);
+        error_clear(&err);
+    }
     return err;
 }
 

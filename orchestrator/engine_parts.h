@@ -56,6 +56,9 @@ struct key_request {
     /* Why the last batch was made without it; reason "": it was not. */
     enum site_status status;
     char reason[512];
+    /* The event that its last advert of the run named as its newest. */
+    bool has_ledger;
+    uint64_t ledger_sequence;
 };
 
 struct engine_site {

@@ -11,20 +11,16 @@ static struct error *make_roster(struct engine *engine, struct engine_secagg *se
 {
     struct error *err = NULL;
     size_t count = engine->job->site_count;
-    struct digest job_hash;
     secagg->roster = calloc(count, sizeof *secagg->roster);
     secagg->sites = calloc(count, sizeof(struct engine_site *));
-    if (secagg->roster == NULL || secagg->sites == NULL)
+    secagg->accused = calloc(count, sizeof *secagg->accused);
+    if (secagg->roster == NULL || secagg->sites == NULL || secagg->accused == NULL)
         FAIL(ERROR_MEMORY, "No memory for the roster of secure aggregation.");
     for (size_t i = 0; i < count; i++)
         secagg->roster[i] = engine->sites[i].id;
     qsort(secagg->roster, count, sizeof *secagg->roster, compare_ids);
-    job_hash = engine->record->job_id;
-    secagg->run = (struct secagg_run){.job_hash = job_hash,
-                                      .roster = secagg->roster,
-                                      .sites = count,
-                                      .threshold = engine->job->secure.threshold};
-    memcpy(secagg->run.run_id, engine->record->run_id, SECAGG_RUN_ID_BYTES);
+    secagg->run =
+        secagg_run_make(engine->job, &engine->record->job_id, engine->record->run_id, secagg->roster, count);
     for (size_t i = 0; i < count; i++) {
         struct engine_site *site = &engine->sites[i];
         site->position = secagg_position(&secagg->run, &site->id);
@@ -93,6 +89,7 @@ void engine_secagg_close(struct engine *engine)
     secagg_memo_free(secagg->memo);
     free(secagg->sums);
     free(secagg->initial);
+    free(secagg->accused);
     free(secagg->sites);
     free(secagg->roster);
     free(secagg);
@@ -127,6 +124,11 @@ static struct error *too_few(struct engine *engine)
     uint32_t attempts = engine->round->masking.attempts;
     engine->verdict = RUN_STOPPED;
     engine_secagg_missing(engine, missing, sizeof missing);
+    if (engine->secagg->attempt->isolated[0] != '\0')
+        return error_new(ERROR_UNAVAILABLE,
+                         "Round %u stopped after %u attempt%s: %s Nothing of any site was revealed.%.500s",
+                         engine->round->round, (unsigned)attempts, attempts == 1 ? "" : "s",
+                         engine->secagg->attempt->isolated, missing);
     return error_new(ERROR_UNAVAILABLE,
                      "Round %u stopped after %u attempt%s: fewer than the %zu sites that a sum needs sent "
                      "masked inputs. Nothing of any site was revealed.%.700s",
@@ -149,6 +151,7 @@ static struct error *try_attempts(struct engine *engine)
     struct error *err = NULL;
     struct engine_secagg *secagg = engine->secagg;
     struct round_masking *masking = &engine->round->masking;
+    bool enough = false;
     for (uint32_t number = 0; number < RUN_ATTEMPTS; number++) {
         masked_attempt_free(secagg->attempt);
         secagg->attempt = NULL;
@@ -156,7 +159,9 @@ static struct error *try_attempts(struct engine *engine)
         masking->attempts = number + 1;
         masking->sharers = (uint32_t)secagg->attempt->about.sharers.count;
         TRY(engine_masked_collect(engine));
-        if (secagg->attempt->contributor_count >= secagg->least)
+        TRY(engine_masked_enough(engine, &enough));
+        engine_seals_weigh(engine, !enough);
+        if (enough)
             goto done;
     }
     err = too_few(engine);

@@ -4,6 +4,7 @@
  *                                 request for it, and the next batch is made while sites train
  *     a round   engine_secagg.c   attempts, until enough sites have contributed to one
  *     attempt   engine_masked.c   a fresh slot, Mask to its sharers that are connected, the masked inputs
+ *     seals     engine_seals.c    who is left out of a further attempt when sealed shares do not open
  *     unmask    engine_unmask.c   Agree, Unmask, of the one attempt that is finished
  *     sum       engine_sum.c      the sum, the next model, and what it tells sites that were away
  *
@@ -60,6 +61,7 @@ struct masked_attempt {
     uint32_t *contributors;           /* U3, once it is fixed */
     struct secagg_input *contributed; /* their inputs, in that order */
     size_t contributor_count;
+    char isolated[256]; /* why they do not do although they are enough, "" */
     uint8_t body[SECAGG_AGREEMENT_BODY_BYTES];
     struct secagg_agreement *agreements; /* public keys are there; those that count are in `agreed` */
     bool *agreed;
@@ -84,9 +86,11 @@ struct engine_secagg {
     struct engine_site **sites; /* by position - 1 */
     struct fixed_point plan;
     struct secagg_memo *memo;
-    bool verify;                             /* sites check sums */
-    size_t least;                            /* contributors of a round */
-    size_t cells;                            /* counts in a vector */
+    bool verify;  /* sites check sums */
+    size_t least; /* contributors of a round */
+    size_t cells; /* counts in a vector */
+    uint32_t
+        *accused; /* [sites]: whose sealed shares do not open, as the site said in this round; 0: nobody's */
     struct digest model_digest;              /* of the engine's model */
     uint8_t *initial;                        /* [8 * engine->count]: of a job that names a file; else NULL */
     struct key_batch *batch, *next, *making; /* in use; ready; being made */
@@ -132,10 +136,21 @@ void engine_keys_forget(struct engine *engine, struct engine_site *site);
 /* An attempt with the sharers that are connected, waited for until enough are; then their inputs. */
 MUST_USE struct error *engine_masked_begin(struct engine *engine, uint32_t number);
 MUST_USE struct error *engine_masked_collect(struct engine *engine);
+/* Whether its contributors do for a sum: enough of them, each with enough neighbours among them. */
+MUST_USE struct error *engine_masked_enough(struct engine *engine, bool *ret_enough);
+/* How many sites could take part in a further attempt. */
+size_t engine_masked_usable(const struct engine *engine);
 void masked_attempt_free(struct masked_attempt *attempt); /* accepts NULL */
 /* Whether the site was asked in this attempt. */
 bool engine_masked_has(const struct engine *engine, const struct engine_site *site);
 void engine_answer_masked(struct engine *engine, struct engine_site *site, const struct session_event *event);
+
+/* engine_seals.c */
+/* A Mask was refused: remembers whom the site accuses, if anybody. */
+void engine_seals_refused(struct engine *engine, const struct engine_site *site, const struct error *said);
+/* After an attempt: leaves out of the further ones who sealed badly, as far as that can be told; `again`: the round goes on with
+ * another attempt. */
+void engine_seals_weigh(struct engine *engine, bool again);
 
 /* engine_unmask.c */
 MUST_USE struct error *engine_unmask(struct engine *engine);

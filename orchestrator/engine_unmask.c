@@ -201,14 +201,60 @@ void engine_answer_unmasking(struct engine *engine, struct engine_site *site,
 }
 
 /* Its input counts all the same: what it gave wrong was a share. */
-static void name_liar(struct engine *engine, struct engine_site *site)
+static void name_liar(struct engine *engine, struct engine_site *site, const char *what)
 {
     struct site_round *part = engine_site_round(engine, site);
     part->status = SITE_FAILED;
-    engine_set_reason(part->reason, sizeof part->reason,
-                      "It gave a wrong share when the masks were taken off the sum; the shares of the others "
-                      "corrected it.");
+    (void)snprintf(part->reason, sizeof part->reason,
+                   "%s when the masks were taken off the sum; the shares of the others corrected it.", what);
     engine_tell(engine, ENGINE_SITE_MISSED, site, part->reason);
+}
+
+/* What a share that does not fit proves of a site: nothing, unless it is of its own secret, or it does not fit with more sites than
+ * may lie. NULL: nothing. */
+static const char *proven(const struct engine *engine, const struct secagg_misfits *misfits,
+                          uint32_t position)
+{
+    size_t dealt = 0;
+    size_t held = 0;
+    for (size_t i = 0; i < misfits->count; i++) {
+        const struct secagg_misfit *pair = &misfits->pairs[i];
+        if (pair->dealer == position && pair->holder == position)
+            return "It gave a wrong share";
+        dealt += pair->dealer == position;
+        held += pair->holder == position;
+    }
+    if (held > engine->secagg->run.colluding)
+        return "It gave wrong shares of more sites' secrets than may lie";
+    if (dealt > engine->secagg->run.colluding)
+        return "It had sealed wrong shares of its secret";
+    return NULL;
+}
+
+static void warn_of_pair(const struct engine *engine, const struct secagg_misfit *pair)
+{
+    char sentence[512];
+    (void)snprintf(
+        sentence, sizeof sentence,
+        "The share of %.200s's secret that %.200s gave does not fit: one of the two is wrong. The shares of "
+        "the others corrected it.",
+        engine->secagg->sites[pair->dealer - 1]->job_site->name,
+        engine->secagg->sites[pair->holder - 1]->job_site->name);
+    engine_tell(engine, ENGINE_WARNING, NULL, sentence);
+}
+
+static void tell_misfits(struct engine *engine, const struct secagg_misfits *misfits)
+{
+    for (uint32_t position = 1; misfits->count > 0 && position <= engine->secagg->run.sites; position++) {
+        const char *what = proven(engine, misfits, position);
+        if (what != NULL)
+            name_liar(engine, engine->secagg->sites[position - 1], what);
+    }
+    for (size_t i = 0; i < misfits->count; i++) {
+        const struct secagg_misfit *pair = &misfits->pairs[i];
+        if (proven(engine, misfits, pair->dealer) == NULL && proven(engine, misfits, pair->holder) == NULL)
+            warn_of_pair(engine, pair);
+    }
 }
 
 /* The secrets, from the shares that are there. */
@@ -219,8 +265,8 @@ static struct error *open_secrets(struct engine *engine)
     struct secagg_set contributors = {attempt->contributors, attempt->contributor_count};
     size_t count = 0;
     struct secagg_unmasking *unmaskings = calloc(attempt->contributor_count + 1, sizeof *unmaskings);
-    bool *wrong = calloc(attempt->contributor_count + 1, sizeof *wrong);
-    if (unmaskings == NULL || wrong == NULL)
+    struct secagg_misfits misfits = {.pairs = NULL};
+    if (unmaskings == NULL)
         FAIL(ERROR_MEMORY, "No memory for the shares of the sites.");
     for (size_t i = 0; i < attempt->contributor_count; i++) {
         uint32_t position = attempt->contributors[i];
@@ -229,12 +275,10 @@ static struct error *open_secrets(struct engine *engine)
                                                             .revealed = attempt->revealed[position - 1],
                                                             .count = attempt->revealed_counts[position - 1]};
     }
-    TRY(secagg_open_secrets(&attempt->about, contributors, unmaskings, count, &attempt->opened, wrong));
-    for (size_t i = 0; i < count; i++)
-        if (wrong[i])
-            name_liar(engine, engine->secagg->sites[unmaskings[i].position - 1]);
+    TRY(secagg_open_secrets(&attempt->about, contributors, unmaskings, count, &attempt->opened, &misfits));
+    tell_misfits(engine, &misfits);
 done:
-    free(wrong);
+    free(misfits.pairs);
     free(unmaskings);
     return err;
 }

@@ -13,7 +13,7 @@ static const struct {
 #undef ERROR
 };
 
-static struct error error_no_memory = {ERROR_MEMORY, "There is not enough memory."};
+static struct error error_no_memory = {.code = ERROR_MEMORY, .sentence = "There is not enough memory."};
 
 /* Drops the last character of a full sentence if vsnprintf left only a part of it. */
 static void error_trim(char *sentence)
@@ -39,6 +39,7 @@ static struct error *error_format(enum error_code code, const char *format, va_l
     if (error == NULL)
         return &error_no_memory;
     error->code = code;
+    error->position = 0;
     (void)vsnprintf(error->sentence, sizeof(error->sentence), format, arguments);
     error_trim(error->sentence);
     return error;
@@ -79,9 +80,17 @@ struct error *error_prefix(struct error *error, const char *format, ...)
     (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     error_trim(text);
-    struct error *longer = error_new(error->code, "%s: %s", text, error->sentence);
+    struct error *longer =
+        error_blame(error_new(error->code, "%s: %s", text, error->sentence), error->position);
     error_free(error);
     return longer;
+}
+
+struct error *error_blame(struct error *error, uint32_t position)
+{
+    if (error != NULL && error != &error_no_memory)
+        error->position = position;
+    return error;
 }
 
 void error_free(struct error *error)

@@ -22,6 +22,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define MUST_USE __attribute__((warn_unused_result))
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
@@ -39,6 +40,8 @@ enum error_code {
 struct error {
     enum error_code code;
     char sentence[ERROR_SENTENCE_BYTES];
+    /* Under secure aggregation: the site of the roster whose contribution was found bad, by its position; 0: none. */
+    uint32_t position;
 };
 
 /* A new error with a formatted sentence. Never NULL: without memory a static "no memory" error is returned.
@@ -52,6 +55,9 @@ MUST_USE struct error *error_errno(enum error_code code, int saved_errno, const 
 
 /* Puts "<text>: " in front of the sentence of `error` and returns it; NULL stays NULL. */
 MUST_USE struct error *error_prefix(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Says whose contribution was found bad, and returns `error`; NULL stays NULL. */
+MUST_USE struct error *error_blame(struct error *error, uint32_t position);
 
 /* Frees an error; accepts NULL. */
 void error_free(struct error *error);

@@ -431,7 +431,7 @@ struct error *wire_refusal_error(const Fds__Refusal *refusal)
     enum error_code code = refusal->code < ERROR_CODES ? (enum error_code)refusal->code : ERROR_REFUSED;
     if (refusal->sentence[0] == '\0')
         return error_new(code, "The other side refused without a reason (%s).", error_word(code));
-    return error_new(code, "%s", refusal->sentence);
+    return error_blame(error_new(code, "%s", refusal->sentence), refusal->position);
 }
 
 struct error *wire_refusal_encode(const struct error *error, uint8_t **ret_bytes, size_t *ret_count)
@@ -442,5 +442,6 @@ struct error *wire_refusal_encode(const struct error *error, uint8_t **ret_bytes
     Fds__Refusal refusal = FDS__REFUSAL__INIT;
     refusal.code = (uint32_t)error->code;
     refusal.sentence = sentence;
+    refusal.position = error->position;
     return wire_encode(&refusal.base, ret_bytes, ret_count);
 }

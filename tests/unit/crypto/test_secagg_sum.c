@@ -8,7 +8,8 @@ struct round {
     struct cohort cohort;
     struct secagg_unmasking *unmaskings;
     size_t count;
-    bool *wrong; /* [count] */
+    bool *wrong; /* [count]: holder of a share that does not fit */
+    struct secagg_misfits misfits;
 };
 
 /* `gone` sites, the last ones, leave after they have shared. */
@@ -37,6 +38,7 @@ static void round_open(struct round *round, size_t sites, size_t threshold, size
     succeeds(cohort_mask(cohort, leaves));
     succeeds(cohort_agree(cohort, leaves, &agreements, &agreement_count));
     succeeds(cohort_unmask(cohort, leaves, agreements, agreement_count, &round->unmaskings, &round->count));
+    round->misfits = (struct secagg_misfits){.pairs = NULL};
     round->wrong = calloc(round->count, sizeof(*round->wrong));
     assert_non_null(round->wrong);
     free(agreements);
@@ -47,6 +49,7 @@ static void round_close(struct round *round)
 {
     cohort_unmaskings_free(round->unmaskings, round->count);
     free(round->wrong);
+    free(round->misfits.pairs);
     cohort_close(&round->cohort);
 }
 
@@ -58,14 +61,23 @@ static struct secagg_revealed *given(struct round *round, size_t index)
 
 static struct error *open_secrets(struct round *round, struct secagg_opened **ret_opened)
 {
-    return secagg_open_secrets(&round->cohort.attempt, round->cohort.u3, round->unmaskings, round->count,
-                               ret_opened, round->wrong);
+    struct error *err = secagg_open_secrets(&round->cohort.attempt, round->cohort.u3, round->unmaskings,
+                                            round->count, ret_opened, &round->misfits);
+    for (size_t i = 0; i < round->count; i++) {
+        round->wrong[i] = false;
+        for (size_t k = 0; err == NULL && k < round->misfits.count; k++)
+            round->wrong[i] =
+                round->wrong[i] || round->misfits.pairs[k].holder == round->unmaskings[i].position;
+    }
+    return err;
 }
 
 /* The secrets open, the sum is right, and exactly the sites of `liars` (index of the unmasking) are named. */
 static void assert_opens(struct round *round, const size_t *liars, size_t liar_count)
 {
     struct secagg_opened *opened = NULL;
+    free(round->misfits.pairs);
+    round->misfits = (struct secagg_misfits){.pairs = NULL};
     uint64_t *expected = cohort_expected(&round->cohort);
     succeeds(open_secrets(round, &opened));
     for (size_t i = 0; i < round->cohort.attempt.sharers.count; i++) {
@@ -112,6 +124,23 @@ static void test_secagg_open_secrets_corrects_and_names_wrong_shares(void **stat
     for (size_t k = 0; k < round.unmaskings[3].count; k++)
         given(&round, 3)[k].share[k % 40] ^= 4;
     assert_opens(&round, liars, 2);
+    round_close(&round);
+}
+
+/* What site 6 dealt to site 2, and site 2 gives, does not fit; what site 4 gives of its own secret is its own fault. */
+static void test_secagg_open_secrets_names_both_of_a_share_that_does_not_fit(void **state)
+{
+    struct round round;
+    (void)state;
+    round_open(&round, 11, 6, 1);
+    given(&round, 1)[5].share[0] ^= 1;
+    given(&round, 3)[3].share[0] ^= 1;
+    assert_opens(&round, (const size_t[]){1, 3}, 2);
+    assert_int_equal(round.misfits.count, 2);
+    assert_int_equal(round.misfits.pairs[0].dealer, 4);
+    assert_int_equal(round.misfits.pairs[0].holder, 4);
+    assert_int_equal(round.misfits.pairs[1].dealer, 6);
+    assert_int_equal(round.misfits.pairs[1].holder, 2);
     round_close(&round);
 }
 
@@ -306,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_secagg_open_secrets_of_honest_shares_names_nobody),
         cmocka_unit_test(test_secagg_open_secrets_corrects_and_names_wrong_shares),
+        cmocka_unit_test(test_secagg_open_secrets_names_both_of_a_share_that_does_not_fit),
         cmocka_unit_test(test_secagg_open_secrets_of_a_dropped_site_corrects_its_key),
         cmocka_unit_test(test_secagg_open_secrets_with_too_many_wrong_shares_fails),
         cmocka_unit_test(test_secagg_open_secrets_takes_the_first_shares_that_hold),

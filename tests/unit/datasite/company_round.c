@@ -269,10 +269,10 @@ void company_take_unmasking(struct company *company, struct reply reply)
             partner_reveal(company, position, plans[i], count);
         unmaskings[i] = (struct secagg_unmasking){position, plans[i], count};
     }
-    bool wrong[COMPANY_SITES] = {false};
-    must(secagg_open_secrets(&company->attempt, company->u3, unmaskings, company->u3.count, &opened, wrong));
-    for (size_t i = 0; i < company->u3.count; i++)
-        assert_false(wrong[i]);
+    struct secagg_misfits misfits = {.pairs = NULL};
+    must(secagg_open_secrets(&company->attempt, company->u3, unmaskings, company->u3.count, &opened, &misfits));
+    assert_int_equal(misfits.count, 0);
+    free(misfits.pairs);
     must(secagg_sum_unmask(&company->attempt, company->u3, opened, company->sum));
     assert_memory_equal(company->sum, company->plain, sizeof(company->sum));
     for (size_t i = 0; i < COMPANY_SITES; i++)

@@ -37,9 +37,14 @@ static void test_mask_bad_share_refused_naming_the_sender_and_spends_nothing(voi
 {
     struct masked_sites *masked = *state;
     struct masked_mask mask = masked_first(1);
+    Fds__Refusal *refusal = NULL;
     masked_begin(masked, &(struct masked_words){0});
     mask.spoil = 3;
-    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_UNTRUSTED, "3");
+    struct reply reply = masked_ask(masked, &mask);
+    must(wire_refusal_decode(reply.body, reply.body_bytes, &refusal));
+    assert_int_equal(refusal->position, 3);
+    wire_refusal_free(refusal);
+    MASKED_REFUSED(masked, 1, reply, ERROR_UNTRUSTED, "3");
     mask.spoil = 0;
     site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
 }

@@ -126,11 +126,12 @@ static uint64_t witnessed(const Fds__Witness *witness)
     return witness == NULL ? 0 : witness->sequence;
 }
 
-static void refuse(struct scripted_site *site, const struct session_event *event, enum error_code code)
+static void refuse_with(struct scripted_site *site, const struct session_event *event, enum error_code code,
+                        uint32_t position)
 {
     uint8_t *body = NULL;
     size_t count = 0;
-    struct error *no = error_new(code, "The script says no.");
+    struct error *no = error_blame(error_new(code, "The script says no."), position);
     struct error *err = wire_refusal_encode(no, &body, &count);
     if (err == NULL)
         err = session_answer(site->session, &event->peer, event->number, FDS__MESSAGE_TYPE__MESSAGE_REFUSAL,
@@ -138,6 +139,11 @@ static void refuse(struct scripted_site *site, const struct session_event *event
     error_free(err);
     error_free(no);
     free(body);
+}
+
+static void refuse(struct scripted_site *site, const struct session_event *event, enum error_code code)
+{
+    refuse_with(site, event, code, 0);
 }
 
 static void job_status(struct scripted_site *site, const struct session_event *event, const uint8_t *job_id)
@@ -472,7 +478,7 @@ static void do_step(struct scripted_site *site, const struct session_event *even
         secure_site_answer(site->secure, event->type, event->body, event->body_bytes,
                            fault->how == SECURE_SPOILED ? fault->spoil : SECURE_GOOD, &type, &body, &count);
     if (err != NULL)
-        refuse(site, event, err->code);
+        refuse_with(site, event, err->code, err->position);
     else if (fault->how == SECURE_LOST)
         go_away(site, fault->ms);
     else if (type == FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT)
@@ -496,6 +502,9 @@ static void on_secure(struct scripted_site *site, const struct session_event *ev
         return;
     case SECURE_REFUSED:
         refuse(site, event, ERROR_REFUSED);
+        return;
+    case SECURE_ACCUSED:
+        refuse_with(site, event, ERROR_UNTRUSTED, secure_site_other(site->secure));
         return;
     case SECURE_SLOW:
         for (int i = 0; i < fault.ms; i++)

@@ -50,7 +50,8 @@ enum secure_how {
     SECURE_AWAY, /* closes its session, and comes back after `ms` */
     SECURE_LOST, /* does the step, and then the same: its answer is lost */
     SECURE_REFUSED,
-    SECURE_SLOW, /* answers after `ms` */
+    SECURE_ACCUSED, /* refuses, and says that the shares of another site do not open */
+    SECURE_SLOW,    /* answers after `ms` */
     SECURE_SPOILED
 };
 struct secure_fault {

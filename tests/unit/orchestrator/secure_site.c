@@ -82,6 +82,11 @@ void secure_site_free(struct secure_site *site)
     free(site);
 }
 
+uint32_t secure_site_other(const struct secure_site *site)
+{
+    return site->position % (uint32_t)site->run.sites + 1;
+}
+
 const struct secure_log *secure_site_log(const struct secure_site *site)
 {
     return &site->log;
@@ -99,9 +104,8 @@ struct error *secure_site_job(struct secure_site *site, const uint8_t *bytes, si
     for (size_t i = 0; i < site->job->site_count; i++)
         TRY(site_id_parse(site->job->sites[i].fingerprint, &site->roster[i]));
     qsort(site->roster, site->job->site_count, sizeof *site->roster, compare_ids);
-    site->run.roster = site->roster;
-    site->run.sites = site->job->site_count;
-    site->run.threshold = site->job->secure.threshold;
+    struct digest job_hash = site->run.job_hash;
+    site->run = secagg_run_make(site->job, &job_hash, site->run.run_id, site->roster, site->job->site_count);
     site->position = secagg_position(&site->run, identity_id(site->identity));
     site->plan = (struct fixed_point){.ring = (enum mask_ring)site->job->secure.ring,
                                       .clip = site->job->secure.clip,
@@ -127,8 +131,9 @@ static struct error *advertise(struct secure_site *site, const Fds__Advertise *m
     struct secagg_entry entries[SECAGG_MAX_BATCH];
     Fds__Advert *answer = NULL;
     struct secagg_advert advert = {
-        .first_slot = message->first_slot, .count = message->count, .ledger_sequence = 1, .entries = entries};
+        .first_slot = message->first_slot, .count = message->count, .entries = entries};
     site->log.adverts++;
+    advert.ledger_sequence = (uint64_t)(10 + site->log.adverts - (spoil == SECURE_OLD_LEDGER));
     if (!site->has_run)
         memcpy(site->run.run_id, message->run_id.data, SECAGG_RUN_ID_BYTES);
     site->has_run = true;
@@ -142,6 +147,10 @@ static struct error *advertise(struct secure_site *site, const Fds__Advertise *m
     for (uint32_t i = 0; i < message->count; i++)
         TRY(secagg_slot_make(message->first_slot + i, &site->slots[message->first_slot + i].secret,
                              &entries[i]));
+    if (spoil == SECURE_KNOWN_KEY) {
+        memset(site->slots[message->first_slot].secret.s, 77, AGREEMENT_KEY_BYTES);
+        TRY(agreement_public(site->slots[message->first_slot].secret.s, entries[0].s));
+    }
     if (spoil == SECURE_COPIED_KEY)
         memcpy(entries[0].s, entries[0].c, sizeof entries[0].c);
     TRY(secagg_advert_sign(site->identity, &site->run, &advert));
@@ -150,6 +159,22 @@ static struct error *advertise(struct secure_site *site, const Fds__Advertise *m
     TRY(wire_encode(&answer->base, ret_body, ret_count));
 done:
     wire_advert_free(answer);
+    return err;
+}
+
+/* Of the first slot, in place: the first neighbour gets its shares of other secrets. */
+static struct error *deal_badly(struct secure_site *site, const struct secagg_keyset *keyset, uint8_t *sealed)
+{
+    struct error *err = NULL;
+    struct secagg_secret other = site->slots[site->first_slot].secret;
+    struct secagg_share own;
+    uint8_t *wrong = NULL;
+    size_t neighbours = 0;
+    other.b[3] ^= 1;
+    TRY(secagg_share_make(keyset, site->first_slot, site->position, &other, &wrong, &neighbours, &own));
+    memcpy(sealed, wrong, SECAGG_SEALED_BYTES);
+done:
+    free(wrong);
     return err;
 }
 
@@ -172,7 +197,11 @@ static struct error *share(struct secure_site *site, const uint8_t *bytes, size_
         TRY(secagg_share_make(keyset, site->first_slot + i, site->position, &slot->secret, &sealed[i].data,
                               &neighbours, &slot->own));
         sealed[i].len = neighbours * SECAGG_SEALED_BYTES;
+        for (size_t k = 0; spoil == SECURE_BAD_SEAL && k < neighbours; k++)
+            sealed[i].data[k * SECAGG_SEALED_BYTES] ^= 1;
     }
+    if (spoil == SECURE_BAD_DEAL)
+        TRY(deal_badly(site, keyset, sealed[0].data));
     sealed[0].len -= spoil == SECURE_BAD_LENGTH ? SECAGG_SEALED_BYTES : 0;
     answer.job_id = bytes_of(site->run.job_hash.bytes, DIGEST_BYTES);
     answer.run_id = bytes_of(site->run.run_id, SECAGG_RUN_ID_BYTES);

@@ -32,6 +32,8 @@ MUST_USE struct error *secure_site_new(const struct identity *identity, const st
 void secure_site_free(struct secure_site *site); /* accepts NULL */
 /* The job, as it was submitted. */
 MUST_USE struct error *secure_site_job(struct secure_site *site, const uint8_t *bytes, size_t count);
+/* The position of the next site of the roster. */
+uint32_t secure_site_other(const struct secure_site *site);
 const struct secure_log *secure_site_log(const struct secure_site *site);
 
 /* How an answer is spoiled: a share by the first site of the roster alone. */
@@ -40,7 +42,11 @@ enum secure_spoil {
     SECURE_BAD_SIGNATURE,
     SECURE_BAD_SHARE,
     SECURE_BAD_LENGTH,
-    SECURE_COPIED_KEY
+    SECURE_COPIED_KEY,
+    SECURE_KNOWN_KEY,  /* of a secret that others have too */
+    SECURE_OLD_LEDGER, /* a head as low as that of the advert before */
+    SECURE_BAD_SEAL,   /* every share: none opens */
+    SECURE_BAD_DEAL    /* to its first neighbour a share of other secrets, well sealed, in the first slot */
 };
 
 /* Answers one of the steps; *ret_type is the message's. A masked input still has to be released. ERROR_UNSUPPORTED for other

@@ -587,7 +587,132 @@ static void test_engine_secagg_wrong_share_and_none_to_correct_it_stopped(void *
     assert_string_equal(orchestrator_run_status(scene->run), "stopped");
 }
 
+/* ---- whose word stands against whose ---- */
+
+static size_t count_sites(struct run_scene *scene, uint32_t round, enum site_status status, const char *text)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < scene->site_count; i++) {
+        const struct site_round *part = &record_of(scene)->rounds[round - 1].sites[i];
+        count += part->status == status && strstr(part->reason, text) != NULL;
+    }
+    return count;
+}
+
+/* Who sealed badly is left out, not those who say so. */
+static void test_engine_secagg_seals_that_do_not_open_dealer_left_out_and_others_go_on(void **state)
+{
+    struct run_scene *scene = *state;
+    const struct secure_fault fault = {
+        .type = SHARE, .nth = 1, .how = SECURE_SPOILED, .spoil = SECURE_BAD_SEAL};
+    add_sites_but(scene, 4, 1, &fault, 1);
+    run_scene_run(scene, &quick);
+    expect_finished(scene);
+    run_scene_expect_site(scene, 1, 1, "failed", "The shares that it sealed for others do not open");
+    assert_int_equal(count_sites(scene, 1, SITE_OK, ""), 3);
+    assert_int_equal(record_of(scene)->rounds[0].masking.attempts, 2);
+    assert_int_equal(record_of(scene)->rounds[1].masking.attempts,
+                     1); /* it is not asked with these keys again */
+    expect_sums(scene);
+}
+
+/* Site number 1 says that another's shares do not open, which is not true. */
+static void accuse_falsely(struct run_scene *scene, size_t sites, size_t silent)
+{
+    for (size_t i = 0; i < sites; i++) {
+        struct script script = script_of(i);
+        script.faults[0] = (struct secure_fault){.type = MASK, .nth = 1};
+        if (i == 1)
+            script.faults[0].how = SECURE_ACCUSED;
+        else if (i >= sites - silent)
+            script.faults[0].how = SECURE_SILENT;
+        run_scene_site(scene, &script);
+    }
+    run_scene_run(scene, &quick);
+    expect_finished(scene);
+    expect_sums(scene);
+}
+
+static void test_engine_secagg_one_accuser_both_left_out_of_the_next_attempt(void **state)
+{
+    struct run_scene *scene = *state;
+    accuse_falsely(scene, 6, 2);
+    assert_int_equal(record_of(scene)->rounds[0].masking.attempts, 2);
+    assert_int_equal(record_of(scene)->rounds[0].masking.contributors, 4);
+    run_scene_expect_site(scene, 1, 1, "refused", "The script says no.");
+    assert_int_equal(count_sites(scene, 1, SITE_FAILED, "1 site says that the shares"), 1);
+    assert_int_equal(record_of(scene)->rounds[1].masking.contributors, 6);
+}
+
+static void test_engine_secagg_one_accuser_that_is_needed_is_asked_again(void **state)
+{
+    struct run_scene *scene = *state;
+    accuse_falsely(scene, 5, 1);
+    assert_int_equal(record_of(scene)->rounds[0].masking.attempts, 2);
+    assert_int_equal(record_of(scene)->rounds[0].masking.contributors, 4);
+    run_scene_expect_site(scene, 1, 1, "ok", "");
+    assert_int_equal(count_sites(scene, 1, SITE_FAILED, "1 site says that the shares"), 1);
+}
+
+static void test_engine_secagg_one_accuser_changes_nothing_when_enough_contribute(void **state)
+{
+    struct run_scene *scene = *state;
+    accuse_falsely(scene, 6, 0);
+    assert_int_equal(record_of(scene)->rounds[0].masking.attempts, 1);
+    assert_int_equal(record_of(scene)->rounds[0].masking.contributors, 5);
+    assert_int_equal(count_sites(scene, 1, SITE_FAILED, ""), 0);
+}
+
+/* The site that passes on what it was given is not the one to blame, as far as anybody knows. */
+static void test_engine_secagg_share_dealt_wrong_told_of_both_and_nobody_failed(void **state)
+{
+    struct run_scene *scene = *state;
+    const struct secure_fault fault = {
+        .type = SHARE, .nth = 1, .how = SECURE_SPOILED, .spoil = SECURE_BAD_DEAL};
+    add_sites_but(scene, 6, 2, &fault, 1);
+    run_scene_run(scene, &quick);
+    expect_finished(scene);
+    assert_int_equal(count_sites(scene, 1, SITE_OK, ""), 6);
+    assert_non_null(strstr(scene->told, "The share of Site C's secret that"));
+    assert_non_null(strstr(scene->told, "one of the two is wrong"));
+    expect_sums(scene);
+    expect_content(scene);
+}
+
 /* ---- keys ---- */
+
+static void test_engine_secagg_key_of_two_sites_second_left_out_and_others_go_on(void **state)
+{
+    struct run_scene *scene = *state;
+    for (size_t i = 0; i < 5; i++) {
+        struct script script = script_of(i);
+        if (i < 2)
+            script.faults[0] = (struct secure_fault){
+                .type = ADVERTISE, .nth = 1, .how = SECURE_SPOILED, .spoil = SECURE_KNOWN_KEY};
+        run_scene_site(scene, &script);
+    }
+    run_scene_run(scene, &quick);
+    expect_finished(scene);
+    assert_int_equal(count_sites(scene, 1, SITE_FAILED, "The same key is there twice"), 1);
+    assert_int_equal(record_of(scene)->rounds[0].masking.contributors, 4);
+    expect_sums(scene);
+    expect_content(scene);
+}
+
+static void test_engine_secagg_chain_of_events_put_back_that_site_left_out(void **state)
+{
+    struct run_scene *scene = *state;
+    const struct secure_fault fault = {
+        .type = ADVERTISE, .nth = 2, .how = SECURE_SPOILED, .spoil = SECURE_OLD_LEDGER};
+    add_sites_but(scene, 4, 3, &fault, 1);
+    run_scene_run(scene, &(struct scene_job){.rounds = 2, .deadline_s = 5, .secure = ", key_batch: 1"});
+    expect_finished(scene);
+    assert_int_equal(record_of(scene)->rounds[0].masking.contributors, 4);
+    run_scene_expect_site(scene, 2, 3, "failed", "its database was put back");
+    assert_int_equal(record_of(scene)->rounds[1].masking.contributors, 3);
+    expect_sums(scene);
+    expect_content(scene);
+}
 
 static void test_engine_secagg_batches_of_one_slot_made_ahead(void **state)
 {
@@ -675,6 +800,13 @@ int main(void)
         SCENE_TEST(test_engine_secagg_badly_signed_agreement_not_shown_to_others),
         SCENE_TEST(test_engine_secagg_wrong_share_corrected_and_named),
         SCENE_TEST(test_engine_secagg_wrong_share_and_none_to_correct_it_stopped),
+        SCENE_TEST(test_engine_secagg_seals_that_do_not_open_dealer_left_out_and_others_go_on),
+        SCENE_TEST(test_engine_secagg_one_accuser_both_left_out_of_the_next_attempt),
+        SCENE_TEST(test_engine_secagg_one_accuser_that_is_needed_is_asked_again),
+        SCENE_TEST(test_engine_secagg_one_accuser_changes_nothing_when_enough_contribute),
+        SCENE_TEST(test_engine_secagg_share_dealt_wrong_told_of_both_and_nobody_failed),
+        SCENE_TEST(test_engine_secagg_key_of_two_sites_second_left_out_and_others_go_on),
+        SCENE_TEST(test_engine_secagg_chain_of_events_put_back_that_site_left_out),
         SCENE_TEST(test_engine_secagg_batches_of_one_slot_made_ahead),
         SCENE_TEST(test_engine_secagg_one_batch_for_all_rounds_when_it_is_large_enough),
         SCENE_TEST(test_engine_secagg_too_few_keys_run_stopped_with_reasons),

@@ -328,7 +328,26 @@ static void test_wire_refusal_carries_an_error(void **state)
     size_t count = 0;
     assert_done(wire_refusal_encode(err, &bytes, &count));
     assert_done(wire_refusal_decode(bytes, count, &read));
+    assert_int_equal(read->position, 0);
     assert_refused(wire_refusal_error(read), ERROR_EXPIRED, "The approval ended yesterday.");
+    wire_refusal_free(read);
+    free(bytes);
+    error_free(err);
+}
+
+static void test_wire_refusal_carries_who_is_blamed(void **state)
+{
+    (void)state;
+    struct error *err = error_blame(error_new(ERROR_UNTRUSTED, "A seal does not open."), 7);
+    Fds__Refusal *read = NULL;
+    uint8_t *bytes = NULL;
+    size_t count = 0;
+    err = error_prefix(err, "The shares of site 7");
+    assert_done(wire_refusal_encode(err, &bytes, &count));
+    error_free(err);
+    assert_done(wire_refusal_decode(bytes, count, &read));
+    err = wire_refusal_error(read);
+    assert_int_equal(err->position, 7);
     wire_refusal_free(read);
     free(bytes);
     error_free(err);
@@ -643,6 +662,7 @@ int main(void)
         cmocka_unit_test(test_wire_refusal_is_made_fit_to_print),
         cmocka_unit_test(test_wire_refusal_without_a_sentence_is_read),
         cmocka_unit_test(test_wire_refusal_carries_an_error),
+        cmocka_unit_test(test_wire_refusal_carries_who_is_blamed),
         cmocka_unit_test(test_wire_submit_out_of_range_is_refused),
         cmocka_unit_test(test_wire_ids_of_wrong_length_are_refused),
         cmocka_unit_test(test_wire_job_status_out_of_range_is_refused),
