@@ -270,7 +270,8 @@ void company_take_unmasking(struct company *company, struct reply reply)
         unmaskings[i] = (struct secagg_unmasking){position, plans[i], count};
     }
     struct secagg_misfits misfits = {.pairs = NULL};
-    must(secagg_open_secrets(&company->attempt, company->u3, unmaskings, company->u3.count, &opened, &misfits));
+    must(secagg_open_secrets(&company->attempt, company->u3, unmaskings, company->u3.count, &opened,
+                             &misfits));
     assert_int_equal(misfits.count, 0);
     free(misfits.pairs);
     must(secagg_sum_unmask(&company->attempt, company->u3, opened, company->sum));
