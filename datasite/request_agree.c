@@ -292,6 +292,8 @@ static struct error *unmask_check(const struct agreeing *agreeing, const struct 
         memcmp(round->agreement + 2 * DIGEST_BYTES, hash.bytes, DIGEST_BYTES) != 0)
         FAIL(ERROR_UNTRUSTED,
              "What this site stored of a round does not fit to what it signed: its database was changed.");
+    /* The policy of now, which may ask for more than that of the moment when the list was signed. */
+    TRY(secagg_roster_organisations(&open->requests->policy->gate, &open->roster, contributors));
     *ret_contributors = contributors;
 done:
     return err;

@@ -154,6 +154,24 @@ static void test_request_unmask_of_a_dead_slot_refused(void **state)
     unmask_refused(company, company_unmask_message(company), ERROR_REFUSED, "is dead");
 }
 
+/* By the policy of the moment in which shares are given, those of before once more included. */
+static void test_request_unmask_of_organisations_that_are_too_few_by_now_refused(void **state)
+{
+    struct company *company = *state;
+    struct policy_gate *gate = &company->site->policy.gate;
+    uint32_t before = gate->secure.min_organisations;
+    company_take_agreement(company, company_agree(company));
+    gate->secure.min_organisations = COMPANY_SITES; /* the roster has as many; one site did not contribute */
+    unmask_refused(company, company_unmask_message(company), ERROR_REFUSED, "organisations");
+    gate->secure.min_organisations = before;
+    struct reply first = company_unmask(company);
+    company_expect(&first, FDS__MESSAGE_TYPE__MESSAGE_UNMASKING);
+    gate->secure.min_organisations = COMPANY_SITES;
+    unmask_refused(company, company_unmask_message(company), ERROR_REFUSED, "organisations");
+    gate->secure.min_organisations = before;
+    site_expect_same(first, company_unmask(company));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, company_masked, company_remove)
 
 int main(void)
@@ -166,6 +184,7 @@ int main(void)
         TEST(test_request_unmask_before_this_site_agreed_refused),
         TEST(test_request_unmask_of_an_edited_list_refused),
         TEST(test_request_unmask_of_a_dead_slot_refused),
+        TEST(test_request_unmask_of_organisations_that_are_too_few_by_now_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
