@@ -178,8 +178,8 @@ static struct error *masked_check_norm(const struct release_check *check, const 
         goto done;
     }
     TRY(masked_stored_norm(check->context, ret_norm));
-    if (most > 0 && !(*ret_norm <= most))
-        FAIL(ERROR_REFUSED, "The update is over the norm bound of this site's output rules.");
+    if (most > 0 && !(*ret_norm <= most)) /* told no clearer than in the first attempt */
+        FAIL(ERROR_NUMERIC, "The update is over the norm bound of this site's output rules.");
 done:
     return err;
 }

@@ -306,15 +306,18 @@ done:
 
 /* ---- before a row is read ---- */
 
-/* More examples, or counts, than the vector has room for. */
+/* More examples, or counts, than the vector has room for. Where the number of rows is not let out, the sentence is for the
+ * owner's log alone: the requester is told no more than of a step that failed (RELEASE_FAILED). */
 static struct error *mask_foresee_rows(const struct work *work, size_t rows, const char *what)
 {
     uint64_t most = work->step->approval.job->secure.max_examples;
+    bool told = (work_output(work)->metrics & POLICY_METRIC_EXAMPLES) != 0;
     if (rows > most)
-        return error_new(ERROR_REFUSED,
+        return error_new(told ? ERROR_REFUSED : ERROR_NUMERIC,
                          "This site has more %s rows than the %" PRIu64
-                         " of the job's `max_examples`: a job with more would do.",
-                         what, most);
+                         " of the job's `max_examples`: a job with more would do.%s",
+                         what, most,
+                         told ? "" : " The requester is not told so, as the number of rows is withheld.");
     return release_check_rows(work_output(work), rows, what);
 }
 

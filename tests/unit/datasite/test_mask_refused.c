@@ -1,8 +1,43 @@
 /* What a site refuses of a Mask, and of a Train where secure aggregation is asked for. After each refusal nothing more has
  * been released than before. */
+#include "datasite/log_repeats.h"
+#include "datasite/release.h"
 #include "tests/unit/datasite/masked_sites.h"
 
 static const uint32_t first_three[] = {1, 2, 3};
+
+/* The daemon's log of one site, as text. */
+struct listening {
+    struct site *site;
+    struct log_repeats repeats;
+    char *text;
+    size_t bytes;
+};
+
+static void listen_to(struct site *site, struct listening *listening)
+{
+    *listening = (struct listening){.site = site};
+    site->log.stream = open_memstream(&listening->text, &listening->bytes);
+    assert_non_null(site->log.stream);
+    site->requests.repeats = &listening->repeats;
+}
+
+/* What was said; freed by the caller. */
+static char *listened(struct listening *listening)
+{
+    assert_int_equal(fclose(listening->site->log.stream), 0);
+    listening->site->log.stream = NULL;
+    listening->site->requests.repeats = NULL;
+    return listening->text;
+}
+
+static size_t times_in(const char *text, const char *words)
+{
+    size_t times = 0;
+    for (const char *at = strstr(text, words); at != NULL; at = strstr(at + 1, words))
+        times++;
+    return times;
+}
 
 static void test_train_in_clear_of_a_job_with_secure_aggregation_refused(void **state)
 {
@@ -125,6 +160,40 @@ static void test_mask_more_rows_than_max_examples_refused(void **state)
     MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "max_examples");
 }
 
+/* Else `max_examples` of job after job would find the number of rows. */
+static void test_mask_more_rows_than_max_examples_untold_where_rows_are_withheld(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(1);
+    struct listening listening;
+    for (size_t i = 0; i < MASKED_SITES; i++)
+        masked->sites[i]->policy.gate.output.metrics &= ~POLICY_METRIC_EXAMPLES;
+    masked_policy(masked);
+    masked_begin(masked, &(struct masked_words){.weighting = "equal", .secure = ", max_examples: 100"});
+    listen_to(masked->sites[0], &listening);
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_NUMERIC, RELEASE_FAILED);
+    char *text = listened(&listening);
+    assert_int_equal(times_in(text, "more training rows than the 100"), 1); /* the owner is told */
+    free(text);
+}
+
+/* A further attempt tells no more than the first would have. */
+static void test_mask_again_over_the_norm_bound_of_now_tells_no_reason(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(1);
+    struct policy_output *output = &masked->sites[0]->policy.gate.output;
+    masked_begin(masked, &(struct masked_words){0});
+    site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
+    output->max_update_norm = 1e-9;
+    masked_policy(masked);
+    mask.attempt = mask.slot = 1;
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_NUMERIC, RELEASE_FAILED);
+    output->max_update_norm = 1e9;
+    masked_policy(masked);
+    site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
+}
+
 static void test_mask_round_outside_the_job_refused(void **state)
 {
     struct masked_sites *masked = *state;
@@ -173,6 +242,8 @@ int main(void)
         TEST(test_mask_small_cells_that_would_be_withheld_refused),
         TEST(test_mask_too_few_rows_refused_before_they_are_read),
         TEST(test_mask_more_rows_than_max_examples_refused),
+        TEST(test_mask_more_rows_than_max_examples_untold_where_rows_are_withheld),
+        TEST(test_mask_again_over_the_norm_bound_of_now_tells_no_reason),
         TEST(test_mask_round_outside_the_job_refused),
         TEST(test_mask_slot_of_no_batch_refused),
         TEST(test_mask_slot_that_was_killed_refused),

@@ -42,7 +42,7 @@ static void test_masked_input_over_the_norm_bound_refused_in_every_attempt(void 
     release_scene_attempt(scene, 1, 1);
     scene->given.again = true;
     scene->site->policy.gate.output.max_update_norm = 0.1;
-    release_scene_refused(scene, ERROR_REFUSED, "norm bound");
+    release_scene_refused(scene, ERROR_NUMERIC, "norm bound");
     scene->site->policy.gate.output.max_update_norm = 1;
     must(release_scene_let_out(scene));
 }
