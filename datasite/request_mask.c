@@ -4,6 +4,7 @@
 #include "datasite/release_check.h"
 #include "datasite/request_parts.h"
 #include "datasite/secagg_roster.h"
+#include "datasite/secagg_vector.h"
 #include "learning/softmax.h"
 #include "schemas/clock.h"
 
@@ -20,6 +21,21 @@ static struct error *mask_check_parameters(const struct approval *approval,
     if (approval->job->init != JOB_INIT_FILE)
         FAIL(ERROR_INVALID, "Parameters come only where the job names its initial model by its SHA-256.");
     TRY(wire_parameters_check(parameters->len, dataset->features, dataset->classes));
+done:
+    return err;
+}
+
+/* A sum is queued as it was decoded: one of another length than the job's vectors would only take memory. Its inputs are
+ * as long as its words (wire_sum_decode). */
+static struct error *mask_check_words(const struct approval *approval, const Fds__Sum *sum)
+{
+    struct error *err = NULL;
+    const struct dataset_info *dataset = &approval->dataset;
+    struct secagg_vector vector;
+    TRY(secagg_vector_plan(approval->job, dataset->features, dataset->classes, sum->round, &vector));
+    size_t bytes = mask_bytes(vector.plan.ring, vector.words);
+    if (sum->words.len != bytes)
+        FAIL(ERROR_INVALID, "Sum: words must be %zu bytes for this job, and are %zu.", bytes, sum->words.len);
 done:
     return err;
 }
@@ -64,8 +80,10 @@ static struct error *mask_check(const struct requests *requests, const struct ap
     TRY(mask_admit(requests, approval, &roster));
     TRY(release_check_secure_round(approval, mask->round));
     TRY(mask_check_parameters(approval, &mask->parameters));
-    if (mask->previous != NULL)
+    if (mask->previous != NULL) {
+        TRY(mask_check_words(approval, mask->previous));
         TRY(mask_check_parameters(approval, &mask->previous->parameters));
+    }
     TRY(mask_check_sharers(&roster, approval->job, mask));
 done:
     secagg_roster_clear(&roster);
@@ -81,6 +99,7 @@ static struct error *sum_check(const struct requests *requests, const struct app
     if (sum->round > approval->decision.rounds)
         FAIL(ERROR_REFUSED, "Nothing that this site takes part in follows from the sum of round %" PRIu32 ".",
              sum->round);
+    TRY(mask_check_words(approval, sum));
     TRY(mask_check_parameters(approval, &sum->parameters));
 done:
     secagg_roster_clear(&roster);

@@ -4,6 +4,7 @@
 #include "datasite/release.h"
 #include "tests/unit/datasite/masked_sites.h"
 
+static const uint32_t everybody[] = {1, 2, 3, 4};
 static const uint32_t first_three[] = {1, 2, 3};
 
 /* The daemon's log of one site, as text. */
@@ -194,6 +195,31 @@ static void test_mask_again_over_the_norm_bound_of_now_tells_no_reason(void **st
     site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
 }
 
+/* Refused before it waits for the executor, which notes what it refuses. */
+static void test_sum_of_another_length_than_the_vectors_refused_before_it_is_queued(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_attempt attempt;
+    struct digest zeros = masked_zeros();
+    masked_begin(masked, &(struct masked_words){.secure = ", verify_sum: true"});
+    masked_attempt_begin(masked, 1, 0, 0, &zeros, everybody, 4, &attempt);
+    masked_round(masked, &attempt, everybody, 4, NULL);
+    Fds__Sum *sum = masked_sum(masked, &attempt, false);
+    sum->words.len -= 8;
+    for (size_t i = 0; i < sum->n_inputs; i++)
+        sum->inputs[i].len -= 8;
+    MASKED_REFUSED(masked, 1, masked_ask_sum(masked, 1, sum), ERROR_INVALID, "words must be");
+    struct masked_mask mask = masked_first(1);
+    mask.round = 2;
+    mask.slot = 1;
+    mask.previous = sum;
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_INVALID, "words must be");
+    assert_int_equal(site_count(masked->sites[0], "SELECT count(*) FROM event WHERE kind = 'sum-refused'"),
+                     0);
+    wire_sum_free(sum);
+    masked_attempt_clear(&attempt);
+}
+
 static void test_mask_round_outside_the_job_refused(void **state)
 {
     struct masked_sites *masked = *state;
@@ -244,6 +270,7 @@ int main(void)
         TEST(test_mask_more_rows_than_max_examples_refused),
         TEST(test_mask_more_rows_than_max_examples_untold_where_rows_are_withheld),
         TEST(test_mask_again_over_the_norm_bound_of_now_tells_no_reason),
+        TEST(test_sum_of_another_length_than_the_vectors_refused_before_it_is_queued),
         TEST(test_mask_round_outside_the_job_refused),
         TEST(test_mask_slot_of_no_batch_refused),
         TEST(test_mask_slot_that_was_killed_refused),
