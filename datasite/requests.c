@@ -203,11 +203,15 @@ static enum event_kind finish_error_event(const struct executor_report *report)
     return EVENT_TRAIN_ABANDONED;
 }
 
+/* A step can be asked for again and again; what is held waits for the owner, once a round. */
 static void finish_log_error(const struct requests *requests, const struct executor_report *report)
 {
     enum event_kind kind = finish_error_event(report);
     if (refusal_is_internal(report->error->code))
         kind = EVENT_STORE_FAILED;
+    if (report->error->code != ERROR_HELD &&
+        !log_repeats_first(requests->repeats, kind, &report->peer, clock_monotonic_ms()))
+        return;
     LOG(requests->log, kind, log_job(&report->job_id), log_run(report->run_id), log_round(report->round),
         log_peer(&report->peer), log_sentence(report->error->sentence));
 }

@@ -195,6 +195,22 @@ static void test_mask_again_over_the_norm_bound_of_now_tells_no_reason(void **st
     site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
 }
 
+static void test_mask_refused_again_and_again_is_one_line_of_the_log(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_mask mask = masked_first(1);
+    struct listening listening;
+    masked_begin(masked, &(struct masked_words){.secure = ", max_examples: 100"});
+    listen_to(masked->sites[0], &listening);
+    for (int i = 0; i < 5; i++)
+        MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "max_examples");
+    log_repeats_flush(&listening.repeats, &masked->sites[0]->log, INT64_MAX);
+    char *text = listened(&listening);
+    assert_int_equal(times_in(text, "more training rows"), 1);
+    assert_int_equal(times_in(text, " repeated=4\n"), 1);
+    free(text);
+}
+
 /* Refused before it waits for the executor, which notes what it refuses. */
 static void test_sum_of_another_length_than_the_vectors_refused_before_it_is_queued(void **state)
 {
@@ -270,6 +286,7 @@ int main(void)
         TEST(test_mask_more_rows_than_max_examples_refused),
         TEST(test_mask_more_rows_than_max_examples_untold_where_rows_are_withheld),
         TEST(test_mask_again_over_the_norm_bound_of_now_tells_no_reason),
+        TEST(test_mask_refused_again_and_again_is_one_line_of_the_log),
         TEST(test_sum_of_another_length_than_the_vectors_refused_before_it_is_queued),
         TEST(test_mask_round_outside_the_job_refused),
         TEST(test_mask_slot_of_no_batch_refused),
