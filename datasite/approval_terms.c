@@ -3,6 +3,7 @@
 #include "datasite/secagg_roster.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 /* A job in clear. */
 static struct error *terms_in_clear(const struct policy_output *output, const struct job *job)
@@ -67,6 +68,14 @@ struct error *approval_terms_check(const struct policy_gate *gate, const struct 
     if (!job->secure.enabled)
         return terms_in_clear(policy_gate_output(gate, job->dataset), job);
     return terms_masked(gate, job, dataset, own, limits);
+}
+
+uint64_t approval_terms_excess(const struct job *job, const struct dataset_info *dataset)
+{
+    double rows = (double)dataset->rows * (1 - job->test_fraction);
+    if (!job->secure.enabled || rows <= (double)job->secure.max_examples)
+        return 0;
+    return (uint64_t)ceil(rows);
 }
 
 struct approval_limits approval_terms_of_rule(const struct policy_rule *rule, const struct job *job,

@@ -18,6 +18,11 @@ MUST_USE struct error *approval_terms_check(const struct policy_gate *gate, cons
                                             const struct dataset_info *dataset, const struct site_id *own,
                                             const struct approval_limits *limits);
 
+/* About how many rows of the dataset train, when that is more than the job's `max_examples`; else 0. Which rows train is
+ * drawn by a keyed hash, so that near the bound only a step that counts them knows; no ground to refuse an approval. For the
+ * owner's eyes. */
+uint64_t approval_terms_excess(const struct job *job, const struct dataset_info *dataset);
+
 /* What a rule allows of a job: as the rule says, but one run with secure aggregation. */
 struct approval_limits approval_terms_of_rule(const struct policy_rule *rule, const struct job *job,
                                               int64_t now);

@@ -4,6 +4,8 @@
 #include "datasite/endorsement.h"
 #include "schemas/clock.h"
 
+#include <inttypes.h>
+
 extern const struct verb verb_approve;
 
 #define APPROVE_MAX_RUNS 1000
@@ -137,6 +139,7 @@ static struct error *approve_print(const struct invocation *invocation, const st
 {
     struct error *err = NULL;
     struct decision decision;
+    struct dataset_info dataset;
     char until[CLOCK_TEXT_BYTES];
     TRY(store_approval(desk->store, &desk->record.id, &decision));
     clock_format(decision.expires, until);
@@ -145,6 +148,13 @@ static struct error *approve_print(const struct invocation *invocation, const st
                  desk->id, decision.runs, decision.runs == 1 ? "" : "s", decision.rounds,
                  decision.rounds == 1 ? "" : "s", until, invocation->program, desk->id);
     approve_tell_hold(invocation, desk, &decision);
+    TRY(store_dataset_find(desk->store, desk->job->dataset, &dataset));
+    uint64_t rows = approval_terms_excess(desk->job, &dataset);
+    if (rows > 0)
+        (void)printf("Round 1 would fail here: this site has about %" PRIu64
+                     " training rows, and the job's max_examples is %" PRIu64
+                     ". Tell its requester that a job with more would do.\n",
+                     rows, desk->job->secure.max_examples);
 done:
     return err;
 }

@@ -225,9 +225,11 @@ const struct verb verb_policy = {
     .name = "policy",
     .summary = "Say in words what is approved without asking, and what is asked of every release",
     .arguments = "",
-    .detail = "The rules are in policy.yaml of the site's home; `datasite serve` reads them at its start and "
-              "on SIGHUP,\n"
-              "and records that they changed.\n\n"
+    .detail = "The rules are in policy.yaml of the site's home; `datasite serve` reads them at its start, "
+              "within two\n"
+              "seconds of a change and on SIGHUP, and records that they changed. A file that cannot be read "
+              "leaves the rules of\n"
+              "before in force, and the log says so.\n\n"
               "Example:\n"
               "  datasite policy --json",
     .options = policy_options,

@@ -35,8 +35,11 @@ const struct verb verb_serve = {
     .detail =
         "Stays in the foreground and logs to stderr, one line an event. Decisions of other commands are "
         "seen\n"
-        "within 200 ms. SIGTERM ends it within 5 s; SIGHUP reads site.yaml, policy.yaml, certificates and\n"
-        "trust lists again.\n\n"
+        "within 200 ms, a changed policy.yaml within two seconds: one that cannot be read is logged, and the "
+        "policy\n"
+        "of before stays in force. SIGTERM ends it within 5 s; SIGHUP reads site.yaml, policy.yaml, "
+        "certificates\n"
+        "and trust lists again.\n\n"
         "Example:\n"
         "  datasite serve 2>> site.log",
     .options = serve_options,

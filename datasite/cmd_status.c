@@ -143,7 +143,8 @@ static void status_print_daemon(const struct status *status, const char *program
 static void status_print_partners(const struct status *status)
 {
     if (status->policy == NULL)
-        (void)printf("Policy       %s%s%s\n", terminal_style(stdout, STYLE_WARN), status->unread,
+        (void)printf("Policy       %s%s%s%s\n", terminal_style(stdout, STYLE_WARN), status->unread,
+                     status->pid != 0 ? " The daemon goes on with the policy that it read before." : "",
                      terminal_style(stdout, STYLE_PLAIN));
     else if (status->policy->gate.partner_count > 0)
         (void)printf("Partners     %zu for secure aggregation\n", status->policy->gate.partner_count);

@@ -67,7 +67,7 @@ static void partner_print(const struct invocation *invocation, const struct poli
     }
     (void)printf("Before you write it, have their owners, and not the requester, tell you the fingerprints: "
                  "`%s status`\nprints each its own. Whoever could add sites to a job would subtract them "
-                 "from its sums, and have yours.\n`%s serve` reads the file again on SIGHUP.\n",
+                 "from its sums, and have yours.\n`%s serve` that runs takes it over within two seconds.\n",
                  invocation->program, invocation->program);
 }
 

@@ -127,10 +127,10 @@ static const char *words_hold(enum hold hold)
 
 static void words_approval(const struct policy_rule *rule)
 {
-    (void)printf("   The approval is for %" PRIu32 " run%s%s and ends after %g days, or with the job.\n",
+    (void)printf("   The approval is for %" PRIu32 " run%s%s and ends after %g day%s, or with the job.\n",
                  rule->max_runs, rule->max_runs == 1 ? "" : "s",
                  rule->max_runs == 1 ? "" : " (one with secure aggregation)",
-                 (double)rule->expires_s / WORDS_DAY);
+                 (double)rule->expires_s / WORDS_DAY, rule->expires_s == WORDS_DAY ? "" : "s");
     (void)printf("   It approves %" PRIu32 " job%s of one requester in %d days; more of them wait for you.\n",
                  rule->max_jobs, rule->max_jobs == 1 ? "" : "s", POLICY_JOBS_DAYS);
     (void)printf("   %s %s\n", words_hold(rule->hold),

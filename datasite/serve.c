@@ -186,6 +186,7 @@ static struct error *serve_open(struct serve *serve, const char *home)
     TRY(lock_take(serve->home->lock_path, &serve->lock_fd));
     TRY(identity_load(serve->home->keys_path, &serve->identity));
     TRY(identity_load(serve->home->keys_path, &serve->certificate));
+    serve->policy_read = serve_policy_stamp(serve->home->policy_path);
     TRY(serve_policy_read(serve->home->policy_path, &serve->policy, &policy_digest));
     TRY(store_open(serve->home->database_path, STORE_WRITE, &serve->store));
     store_sign_with(serve->store, serve->identity);

@@ -6,7 +6,7 @@
  *
  * One loop: the next event of the session (100 ms at most), reports of the executor, and then what is due:
  * changes that another process made to site.db are seen within 200 ms (decisions, trust), expired jobs within
- * a second. Runs in the foreground; the log goes to stderr.
+ * a second, a changed policy.yaml within two. Runs in the foreground; the log goes to stderr.
  *
  * SIGTERM, SIGINT: the step in hand is abandoned, or finished when its release is being written, peers are
  * told, and the process ends within 5 s. SIGHUP: site.yaml, policy, certificate and trust lists are read

@@ -9,6 +9,9 @@
 #include "datasite/store_daemon.h"
 #include "transport/session.h"
 
+/* Before the sentence that says why policy.yaml cannot be read. */
+#define SERVE_POLICY_UNREAD "The policy that was read before stays in force"
+
 /* How often site.db is looked at, so that what an owner decides in another process is seen within 200 ms. */
 #define SERVE_LOOK_MS 100
 
@@ -17,6 +20,12 @@
 struct serve_peers {
     struct site_id *listed, *members;
     size_t listed_count, member_count;
+};
+
+/* What tells a file that was written from one that was not; all zero where there is none. */
+struct policy_stamp {
+    uint64_t device, inode, bytes;
+    int64_t modified_ns, changed_ns;
 };
 
 struct serve {
@@ -30,6 +39,8 @@ struct serve {
     struct store *store;
     struct vault *vault; /* the key of encrypted rows; NULL where they are in clear */
     struct policy *policy;
+    struct policy_stamp policy_read;  /* policy.yaml as it was read last, whether it could be or not */
+    struct policy_stamp policy_found; /* as it was seen last */
     struct executor *executor;
     struct session *session;
     struct serve_peers peers;
@@ -41,7 +52,7 @@ struct serve {
     uint32_t peers_up;
     struct daemon_record noted; /* the row as last written */
     /* Monotonic milliseconds of what is due next: */
-    int64_t version_due, second_due, certificate_due, trust_due;
+    int64_t version_due, second_due, certificate_due, trust_due, policy_due;
     /* Progress of the training in hand that was logged last: */
     struct digest shown_job;
     uint32_t shown_round;
@@ -65,7 +76,8 @@ bool serve_peers_is_listed(void *context, const struct site_id *peer);
 
 /* ---- serve_reload.c ---- */
 
-/* SIGHUP: all of it or nothing. Failures are logged. */
+/* SIGHUP: all of it or nothing. Failures are logged. A policy.yaml that changed and can be read is taken over by
+ * serve_policy_watch a moment later, also where the rest is not. */
 void serve_reload(struct serve *serve);
 
 /* ---- serve_policy.c ---- */
@@ -76,6 +88,12 @@ MUST_USE struct error *serve_policy_read(const char *path, struct policy **ret_p
 /* Records that a policy of another digest than the last recorded one is in force from now on. */
 MUST_USE struct error *serve_policy_note(const struct serve *serve, const struct policy *policy,
                                          const struct digest *digest);
+
+struct policy_stamp serve_policy_stamp(const char *path);
+/* Looks about once a second whether policy.yaml was written, and takes it over once it stayed the same for a quarter of a
+ * second, so that a file is not read while an editor writes it. One that cannot be read leaves the policy of before in
+ * force, which is logged once a change. */
+void serve_policy_watch(struct serve *serve, int64_t now);
 
 /* ---- serve_tick.c ---- */
 

@@ -5,8 +5,12 @@
 #include "schemas/files.h"
 
 #include <inttypes.h>
+#include <sys/stat.h>
 
 #define SERVE_POLICY_DETAIL_BYTES 2048
+#define SERVE_POLICY_LOOK_MS 1000
+#define SERVE_POLICY_SETTLE_MS 250
+#define SERVE_NS INT64_C(1000000000)
 
 struct error *serve_policy_read(const char *path, struct policy **ret_policy, struct digest *ret_digest)
 {
@@ -113,4 +117,73 @@ struct error *serve_policy_note(const struct serve *serve, const struct policy *
     LOG(&serve->log, EVENT_POLICY_CHANGED, log_sentence(detail));
 done:
     return err;
+}
+
+/* ---- while the daemon runs ---- */
+
+struct policy_stamp serve_policy_stamp(const char *path)
+{
+    struct stat stat_of;
+    if (stat(path, &stat_of) != 0)
+        return (struct policy_stamp){.inode = 0};
+    return (struct policy_stamp){
+        .device = (uint64_t)stat_of.st_dev,
+        .inode = (uint64_t)stat_of.st_ino,
+        .bytes = (uint64_t)stat_of.st_size,
+        .modified_ns = stat_of.st_mtim.tv_sec * SERVE_NS + stat_of.st_mtim.tv_nsec,
+        .changed_ns = stat_of.st_ctim.tv_sec * SERVE_NS + stat_of.st_ctim.tv_nsec,
+    };
+}
+
+static bool stamp_same(const struct policy_stamp *a, const struct policy_stamp *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->bytes == b->bytes &&
+           a->modified_ns == b->modified_ns && a->changed_ns == b->changed_ns;
+}
+
+/* In force once it is recorded, and for the step in hand too. */
+static struct error *policy_take(struct serve *serve, struct policy **policy, const struct digest *digest)
+{
+    struct error *err = NULL;
+    struct policy *before = serve->policy;
+    TRY(serve_policy_note(serve, *policy, digest));
+    serve->policy = *policy;
+    *policy = before;
+    serve->requests.policy = serve->policy;
+    executor_set_policy(serve->executor, serve->policy);
+    requests_recheck(&serve->requests, serve_peers_is_listed, serve);
+done:
+    return err;
+}
+
+/* A policy that can be read and not be recorded is tried again at the next look. */
+static void policy_reload(struct serve *serve, const struct policy_stamp *stamp, int64_t now)
+{
+    struct policy *policy = NULL;
+    struct digest digest;
+    struct error *err = serve_policy_read(serve->home->policy_path, &policy, &digest);
+    if (err != NULL) {
+        serve->policy_read = *stamp;
+        err = error_prefix(err, SERVE_POLICY_UNREAD);
+        LOG(&serve->log, EVENT_RELOAD_FAILED, log_sentence(err->sentence));
+    } else if ((err = policy_take(serve, &policy, &digest)) == NULL) {
+        serve->policy_read = *stamp;
+    } else if (log_repeats_first(&serve->repeats, EVENT_STORE_FAILED, identity_id(serve->identity), now)) {
+        LOG(&serve->log, EVENT_STORE_FAILED, log_sentence(err->sentence));
+    }
+    error_free(err);
+    policy_free(policy);
+}
+
+void serve_policy_watch(struct serve *serve, int64_t now)
+{
+    if (now < serve->policy_due)
+        return;
+    struct policy_stamp stamp = serve_policy_stamp(serve->home->policy_path);
+    bool changed = !stamp_same(&stamp, &serve->policy_read);
+    bool settled = stamp_same(&stamp, &serve->policy_found);
+    serve->policy_found = stamp;
+    serve->policy_due = now + (changed && !settled ? SERVE_POLICY_SETTLE_MS : SERVE_POLICY_LOOK_MS);
+    if (changed && settled)
+        policy_reload(serve, &stamp, now);
 }

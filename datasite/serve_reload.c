@@ -6,6 +6,7 @@
 struct reload {
     struct home *home;
     struct policy *policy;
+    struct policy_stamp policy_stamp; /* from before it was read */
     struct digest policy_digest;
     struct identity *certificate;
     struct serve_peers peers;
@@ -19,11 +20,17 @@ static void reload_clear(struct reload *reload)
     serve_peers_clear(&reload->peers);
 }
 
-static struct error *reload_read(const struct serve *serve, struct reload *reload)
+static struct error *reload_read(struct serve *serve, struct reload *reload)
 {
     struct error *err = NULL;
     TRY(home_open(serve->home->path, &reload->home));
-    TRY(serve_policy_read(reload->home->policy_path, &reload->policy, &reload->policy_digest));
+    reload->policy_stamp = serve_policy_stamp(reload->home->policy_path);
+    err = serve_policy_read(reload->home->policy_path, &reload->policy, &reload->policy_digest);
+    if (err != NULL) {
+        serve->policy_read = reload->policy_stamp; /* said once */
+        err = error_prefix(err, SERVE_POLICY_UNREAD);
+        goto done;
+    }
     TRY(identity_load(reload->home->keys_path, &reload->certificate));
     if (!site_id_equal(identity_id(reload->certificate), identity_id(serve->identity)))
         FAIL(ERROR_UNTRUSTED,
@@ -55,6 +62,7 @@ static void reload_swap(struct serve *serve, struct reload *reload)
                             .peers = serve->peers};
     serve->home = reload->home;
     serve->policy = reload->policy;
+    serve->policy_read = reload->policy_stamp;
     serve->certificate = reload->certificate;
     serve->peers = reload->peers;
     serve->requests.policy = serve->policy;

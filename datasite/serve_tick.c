@@ -155,6 +155,7 @@ void serve_tick(struct serve *serve)
         serve->version_due = now + SERVE_LOOK_MS;
     }
     tick_trust(serve);
+    serve_policy_watch(serve, now);
     if (now >= serve->second_due) {
         tick_expire(serve);
         tick_failed(serve, store_secagg_wipe(serve->store));

@@ -3,6 +3,7 @@
 #include "datasite/show_parts.h"
 
 #include "console/terminal.h"
+#include "datasite/approval_terms.h"
 #include "datasite/secagg_roster.h"
 
 #include <inttypes.h>
@@ -229,6 +230,15 @@ static void secure_print_raised(const struct job *job)
                      least);
 }
 
+/* The job could be approved, and would fail here. */
+static void secure_print_excess(const struct screen *screen)
+{
+    uint64_t rows = screen->has_dataset ? approval_terms_excess(screen->desk->job, &screen->dataset) : 0;
+    if (rows > 0)
+        (void)printf(SHOW_LABEL "%sThis site has about %" PRIu64 ", so round 1 would fail here.%s\n", "",
+                     terminal_style(stdout, STYLE_WARN), rows, terminal_style(stdout, STYLE_PLAIN));
+}
+
 void show_secure_print(const struct screen *screen)
 {
     const struct job *job = screen->desk->job;
@@ -239,10 +249,13 @@ void show_secure_print(const struct screen *screen)
                             " may collude\n",
                  "Sums", least < job->site_count ? "at least " : "", least, job->site_count,
                  secure->threshold, secure->tolerate_colluding);
-    (void)printf(SHOW_LABEL "clip %g, max_examples %" PRIu64 ", ring %" PRIu32 ", key_batch %" PRIu32
-                            ", verify_sum %s\n",
-                 "", secure->clip, secure->max_examples, secure->ring, secure->key_batch,
-                 secure_verifies(screen) ? "true" : "false");
+    (void)printf(SHOW_LABEL "clip %g, verify_sum %s; ring %" PRIu32 ": bits of each masked number\n", "",
+                 secure->clip, secure_verifies(screen) ? "true" : "false", secure->ring);
+    (void)printf(SHOW_LABEL "max_examples %" PRIu64 ": most training rows a site may have\n", "",
+                 secure->max_examples);
+    secure_print_excess(screen);
+    (void)printf(SHOW_LABEL "key_batch %" PRIu32 ": keys are exchanged for so many rounds at once\n", "",
+                 secure->key_batch);
     secure_print_raised(job);
     for (uint16_t i = 0; i < screen->policy->organisation_count; i++)
         secure_organisation(screen, i, sites);

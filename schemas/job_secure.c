@@ -1,4 +1,7 @@
 #include "schemas/job_parts.h"
+#include "schemas/number.h"
+
+#define JOB_SECURE_RANGE_BYTES 64
 
 static struct error *job_secure_read_ring(const struct document_value *value, void *ret_field)
 {
@@ -23,17 +26,39 @@ done:
     return err;
 }
 
+/* A whole number that job_secure_settle_threshold judges, where the number of sites is known; one beyond 32 bits, which no
+ * number of sites is, becomes the largest. */
+static struct error *job_secure_read_sites(const struct document_value *value, unsigned first, unsigned last,
+                                           void *ret_field)
+{
+    uint64_t number = 0;
+    const char *text = document_scalar(value, true);
+    if (text == NULL || !number_count(text, &number))
+        return document_error(value, ERROR_INVALID, "must be a whole number from %u to %u.", first, last);
+    uint32_t field = number > UINT32_MAX ? UINT32_MAX : (uint32_t)number;
+    memcpy(ret_field, &field, sizeof(field));
+    return NULL;
+}
+
+static struct error *job_secure_read_colluding(const struct document_value *value, void *ret_field)
+{
+    return job_secure_read_sites(value, 1, JOB_MAX_SITES - 2, ret_field);
+}
+
+static struct error *job_secure_read_threshold(const struct document_value *value, void *ret_field)
+{
+    return job_secure_read_sites(value, 3, JOB_MAX_SITES, ret_field);
+}
+
 const struct document_key job_secure_keys[] = {
     {.key = "enabled", .type = DOCUMENT_BOOLEAN, DOCUMENT_INTO(struct job, secure.enabled)},
     {.key = "tolerate_colluding",
-     .type = DOCUMENT_COUNT,
-     .first = 1,
-     .last = JOB_MAX_SITES - 2,
+     .type = DOCUMENT_READER,
+     .read = job_secure_read_colluding,
      DOCUMENT_INTO(struct job, secure.tolerate_colluding)},
     {.key = "threshold",
-     .type = DOCUMENT_COUNT,
-     .first = 3,
-     .last = JOB_MAX_SITES,
+     .type = DOCUMENT_READER,
+     .read = job_secure_read_threshold,
      DOCUMENT_INTO(struct job, secure.threshold)},
     {.key = "ring",
      .type = DOCUMENT_READER,
@@ -113,26 +138,37 @@ static struct error *job_secure_check_sites(const struct document_value *root, c
     return NULL;
 }
 
+/* "4", or "a whole number from 3 to 4". */
+static void job_secure_range(uint32_t first, uint32_t last, char ret_range[static JOB_SECURE_RANGE_BYTES])
+{
+    if (first == last)
+        (void)snprintf(ret_range, JOB_SECURE_RANGE_BYTES, "%u", first);
+    else
+        (void)snprintf(ret_range, JOB_SECURE_RANGE_BYTES, "a whole number from %u to %u", first, last);
+}
+
 static struct error *job_secure_settle_threshold(const struct document_value *root, struct job *job)
 {
     struct document_value value;
     struct job_secure_aggregation *secure = &job->secure;
     uint32_t sites = (uint32_t)job->site_count;
-    if (secure->tolerate_colluding > sites - 2) {
+    char range[JOB_SECURE_RANGE_BYTES];
+    if (secure->tolerate_colluding < 1 || secure->tolerate_colluding > sites - 2) {
         (void)document_find(root, "secure_aggregation.tolerate_colluding", &value);
-        return document_error(
-            &value, ERROR_INVALID,
-            "must be a whole number from 1 to %u, the number of sites less two: at least two "
-            "honest sites must stand behind every sum.",
-            sites - 2);
+        job_secure_range(1, sites - 2, range);
+        return document_error(&value, ERROR_INVALID,
+                              "must be %s, the number of sites less two: at least two honest sites must "
+                              "stand behind every sum.",
+                              range);
     }
     uint32_t least = (sites + secure->tolerate_colluding) / 2 + 1;
     if (!document_find(root, "secure_aggregation.threshold", &value))
         secure->threshold = least;
-    else if (secure->threshold < least || secure->threshold > sites)
-        return document_error(&value, ERROR_INVALID,
-                              "must be a whole number from %u to %u with %u sites of which %u may collude.",
-                              least, sites, sites, secure->tolerate_colluding);
+    else if (secure->threshold < least || secure->threshold > sites) {
+        job_secure_range(least, sites, range);
+        return document_error(&value, ERROR_INVALID, "must be %s with %u sites of which %u may collude.",
+                              range, sites, secure->tolerate_colluding);
+    }
     return NULL;
 }
 

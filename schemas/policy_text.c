@@ -6,7 +6,8 @@
 /* In two, because compilers need not take longer literals. Every key, commented; what is not a comment is the policy of an empty file, so that it may be changed in place. */
 static const char policy_text_rules[] =
     "# policy.yaml: what may be approved without asking, what is asked of every release, and who decides.\n"
-    "# Read when `datasite serve` starts and on SIGHUP; `datasite policy` says in words what it means, and\n"
+    "# `datasite serve` takes a change over within two seconds; `datasite policy` says in words what it "
+    "means, and\n"
     "# `datasite policy test JOB.yaml --requester FINGERPRINT` what it does with one job.\n"
     "\n"
     "# What becomes of a job that no rule matches: ask (it waits for the owner) or deny.\n"

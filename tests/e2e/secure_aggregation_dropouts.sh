@@ -63,6 +63,23 @@ serve 4
 wait "$run" || fail "the run whose site came back ended with $?: $(tail -n 3 "$work/back.log")"
 check "$work/back" "rounds[1] == [1, 2, 3] and rounds[-1] == [1, 2, 3, 4]"
 
+# An owner who takes the partners out of policy.yaml in the middle of a run has no more numbers in its sums; no signal is
+# needed.
+kill "$served"
+wait "$served" || true
+serve 4
+min_sites=3 round_deadline=6s write_job "$work/alone.yaml" 4 8 "seed: 10
+secure_aggregation: {enabled: true, key_batch: 2}"
+"$orchestrator" --home "$work/orchestrator" run "$work/alone.yaml" --out "$work/alone" >"$work/alone.log" 2>&1 &
+run=$!
+started+=("$run")
+await 30 grep -q "train-started.*round=2" "$work/serve-4.log"
+sed -i '/^partners:/,$d' "$work/site-4/policy.yaml"
+wait "$run" || fail "the run whose site lost its partners ended with $?: $(tail -n 3 "$work/alone.log")"
+check "$work/alone" "rounds[0] == [1, 2, 3, 4] and rounds[-1] == [1, 2, 3]"
+expect_text "$work/serve-4.log" "are not among \`partners\`"
+expect_no_text "$work/serve-4.log" "config-reloaded"
+
 # In all of this, shares of both kinds were needed: of sites that contributed and of the lost ones. That nobody got both of
 # one site is judged when the test ends.
 /usr/bin/python3 - "$work" <<'PYTHON' || fail "one kind of share was never needed"

@@ -212,6 +212,44 @@ static void test_serve_hangup_with_a_broken_policy_keeps_the_old(void **state)
     assert_int_equal(client_submit(scene, SHORT_TRAINING), FDS__JOB_STATE__JOB_PENDING);
 }
 
+/* Without a signal; a file that is no policy is said once, and the next one that is counts. */
+static void test_serve_notices_a_changed_policy(void **state)
+{
+    struct scene *scene = *state;
+    char path[PATH_ROOM + 16], text[1024];
+    static const char *const broken[] = {"default: approve\n", "default: whatever\n"};
+    daemon_start(scene);
+    client_connect(scene);
+    size_t changes = log_count(scene, "policy-changed");
+    (void)snprintf(path, sizeof(path), "%s/policy.yaml", scene->home);
+    for (size_t i = 0; i < 2; i++) {
+        must(file_write(path, broken[i], strlen(broken[i]), 0600));
+        log_await(scene, "reload-failed", i + 1);
+    }
+    assert_int_equal(log_count(scene, "The policy that was read before stays in force"), 2);
+    char status[PATH_ROOM + 16];
+    (void)snprintf(status, sizeof(status), "%s.status", scene->home);
+    struct scene shown = *scene;
+    assert_int_equal(program_wait(program_start(scene, status, "status", NULL, NULL)), 0);
+    memcpy(shown.log, status, sizeof(shown.log));
+    assert_int_equal(log_count(&shown, "The daemon goes on with the policy that it read before."), 1);
+    assert_int_equal(client_submit(scene, SHORT_TRAINING), FDS__JOB_STATE__JOB_PENDING);
+    (void)snprintf(text, sizeof(text),
+                   "default: ask\nrules:\n  - name: ours\n    action: approve\n    requesters: [\"%s\"]\n"
+                   "    max_rounds: 3\n",
+                   scene->fingerprint);
+    must(file_write(path, text, strlen(text), 0600));
+    log_await(scene, "policy-changed", changes + 1);
+    assert_int_equal(client_submit(scene, "{optimizer: lbfgs, local_iterations: 6}"),
+                     FDS__JOB_STATE__JOB_APPROVED);
+    must(file_write(path, "default: deny\n", strlen("default: deny\n"), 0600));
+    log_await(scene, "policy-changed", changes + 2);
+    assert_int_equal(client_submit(scene, "{optimizer: lbfgs, local_iterations: 7}"),
+                     FDS__JOB_STATE__JOB_DENIED);
+    assert_int_equal(log_count(scene, "reload-failed"), 2);
+    assert_int_equal(log_count(scene, "config-reloaded"), 0);
+}
+
 /* The client becomes a member of a consortium whose CA the site trusts, and is in no list. */
 static void join_consortium(struct scene *scene)
 {
@@ -316,12 +354,13 @@ static void test_serve_member_with_a_certificate_of_its_own_is_refused(void **st
     assert_int_equal(count_rows(scene, "SELECT count(*) FROM answer"), 1);
 }
 
-/* A policy that would approve, and trust lists that cannot be read: none of it is taken over. */
-static void test_serve_hangup_with_a_broken_authority_keeps_the_old_policy(void **state)
+/* Trust lists that cannot be read keep no policy from being in force: it may be the stricter one. */
+static void test_serve_hangup_with_a_broken_authority_takes_the_policy_alone(void **state)
 {
     struct scene *scene = *state;
     char path[PATH_ROOM + 16], text[1024];
     daemon_start(scene);
+    size_t changes = log_count(scene, "policy-changed");
     client_connect(scene);
     (void)snprintf(path, sizeof(path), "%s/policy.yaml", scene->home);
     (void)snprintf(text, sizeof(text),
@@ -337,7 +376,9 @@ static void test_serve_hangup_with_a_broken_authority_keeps_the_old_policy(void 
     home_free(home);
     assert_int_equal(kill(scene->daemon, SIGHUP), 0);
     log_await(scene, "reload-failed", 1);
-    assert_int_equal(client_submit(scene, SHORT_TRAINING), FDS__JOB_STATE__JOB_PENDING);
+    log_await(scene, "policy-changed", changes + 1);
+    assert_int_equal(client_submit(scene, SHORT_TRAINING), FDS__JOB_STATE__JOB_APPROVED);
+    assert_int_equal(log_count(scene, "config-reloaded"), 0);
 }
 
 static void test_serve_damaged_database_exits_with_a_sentence(void **state)
@@ -369,7 +410,8 @@ int main(void)
         TEST(test_serve_member_of_the_consortium_trains_only_after_approval),
         TEST(test_serve_trust_removed_while_the_authority_is_unreadable_refuses),
         TEST(test_serve_member_with_a_certificate_of_its_own_is_refused),
-        TEST(test_serve_hangup_with_a_broken_authority_keeps_the_old_policy),
+        TEST(test_serve_notices_a_changed_policy),
+        TEST(test_serve_hangup_with_a_broken_authority_takes_the_policy_alone),
         TEST(test_serve_damaged_database_exits_with_a_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,22 @@ static void test_policy_json_says_every_bound(void **state)
     free(text);
 }
 
+static void test_policy_words_count_one_day(void **state)
+{
+    struct bench *bench = *state;
+    static const char rule[] =
+        "rules: [{name: ours, action: approve, requesters: [\"" RESEARCHER "\"], max_rounds: 5%s}]\n";
+    char text[512];
+    (void)snprintf(text, sizeof(text), rule, ", expires: 24h");
+    bench_write_policy(bench, text);
+    must(bench_type(bench, &verb_policy, NULL));
+    bench_expect_printed(bench, "ends after 1 day, or with the job");
+    (void)snprintf(text, sizeof(text), rule, ", expires: 36h");
+    bench_write_policy(bench, text);
+    must(bench_type(bench, &verb_policy, NULL));
+    bench_expect_printed(bench, "ends after 1.5 days, or with the job");
+}
+
 static void try_job_on(const struct bench *bench, const char *dataset, const char *at)
 {
     char text[1024], path[200];
@@ -419,6 +435,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_policy_words_say_every_bound),
+        TEST(test_policy_words_count_one_day),
         TEST(test_policy_json_says_every_bound),
         TEST(test_policy_test_says_which_rule_decides_and_why),
         TEST(test_policy_test_without_the_dataset_says_first_that_it_is_refused),

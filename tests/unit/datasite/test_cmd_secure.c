@@ -92,7 +92,10 @@ static void test_show_secure_says_what_leaves_and_who_sees_it(void **state)
     add_job(bench, ROUNDS, "", id);
     must(bench_type(bench, &verb_show, id));
     bench_expect_printed(bench, "masked, over at least 3 of 4 sites; threshold 3, 1 may collude\n");
-    bench_expect_printed(bench, "clip 32, max_examples 1000000, ring 64, key_batch 8, verify_sum true\n");
+    bench_expect_printed(bench, "clip 32, verify_sum true; ring 64: bits of each masked number\n");
+    bench_expect_printed(bench, "max_examples 1000000: most training rows a site may have\n");
+    bench_expect_printed(bench, "key_batch 8: keys are exchanged for so many rounds at once\n");
+    bench_expect_not_printed(bench, "would fail here");
     bench_expect_printed(bench,
                          "Sites      our-house: Ours (this site); city-hospital: Clinic A; north-lab: Lab;\n"
                          "           county: Ward\n");
@@ -152,7 +155,27 @@ static void test_show_secure_without_verified_sums_says_what_is_possible(void **
     expect_said(bench,
                 "No site checks the sum (verify_sum: false): the requester can announce a false one, and "
                 "with it a model that is crafted to make later sums tell more.");
-    expect_said(bench, "ring 32, key_batch 8, verify_sum false");
+    expect_said(bench, "verify_sum false; ring 32: bits of each masked number");
+}
+
+/* The owner is told of what would show in round 1. The dataset has two rows, of which a fifth is to test. */
+static void test_show_secure_and_approve_warn_of_more_rows_than_the_job_has_room_for(void **state)
+{
+    struct bench *bench = *state;
+    char enough[DIGEST_HEX_BYTES], few[DIGEST_HEX_BYTES];
+    bench_write_policy(bench, PARTNERS);
+    add_job(bench, ROUNDS, ", max_examples: 2", enough);
+    must(bench_type(bench, &verb_show, enough));
+    bench_expect_not_printed(bench, "would fail here");
+    must(bench_type(bench, &verb_approve, enough));
+    bench_expect_not_printed(bench, "would fail here");
+    add_job(bench, ROUNDS, ", max_examples: 1", few);
+    must(bench_type(bench, &verb_show, few));
+    bench_expect_printed(bench, "max_examples 1: most training rows a site may have\n"
+                                "           This site has about 2, so round 1 would fail here.\n");
+    must(bench_type(bench, &verb_approve, few));
+    bench_expect_printed(bench, "Round 1 would fail here: this site has about 2 training rows, and the job's "
+                                "max_examples is 1.");
 }
 
 /* What the owner's own policy does about it is said, and what it wants of the job stands in the way of an approval. */
@@ -379,6 +402,7 @@ int main(void)
         TEST(test_show_secure_without_verified_sums_says_what_is_possible),
         TEST(test_show_secure_says_what_the_policy_asks_of_sums),
         TEST(test_show_secure_warns_of_a_job_that_is_like_it),
+        TEST(test_show_secure_and_approve_warn_of_more_rows_than_the_job_has_room_for),
         TEST(test_show_secure_json_has_every_key),
         TEST(test_approve_secure_takes_one_run_without_hold),
         TEST(test_approve_secure_refuses_counts_that_the_policy_withholds),

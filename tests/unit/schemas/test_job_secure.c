@@ -119,6 +119,14 @@ static void test_job_secure_threshold_raised_not_lowered(void **state)
     refused(5, "enabled: true, threshold: 6", "", "rounds: 5",
             "threshold must be a whole number from 4 to 5");
     refused(5, "enabled: true, threshold: 2", "", "rounds: 5",
+            "threshold must be a whole number from 4 to 5 with 5 sites of which 1 may collude.");
+    refused(4, "enabled: true, threshold: 2", "", "rounds: 5",
+            "threshold must be a whole number from 3 to 4 with 4 sites of which 1 may collude.");
+    refused(4, "enabled: true, threshold: 99999999999999", "", "rounds: 5",
+            "threshold must be a whole number from 3 to 4 with 4 sites of which 1 may collude.");
+    refused(4, "enabled: true, threshold: 3, tolerate_colluding: 2", "", "rounds: 5",
+            "threshold must be 4 with 4 sites of which 2 may collude.");
+    refused(4, "enabled: true, threshold: all", "", "rounds: 5",
             "threshold must be a whole number from 3 to 1000.");
 }
 
@@ -140,6 +148,10 @@ static void test_job_secure_more_colluders_than_the_roster_bears_refused(void **
     refused(4, "enabled: true, tolerate_colluding: 3", "", "rounds: 5",
             "tolerate_colluding must be a whole number from 1 to 2, the number of sites less two");
     refused(4, "enabled: true, tolerate_colluding: 0", "", "rounds: 5",
+            "tolerate_colluding must be a whole number from 1 to 2, the number of sites less two");
+    refused(3, "enabled: true, tolerate_colluding: 2", "", "rounds: 5",
+            "tolerate_colluding must be 1, the number of sites less two");
+    refused(4, "enabled: true, tolerate_colluding: 1.5", "", "rounds: 5",
             "tolerate_colluding must be a whole number from 1 to 998.");
 }
 
