@@ -367,7 +367,7 @@ static void put_figure(FILE *stream, const struct run_record *record, const stru
     (void)fputs("</figcaption>\n", stream);
     if (panel_is_empty(record, panel))
         (void)fputs(panel == 1 && run_record_masked(record)
-                        ? "<p class=\"muted\">Not known to anybody: secure aggregation.</p>\n"
+                        ? "<p class=\"muted\">Masked: secure aggregation.</p>\n"
                         : "<p class=\"muted\">Not released.</p>\n",
                     stream);
     else

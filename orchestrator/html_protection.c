@@ -76,18 +76,24 @@ static void put_masked(FILE *stream, const struct run_record *record)
 {
     const struct job *job = record->job;
     double bound = report_quantisation_bound(record);
+    char secrecy[REPORT_SECRECY_BYTES];
     put_vector(stream, record);
     (void)fprintf(stream,
                   "<p>No row left a site. The job used <b>secure aggregation and no added noise</b>: the "
                   "orchestrator saw sums "
-                  "over at least %u sites and nothing more of one site, even if it had lied to them, as long "
+                  "over at least %u sites and, in each round, nothing more of one site, even if it had lied "
+                  "to them, as long "
                   "as no more than %u of "
                   "the %zu sites work together with it. That is why this page has no examples, accuracies or "
                   "counts of a single "
-                  "site: nobody but the site knows them. What a sum tells of the few sites in it, and the "
+                  "site. What a sum tells of the few sites in it, and the "
                   "sums of several rounds "
                   "together, is not bounded, which is why no epsilon is given.</p>\n",
                   (unsigned)job->min_sites, (unsigned)job->secure.tolerate_colluding, job->site_count);
+    report_secrecy(record, secrecy);
+    (void)fputs("<p>", stream);
+    html_escape(stream, secrecy);
+    (void)fputs("</p>\n", stream);
     if (!isnan(bound))
         (void)fprintf(
             stream,

@@ -58,7 +58,7 @@ static void put_round_cells(FILE *stream, const struct run_record *record, const
 static void put_accuracy(FILE *stream, const struct run_record *record, double accuracy)
 {
     if (run_record_masked(record))
-        (void)fputs("<span class=\"muted\">not known</span>", stream);
+        (void)fputs("<span class=\"muted\">masked</span>", stream);
     else
         html_accuracy(stream, accuracy);
 }
@@ -74,7 +74,7 @@ static void put_site_cells(FILE *stream, const struct run_record *record, size_t
     if (site->has_examples)
         html_count(stream, site->examples);
     else if (run_record_masked(record))
-        (void)fputs("<span class=\"muted\">not known</span>", stream);
+        (void)fputs("<span class=\"muted\">masked</span>", stream);
     else
         (void)fputs("<span class=\"muted\">not released</span>", stream);
     (void)fputs("</td><td>", stream);
@@ -123,8 +123,7 @@ void html_rounds(FILE *stream, const struct run_record *record)
         "<caption>On the left the shared model of each round; on the right ",
         stream);
     (void)fputs(run_record_masked(record)
-                    ? "who answered: one site’s numbers are not known to anybody, because of "
-                      "secure aggregation."
+                    ? "who answered: one site’s numbers came under masks only (secure aggregation)."
                     : "each site’s own model after local training.",
                 stream);
     (void)fputs("</caption>\n<thead><tr><th scope=\"col\">Round</th><th scope=\"col\">Seconds</th><th "

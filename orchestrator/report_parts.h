@@ -28,6 +28,14 @@ MUST_USE struct error *report_json_text(const struct run_record *record, struct 
 /* Test accuracy of a site in a round, NAN when it was not released. */
 double report_site_test(const struct run_record *record, const struct site_round *site);
 
+/* What the sums of a run under secure aggregation leave hidden of one site, and what they give away: sums over different
+ * sites can be subtracted from each other (SECURITY.md, "Differences of sums"). One plain sentence or two, true of this run. */
+#define REPORT_SECRECY_BYTES 512
+void report_secrecy(const struct run_record *record, char ret_text[static REPORT_SECRECY_BYTES]);
+/* By how many sites the contributors of two sums of the run differ, where that is fewest and not 0; 0: all sums are over
+ * the same sites. `evaluation`: its sum is looked at too. */
+size_t report_difference(const struct run_record *record, bool evaluation);
+
 /* How far a parameter of a round's model can be from plain averaging, in the round where that is most: rounding to the
  * integers that secure aggregation sums (crypto/fixed_point.h), for changes within the job's clip. NAN without a sum. */
 double report_quantisation_bound(const struct run_record *record);

@@ -35,7 +35,7 @@ static void print_site(FILE *stream, const struct run_record *record, size_t pos
                       site_status_word(site->status), terminal_style(stream, STYLE_PLAIN),
                       reason[0] == '\0' ? "no reason was given" : reason);
     else if (run_record_masked(record))
-        (void)fprintf(stream, "  %s -> in the sum; its own numbers are not known to anybody\n", name);
+        (void)fprintf(stream, "  %s -> in the sum; its own numbers came under masks only\n", name);
     else if (isnan(site->train_accuracy) && isnan(tested))
         (void)fprintf(stream, "  %s -> not released\n", name);
     else
@@ -253,12 +253,17 @@ done:
 static void print_masked_legend(FILE *stream, const struct run_record *record)
 {
     double bound = report_quantisation_bound(record);
-    (void)fputs("One site's numbers are not known to anybody: secure aggregation.\n", stream);
+    char secrecy[REPORT_SECRECY_BYTES];
+    report_secrecy(record, secrecy);
+    (void)fprintf(stream, "%s\n", secrecy);
     if (record->job->metrics != JOB_METRICS_NONE)
         (void)fputs("Pooled: of the model after the epoch, on the test rows of the sites in the next sum.\n",
                     stream);
     if (!isnan(bound))
-        (void)fprintf(stream, "A parameter differs from plain averaging by at most %.2g an epoch.\n", bound);
+        (void)fprintf(stream,
+                      "A parameter differs from plain averaging by at most %.2g an epoch, for changes within "
+                      "±%g.\n",
+                      bound, record->job->secure.clip);
 }
 
 static void print_legend(FILE *stream, const struct run_record *record, enum heading heading)

@@ -20,7 +20,7 @@ expect_status 0 researcher run "$work/clear.yaml" --out "$work/clear"
 expect_status 0 researcher run "$work/secure.yaml" --out "$work/secure"
 cp "$work/out.log" "$work/secure.txt"
 expect_text "$work/secure.txt" "=== FL epoch 3/3 ==="
-expect_text "$work/secure.txt" "secure aggregation"
+expect_text "$work/secure.txt" "One site's numbers are not known to anybody: secure aggregation. The same sites were in every sum."
 expect_text "$work/secure/report.html" "secure aggregation"
 
 /usr/bin/python3 - "$work/clear" "$work/secure" <<'PYTHON' || fail "the job under masks"

@@ -111,8 +111,8 @@ static void test_report_masked_page_says_what_is_hidden_and_why(void **state)
     struct run_record *record = made_masked_run(2);
     char *page = file_of(*state, record, "report.html");
     assert_non_null(strstr(page, "<b>secure aggregation and no added noise</b>"));
-    assert_non_null(strstr(page, "one site’s numbers are not known to anybody"));
-    assert_non_null(strstr(page, "Not known to anybody: secure aggregation."));
+    assert_non_null(strstr(page, "one site’s numbers came under masks only"));
+    assert_non_null(strstr(page, "Masked: secure aggregation."));
     assert_non_null(strstr(page, "sum of 3 of 4 sites, attempt 2"));
     assert_non_null(strstr(page, "602</b><span>training rows took part in round 2"));
     assert_null(strstr(page, "neither secure aggregation"));
@@ -174,12 +174,13 @@ static void test_report_masked_terminal_says_why_sites_have_no_numbers(void **st
     struct run_record *record = made_masked_run(2);
     char *text = printed(record, 0);
     (void)state;
-    assert_non_null(strstr(text, "Site 1 -> in the sum; its own numbers are not known to anybody"));
+    assert_non_null(strstr(text, "Site 1 -> in the sum; its own numbers came under masks only"));
     assert_non_null(strstr(text, "Site 3 -> late: It was slow."));
     assert_non_null(strstr(text, "the sum of 3 of 4 sites' masked inputs, in attempt 1"));
     assert_non_null(strstr(text, "after epoch 1 comes with the sum of the next one"));
     assert_non_null(strstr(text, "One site's numbers are not known to anybody: secure aggregation."));
     assert_non_null(strstr(text, "A parameter differs from plain averaging by at most "));
+    assert_non_null(strstr(text, " an epoch, for changes within ±32.\n"));
     free(text);
     text = printed(record, 1);
     assert_non_null(strstr(text, "Pooled confusion matrix after epoch 1"));
@@ -203,6 +204,91 @@ static void test_report_masked_terminal_round_without_sum_reveals_nothing(void *
     run_record_free(record);
 }
 
+/* ---- what sums over different sites give away ---- */
+
+static void expect_secrecy(const char *directory, const struct run_record *record, const char *sentence)
+{
+    char text[REPORT_SECRECY_BYTES];
+    report_secrecy(record, text);
+    assert_string_equal(text, sentence);
+    bool hidden = strstr(sentence, "not known to anybody") != NULL;
+    char *terminal = printed(record, 0);
+    char *page = file_of(directory, record, "report.html");
+    assert_non_null(strstr(terminal, sentence));
+    assert_true((strstr(terminal, "not known to anybody") != NULL) == hidden);
+    assert_non_null(strstr(page, hidden ? "The same sites were in every sum." : sentence));
+    assert_true((strstr(page, "not known to anybody") != NULL) == hidden);
+    free(terminal);
+    free(page);
+}
+
+static void leave(struct round_record *round, size_t site)
+{
+    round->sites[site].status = SITE_DROPPED;
+    round->masking.contributors--;
+}
+
+static void test_report_masked_same_sites_in_every_sum_nothing_of_one_is_known(void **state)
+{
+    struct run_record *record = made_masked_run(3);
+    assert_int_equal(report_difference(record, true), 0);
+    expect_secrecy(*state, record,
+                   "One site's numbers are not known to anybody: secure aggregation. The same sites were in "
+                   "every sum.");
+    leave(&record->rounds[2], 3);
+    record->rounds[2].masking.contributors = 0; /* no sum, no difference */
+    assert_int_equal(report_difference(record, true), 0);
+    run_record_free(record);
+}
+
+static void test_report_masked_a_dropout_gives_rows_and_labels_away(void **state)
+{
+    struct run_record *record = made_masked_run(3);
+    leave(&record->rounds[1], 3);
+    expect_secrecy(
+        *state, record,
+        "The contributors of two sums differ by 1 site: the difference of these sums gives away of "
+        "that site how many training rows it has and how many of its test rows have each label, "
+        "exactly, and the change of its model, nearly.");
+    run_record_free(record);
+}
+
+static void test_report_masked_a_dropout_from_the_evaluation_gives_labels_away(void **state)
+{
+    struct run_record *record = made_masked_run(2);
+    leave(&record->evaluation, 0);
+    assert_int_equal(report_difference(record, false), 0);
+    expect_secrecy(
+        *state, record,
+        "The contributors of two sums differ by 1 site: the difference of these sums gives away of "
+        "that site how many of its test rows have each label, exactly.");
+    run_record_free(record);
+}
+
+/* One of two sites that changed places may be the colluder that the job allows for; of three, one more is needed. */
+static void test_report_masked_sums_that_differ_by_more_give_one_site_to_colluders(void **state)
+{
+    struct run_record *record = made_masked_run(2);
+    leave(&record->rounds[1], 3);
+    record->rounds[1].sites[2].status = SITE_OK;
+    record->rounds[1].masking.contributors = 3;
+    record->evaluation.sites[2].status = SITE_OK;
+    leave(&record->evaluation, 3);
+    record->job->weighting = JOB_WEIGHT_EQUAL;
+    assert_int_equal(record->job->secure.tolerate_colluding, 1);
+    expect_secrecy(
+        *state, record,
+        "The contributors of two sums differ by 2 sites, of whom 1 may collude: the difference of "
+        "these sums gives away of the one left how many of its test rows have each label, exactly, "
+        "and the change of its model, nearly.");
+    record->job->secure.tolerate_colluding = 0;
+    expect_secrecy(
+        *state, record,
+        "The contributors of two sums differ by more than 1: no two sums give away the numbers of one "
+        "site, but several together may.");
+    run_record_free(record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +302,10 @@ int main(void)
         MADE_TEST(test_report_masked_tables_have_empty_cells),
         MADE_TEST(test_report_masked_terminal_says_why_sites_have_no_numbers),
         MADE_TEST(test_report_masked_terminal_round_without_sum_reveals_nothing),
+        MADE_TEST(test_report_masked_same_sites_in_every_sum_nothing_of_one_is_known),
+        MADE_TEST(test_report_masked_a_dropout_gives_rows_and_labels_away),
+        MADE_TEST(test_report_masked_a_dropout_from_the_evaluation_gives_labels_away),
+        MADE_TEST(test_report_masked_sums_that_differ_by_more_give_one_site_to_colluders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
