@@ -104,12 +104,12 @@ static json_t *json_of_listed(const struct run_record *record, size_t site, cons
 static struct error *list_row(struct table *table, const struct run_record *record, size_t site,
                               const struct receipt *receipt, uint32_t attempt)
 {
-    char round[16];
+    char round[RUN_EXCHANGE_NAME_BYTES];
     char of[40];
     char event[24];
     char digest[SHORT_BYTES];
     char at[CLOCK_TEXT_BYTES];
-    (void)snprintf(round, sizeof round, "%u", (unsigned)receipt->round);
+    run_record_exchange_name(record, receipt->round, round);
     (void)snprintf(event, sizeof event, "%llu", (unsigned long long)receipt->sequence);
     short_hex(&receipt->digest, digest);
     clock_format(receipt->at, at);
@@ -198,26 +198,27 @@ static struct error *verify_row(struct table *table, const struct run_record *re
                                 const struct round_record *round, size_t site,
                                 const struct receipt_check *check)
 {
-    char number[16];
+    char number[RUN_EXCHANGE_NAME_BYTES];
     char model[SHORT_BYTES] = "none";
     char approval[SHORT_BYTES] = "";
     char event[24] = "";
     const struct site_round *part = &round->sites[site];
     const struct site_receipt *kept = round_receipt(round, site);
-    (void)snprintf(number, sizeof number, "%u", (unsigned)round->round);
+    run_record_exchange_name(record, round->round, number);
     if (round->model != NULL)
         short_hex(&round->model_sha256, model);
     if (kept != NULL) {
         short_hex(&kept->receipt.approval, approval);
         (void)snprintf(event, sizeof event, "%llu", (unsigned long long)kept->receipt.sequence);
     }
-    const char *verdict = kept == NULL ? "none" : "verified";
+    bool unused = kept != NULL && !round_used(round, site);
+    const char *verdict = kept == NULL ? "none" : unused ? "verified, not used" : "verified";
     if (is_wrong(check, round->round, site))
         verdict = "WRONG";
     const char *cells[] = {number,
                            model,
                            record->job->sites[site].name,
-                           site_status_word(part->status),
+                           part->status == SITE_OK && unused ? "not used" : site_status_word(part->status),
                            approval,
                            event,
                            verdict,
@@ -231,11 +232,14 @@ static void print_problems(const struct run_record *record, const struct receipt
         const struct receipt_problem *problem = &check->problems[i];
         char sentence[sizeof problem->sentence];
         char name[JOB_SITE_NAME_BYTES * 2] = "";
+        char round[RUN_EXCHANGE_NAME_BYTES];
         terminal_clean(problem->sentence, sentence, sizeof sentence);
         if (problem->site != RECEIPT_CHECK_NO_SITE)
             terminal_clean(record->job->sites[problem->site].name, name, sizeof name);
+        run_record_exchange_name(record, problem->round, round);
         if (problem->round != 0)
-            (void)printf("Round %u%s%s: ", (unsigned)problem->round, name[0] == '\0' ? "" : ", ", name);
+            (void)printf("%s%s%s%s: ", problem->round > record->job->rounds ? "The " : "Round ", round,
+                         name[0] == '\0' ? "" : ", ", name);
         (void)printf("%s\n", sentence);
     }
     if (check->problem_count > RECEIPT_CHECK_PROBLEMS)
@@ -245,10 +249,15 @@ static void print_problems(const struct run_record *record, const struct receipt
 static void print_held(const struct run_record *record, const struct receipt_check *check)
 {
     bool masked = record->job->secure.enabled;
-    (void)printf("All %zu receipts hold; %zu %s counted, and each is covered.\nThat proves what the sites "
+    (void)printf("All %zu receipts hold; %zu %s counted, and each is covered.\n", check->held, check->wanted,
+                 masked ? "masked inputs" : "updates");
+    if (check->unused > 0)
+        (void)printf("%zu masked input%s sent and not used: in no sum, and nothing of %s was revealed.\n",
+                     check->unused, check->unused == 1 ? " was" : "s were",
+                     check->unused == 1 ? "it" : "them");
+    (void)printf("That proves what the sites "
                  "released, not that the model is the %s of it: the %s are not kept.\n",
-                 check->held, check->wanted, masked ? "masked inputs" : "updates", masked ? "sum" : "average",
-                 masked ? "inputs" : "updates");
+                 masked ? "sum" : "average", masked ? "inputs" : "updates");
 }
 
 static struct error *print_verdict(const struct run_record *record, const struct receipt_check *check)

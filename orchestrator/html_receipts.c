@@ -13,9 +13,11 @@ static void put_problems(FILE *stream, const struct run_record *record, const st
         check->held, check->receipts);
     for (size_t i = 0; i < check->problem_count && i < SHOWN_PROBLEMS; i++) {
         const struct receipt_problem *problem = &check->problems[i];
+        char round[RUN_EXCHANGE_NAME_BYTES];
         (void)fputs("<li>", stream);
+        run_record_exchange_name(record, problem->round, round);
         if (problem->round != 0)
-            (void)fprintf(stream, "Round %u", (unsigned)problem->round);
+            (void)fprintf(stream, "%s%s", problem->round > record->job->rounds ? "The " : "Round ", round);
         if (problem->site != RECEIPT_CHECK_NO_SITE) {
             (void)fputs(", ", stream);
             html_escape(stream, record->job->sites[problem->site].name);

@@ -1,14 +1,15 @@
 #include "orchestrator/html.h"
+#include "orchestrator/report_parts.h"
 
 #include <math.h>
 
-static void put_status(FILE *stream, enum site_status status)
+static void put_status(FILE *stream, enum site_status status, bool used)
 {
     const char *style = "";
     const char *sign = "";
     switch (status) {
     case SITE_OK:
-        style = "good", sign = "✓";
+        style = used ? "good" : "warn", sign = used ? "✓" : "–";
         break;
     case SITE_LATE:
         style = "warn", sign = "!";
@@ -24,7 +25,7 @@ static void put_status(FILE *stream, enum site_status status)
         break;
     }
     (void)fprintf(stream, "<span class=\"badge %s\"><span aria-hidden=\"true\">%s</span> %s</span>", style,
-                  sign, site_status_word(status));
+                  sign, status == SITE_OK && !used ? "sent, not used" : site_status_word(status));
 }
 
 /* The cells that one round has in common, in front of its first site. */
@@ -36,7 +37,10 @@ static void put_round_cells(FILE *stream, const struct run_record *record, const
         stream,
         "<th scope=\"rowgroup\" rowspan=\"%zu\">%u</th><td rowspan=\"%zu\">%.2f</td><td rowspan=\"%zu\">",
         lines, (unsigned)round->round, lines, round->seconds, lines);
-    html_accuracy(stream, confusion_accuracy(round->pooled_confusion, record->classes));
+    if (round->pooled_confusion == NULL)
+        (void)fprintf(stream, "<span class=\"muted\">%s</span>", report_pooled_missing(record, round));
+    else
+        html_accuracy(stream, confusion_accuracy(round->pooled_confusion, record->classes));
     if (record->job->global_test != JOB_GLOBAL_TEST_NONE) {
         (void)fprintf(stream, "</td><td rowspan=\"%zu\">", lines);
         html_accuracy(stream, confusion_accuracy(round->global_confusion, record->classes));
@@ -48,10 +52,13 @@ static void put_round_cells(FILE *stream, const struct run_record *record, const
         digest_hex(&round->model_sha256, sha256);
         (void)fprintf(stream, "<span class=\"hex\" title=\"%s\">%.12s…</span>", sha256, sha256);
     }
-    if (round->masking.attempts > 0)
-        (void)fprintf(stream, "<br><span class=\"muted\">sum of %u of %u sites, attempt %u</span>",
-                      (unsigned)round->masking.contributors, (unsigned)round->masking.sharers,
+    if (round->masking.contributors > 0)
+        (void)fprintf(stream, "<br><span class=\"muted\">sum of %u of %zu sites, attempt %u</span>",
+                      (unsigned)round->masking.contributors, record->job->site_count,
                       (unsigned)round->masking.attempts);
+    else if (round->masking.attempts > 0)
+        (void)fprintf(stream, "<br><span class=\"muted\">no sum in %u attempt%s; nothing was revealed</span>",
+                      (unsigned)round->masking.attempts, round->masking.attempts == 1 ? "" : "s");
     (void)fputs("</td>", stream);
 }
 
@@ -64,12 +71,13 @@ static void put_accuracy(FILE *stream, const struct run_record *record, double a
 }
 
 static void put_site_cells(FILE *stream, const struct run_record *record, size_t position,
-                           const struct site_round *site)
+                           const struct round_record *round)
 {
+    const struct site_round *site = &round->sites[position];
     (void)fputs("<td class=\"t\">", stream);
     html_escape(stream, record->job->sites[position].name);
     (void)fputs("</td><td class=\"t\">", stream);
-    put_status(stream, site->status);
+    put_status(stream, site->status, round_used(round, position));
     (void)fputs("</td><td>", stream);
     if (site->has_examples)
         html_count(stream, site->examples);
@@ -89,7 +97,7 @@ static size_t round_lines(const struct run_record *record, const struct round_re
 {
     size_t lines = record->job->site_count;
     for (size_t i = 0; i < record->job->site_count; i++)
-        lines += round->sites[i].reason[0] != '\0';
+        lines += report_site_reason(round, i)[0] != '\0';
     return lines;
 }
 
@@ -100,12 +108,12 @@ static void put_round(FILE *stream, const struct run_record *record, const struc
         (void)fputs("<tr>", stream);
         if (i == 0)
             put_round_cells(stream, record, round, round_lines(record, round));
-        put_site_cells(stream, record, i, &round->sites[i]);
+        put_site_cells(stream, record, i, round);
         (void)fputs("</tr>\n", stream);
-        if (round->sites[i].reason[0] == '\0')
+        if (report_site_reason(round, i)[0] == '\0')
             continue;
         (void)fputs("<tr><td class=\"t reason\" colspan=\"6\">", stream);
-        html_escape(stream, round->sites[i].reason);
+        html_escape(stream, report_site_reason(round, i));
         (void)fputs("</td></tr>\n", stream);
     }
     (void)fputs("</tbody>\n", stream);

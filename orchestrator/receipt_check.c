@@ -119,6 +119,14 @@ done:
     return err;
 }
 
+static size_t unused_inputs(const struct round_record *round, size_t site)
+{
+    size_t count = 0;
+    for (size_t n = 2; n < SITE_ROUND_RECEIPTS; n++)
+        count += site_round_receipt(&round->sites[site], n, NULL) != NULL;
+    return count - (count > 0 && round_used(round, site) && round_receipt(round, site) != NULL);
+}
+
 /* What counted needs a receipt: of the update, or of the input that went into the sum. */
 static struct error *check_site(const struct run_record *record, size_t site, struct receipt_check *check)
 {
@@ -126,7 +134,8 @@ static struct error *check_site(const struct run_record *record, size_t site, st
     const struct receipt *before = NULL;
     const struct round_record *round = NULL;
     for (size_t r = 0; (round = run_record_exchange(record, r)) != NULL; r++) {
-        bool counted = round->sites[site].status == SITE_OK;
+        bool counted = round_used(round, site);
+        check->unused += unused_inputs(round, site);
         check->wanted += counted;
         if (counted && round_receipt(round, site) == NULL)
             TRY(add_problem(check, round->round, site, "Its %s counted, and there is no receipt of it.",

@@ -23,6 +23,8 @@ struct receipt_check {
     size_t held;     /* receipts that hold */
     size_t receipts; /* that there are */
     size_t wanted;   /* updates and masked inputs that counted, and so need one */
+    size_t
+        unused; /* masked inputs with a receipt that are in no sum, of a round or of an attempt before its last */
     struct receipt_problem *problems;
     size_t problem_count; /* at most RECEIPT_CHECK_PROBLEMS are described */
 };

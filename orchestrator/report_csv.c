@@ -60,7 +60,7 @@ static void csv_put_site(FILE *stream, const struct run_record *record, const st
     (void)fprintf(stream, "%u,", (unsigned)round->round);
     csv_put_text(stream, record->job->sites[position].name);
     (void)fprintf(stream, ",%s,", site_status_word(site->status));
-    csv_put_text(stream, site->reason);
+    csv_put_text(stream, report_site_reason(round, position));
     if (site->has_examples)
         (void)fprintf(stream, ",%llu", (unsigned long long)site->examples);
     else

@@ -85,16 +85,17 @@ static json_t *json_of_site(const struct run_record *record, size_t position,
                             const struct round_record *round)
 {
     const struct site_round *site = &round->sites[position];
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:n, s:o, s:o, s:o}", "name",
-                     json_of_text(record->job->sites[position].name), "status",
-                     site_status_word(site->status), "reason", json_of_text(site->reason), "examples",
-                     site->has_examples ? json_integer((json_int_t)site->examples) : json_null(),
-                     "train_accuracy", json_of_real(site->train_accuracy), "test_accuracy",
-                     json_of_real(report_site_test(record, site)), "test_rows",
-                     json_of_rows(site->confusion, record->classes), "confusion",
-                     json_of_confusion(site->confusion, record->classes), "epsilon_spent", "train_seconds",
-                     json_of_seconds(site->train_seconds), "seconds", json_of_seconds(site->seconds),
-                     "receipt", json_of_receipt(round_receipt(round, position)));
+    return json_pack(
+        "{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:n, s:o, s:o, s:o, s:b}", "name",
+        json_of_text(record->job->sites[position].name), "status", site_status_word(site->status), "reason",
+        json_of_text(report_site_reason(round, position)), "examples",
+        site->has_examples ? json_integer((json_int_t)site->examples) : json_null(), "train_accuracy",
+        json_of_real(site->train_accuracy), "test_accuracy", json_of_real(report_site_test(record, site)),
+        "test_rows", json_of_rows(site->confusion, record->classes), "confusion",
+        json_of_confusion(site->confusion, record->classes), "epsilon_spent", "train_seconds",
+        json_of_seconds(site->train_seconds), "seconds", json_of_seconds(site->seconds), "receipt",
+        json_of_receipt(round_receipt(round, position)), "contributed",
+        round_used(round, position) && (round->model != NULL || round->masking.contributors > 0));
 }
 
 static json_t *json_of_global(const struct run_record *record, const struct round_record *round)

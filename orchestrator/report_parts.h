@@ -28,6 +28,14 @@ MUST_USE struct error *report_json_text(const struct run_record *record, struct 
 /* Test accuracy of a site in a round, NAN when it was not released. */
 double report_site_test(const struct run_record *record, const struct site_round *site);
 
+/* What is said of a site that answered a round without a sum, instead of a reason. */
+#define REPORT_NOT_USED                                                                                      \
+    "Its masked input was sent and not used: the round came to no sum, and nothing of it was revealed."
+const char *report_site_reason(const struct round_record *round, size_t site);
+/* How people read where a round's pooled figures are, which are not there: the site did not release them, or the sum that
+ * they come with is not there, or not yet. */
+const char *report_pooled_missing(const struct run_record *record, const struct round_record *round);
+
 /* What the sums of a run under secure aggregation leave hidden of one site, and what they give away: sums over different
  * sites can be subtracted from each other (SECURITY.md, "Differences of sums"). One plain sentence or two, true of this run. */
 #define REPORT_SECRECY_BYTES 512

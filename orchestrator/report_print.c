@@ -18,9 +18,10 @@ static void cell_accuracy(double accuracy, char ret_cell[static CELL_BYTES])
         (void)snprintf(ret_cell, CELL_BYTES, "%.4f", accuracy);
 }
 
-static void print_site(FILE *stream, const struct run_record *record, size_t position,
-                       const struct site_round *site)
+static void print_site(FILE *stream, const struct run_record *record, const struct round_record *round,
+                       size_t position)
 {
+    const struct site_round *site = &round->sites[position];
     char name[JOB_SITE_NAME_BYTES * 2];
     char reason[sizeof site->reason];
     char train[CELL_BYTES];
@@ -34,8 +35,12 @@ static void print_site(FILE *stream, const struct run_record *record, size_t pos
         (void)fprintf(stream, "  %s -> %s%s%s: %s\n", name, terminal_style(stream, STYLE_WARN),
                       site_status_word(site->status), terminal_style(stream, STYLE_PLAIN),
                       reason[0] == '\0' ? "no reason was given" : reason);
+    else if (!round_used(round, position))
+        (void)fprintf(stream, "  %s -> its masked input was sent and not used\n", name);
     else if (run_record_masked(record))
         (void)fprintf(stream, "  %s -> in the sum; its own numbers came under masks only\n", name);
+    else if (record->job->secure.enabled)
+        (void)fprintf(stream, "  %s -> in the sum; its own numbers are left out, as they will be\n", name);
     else if (isnan(site->train_accuracy) && isnan(tested))
         (void)fprintf(stream, "  %s -> not released\n", name);
     else
@@ -46,15 +51,16 @@ static size_t sites_ok(const struct run_record *record, const struct round_recor
 {
     size_t count = 0;
     for (size_t i = 0; i < record->job->site_count; i++)
-        count += round->sites[i].status == SITE_OK;
+        count += round_used(round, i);
     return count;
 }
 
 static void print_model(FILE *stream, const struct run_record *record, const struct round_record *round)
 {
     if (round->model == NULL)
-        (void)fprintf(stream, "  FedAvg epoch %u: no new model (%zu of %zu sites answered)\n",
-                      (unsigned)round->round, sites_ok(record, round), record->job->site_count);
+        (void)fprintf(stream, "  FedAvg epoch %u: no new model (%zu of %zu sites %s)\n",
+                      (unsigned)round->round, sites_ok(record, round), record->job->site_count,
+                      run_record_masked(record) ? "in the sum" : "answered");
     else
         (void)fprintf(stream, "  FedAvg epoch %u: intercept shape=(%u,), coef shape=(%u, %llu)\n",
                       (unsigned)round->round, (unsigned)record->classes, (unsigned)record->classes,
@@ -62,12 +68,12 @@ static void print_model(FILE *stream, const struct run_record *record, const str
 }
 
 static void print_matrix(FILE *stream, const struct run_record *record, const uint64_t *counts,
-                         const char *title)
+                         const char *title, const char *missing)
 {
     char accuracy[CELL_BYTES];
     cell_accuracy(confusion_accuracy(counts, record->classes), accuracy);
     if (counts == NULL)
-        (void)fprintf(stream, "  %s: not released\n", title);
+        (void)fprintf(stream, "  %s: %s\n", title, missing);
     else if (record->classes > PRINT_CLASSES)
         (void)fprintf(stream, "  %s: accuracy=%s (%u classes: the matrix is in confusion.csv)\n", title,
                       accuracy, (unsigned)record->classes);
@@ -80,16 +86,17 @@ void report_print_pooled(FILE *stream, const struct run_record *record, const st
     char title[128];
     (void)snprintf(title, sizeof title, "%sPooled confusion matrix after epoch %u",
                    record->mock ? "MOCK: " : "", (unsigned)round->round);
-    print_matrix(stream, record, round->pooled_confusion, title);
+    print_matrix(stream, record, round->pooled_confusion, title, report_pooled_missing(record, round));
     (void)fflush(stream);
 }
 
-static void print_masking(FILE *stream, const struct round_masking *masking)
+static void print_masking(FILE *stream, const struct run_record *record, const struct round_record *round)
 {
+    const struct round_masking *masking = &round->masking;
     if (masking->contributors > 0)
-        (void)fprintf(
-            stream, "  Secure aggregation: the sum of %u of %u sites' masked inputs, in attempt %u\n",
-            (unsigned)masking->contributors, (unsigned)masking->sharers, (unsigned)masking->attempts);
+        (void)fprintf(stream,
+                      "  Secure aggregation: the sum of %u of %zu sites' masked inputs, in attempt %u\n",
+                      (unsigned)masking->contributors, record->job->site_count, (unsigned)masking->attempts);
     else if (masking->attempts > 0)
         (void)fprintf(stream,
                       "  Secure aggregation: no sum, in %u attempt%s; nothing of any site was revealed\n",
@@ -116,8 +123,8 @@ void report_print_round(FILE *stream, const struct run_record *record, const str
                   (unsigned)round->round, (unsigned)record->job->rounds, record->mock ? " on MOCK data" : "",
                   terminal_style(stream, STYLE_PLAIN));
     for (size_t i = 0; i < record->job->site_count; i++)
-        print_site(stream, record, i, &round->sites[i]);
-    print_masking(stream, &round->masking);
+        print_site(stream, record, round, i);
+    print_masking(stream, record, round);
     print_model(stream, record, round);
     if (round->global_confusion != NULL)
         (void)fprintf(stream, "  Global test: accuracy=%.4f on %llu rows of the orchestrator\n",
@@ -173,13 +180,16 @@ static size_t summary_headers(const struct run_record *record, enum heading head
     return columns;
 }
 
-static void summary_site(const struct run_record *record, const struct site_round *site,
+static void summary_site(const struct run_record *record, const struct round_record *round, size_t position,
                          char ret_cell[CELL_BYTES])
 {
+    const struct site_round *site = &round->sites[position];
     double test = report_site_test(record, site);
     if (site->status != SITE_OK)
         (void)snprintf(ret_cell, CELL_BYTES, "%s", site_status_word(site->status));
-    else if (run_record_masked(record))
+    else if (!round_used(round, position))
+        (void)snprintf(ret_cell, CELL_BYTES, "not used");
+    else if (record->job->secure.enabled)
         (void)snprintf(ret_cell, CELL_BYTES, "in the sum");
     else if (isnan(site->train_accuracy) && isnan(test))
         (void)snprintf(ret_cell, CELL_BYTES, "not released");
@@ -201,8 +211,11 @@ static void summary_cells(const struct run_record *record, const struct round_re
         (void)snprintf(cells[columns++], CELL_BYTES, "%zu of %zu", sites_ok(record, round),
                        record->job->site_count);
     for (size_t i = 0; record->job->site_count <= PRINT_SITES && i < record->job->site_count; i++)
-        summary_site(record, &round->sites[i], cells[columns++]);
-    cell_accuracy(confusion_accuracy(round->pooled_confusion, record->classes), cells[columns++]);
+        summary_site(record, round, i, cells[columns++]);
+    if (round->pooled_confusion == NULL)
+        (void)snprintf(cells[columns++], CELL_BYTES, "%s", report_pooled_missing(record, round));
+    else
+        cell_accuracy(confusion_accuracy(round->pooled_confusion, record->classes), cells[columns++]);
     if (record->job->global_test != JOB_GLOBAL_TEST_NONE)
         cell_accuracy(confusion_accuracy(round->global_confusion, record->classes), cells[columns++]);
 }

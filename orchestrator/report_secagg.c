@@ -4,6 +4,20 @@
 
 #include <math.h>
 
+const char *report_site_reason(const struct round_record *round, size_t site)
+{
+    bool unused = round->sites[site].status == SITE_OK && !round_used(round, site);
+    return unused ? REPORT_NOT_USED : round->sites[site].reason;
+}
+
+const char *report_pooled_missing(const struct run_record *record, const struct round_record *round)
+{
+    if (!run_record_masked(record) || record->job->metrics == JOB_METRICS_NONE || round->model == NULL ||
+        round->pooled_confusion != NULL)
+        return "not released";
+    return record->status == RUN_RUNNING ? "not yet" : "no next sum";
+}
+
 /* ---- what sums over different sites give away ---- */
 
 static size_t differ_by(const struct round_record *one, const struct round_record *other, size_t site_count)

@@ -67,6 +67,21 @@ const struct site_receipt *round_receipt(const struct round_record *round, size_
     return part->masked_receipts[round->masking.attempts - 1];
 }
 
+bool round_used(const struct round_record *round, size_t site)
+{
+    return round->sites[site].status == SITE_OK &&
+           (round->masking.attempts == 0 || round->masking.contributors > 0);
+}
+
+void run_record_exchange_name(const struct run_record *record, uint32_t round,
+                              char ret_name[static RUN_EXCHANGE_NAME_BYTES])
+{
+    if (record->job->secure.enabled && round > record->job->rounds)
+        (void)snprintf(ret_name, RUN_EXCHANGE_NAME_BYTES, "evaluation");
+    else
+        (void)snprintf(ret_name, RUN_EXCHANGE_NAME_BYTES, "%u", (unsigned)round);
+}
+
 const struct round_record *run_record_exchange(const struct run_record *record, size_t n)
 {
     if (n < record->round_count)

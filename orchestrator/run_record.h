@@ -100,6 +100,13 @@ struct site_receipt **site_round_receipt_place(struct site_round *site, enum rec
                                                uint32_t attempt);
 /* Of what counted in the round: the update, or the masked input of the last attempt. */
 const struct site_receipt *round_receipt(const struct round_record *round, size_t site);
+/* Whether what the site sent went into what the round came to: not where masked inputs came to no sum, of which nothing was
+ * revealed. */
+bool round_used(const struct round_record *round, size_t site);
+/* How people read the number of a round or of the evaluation after the last one: "3", "evaluation". */
+#define RUN_EXCHANGE_NAME_BYTES 16
+void run_record_exchange_name(const struct run_record *record, uint32_t round,
+                              char ret_name[static RUN_EXCHANGE_NAME_BYTES]);
 void round_record_clear(struct round_record *round, size_t site_count);
 
 /* A confusion matrix: counts [classes][classes], true classes by row, predicted ones by column; then two words more: of

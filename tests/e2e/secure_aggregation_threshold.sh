@@ -55,6 +55,10 @@ min_sites=3 round_deadline=5s write_job "$work/unsigned.yaml" 4 3 "seed: 4
 secure_aggregation: {enabled: true}"
 expect_status 1 researcher run "$work/unsigned.yaml" --out "$work/unsigned"
 expect_text "$work/err.log" "Round 2"
+expect_status 0 researcher receipts verify "$work/unsigned"
+expect_text "$work/out.log" "All 8 receipts hold; 4 masked inputs counted, and each is covered."
+expect_text "$work/out.log" "4 masked inputs were sent and not used: in no sum, and nothing of them was revealed."
+expect_text "$work/out.log" "verified, not used"
 for i in 1 2 3 4; do
   [ "$(given "$i")" = 1 ] || fail "site $i gave shares in rounds $(given "$i"), expected in round 1 alone"
   [ "$(agreed "$i")" = "1 2" ] || fail "site $i agreed in rounds $(agreed "$i"), expected 1 2"

@@ -494,6 +494,16 @@ static void test_engine_secagg_receipts_of_every_attempt_hold_and_are_needed(voi
     record->evaluation.sites[1].masked_receipts[0] = NULL;
     expect_receipts(record, 13, "Its masked input counted");
     record->evaluation.sites[1].masked_receipts[0] = kept;
+    assert_null(receipt_check_run(record, &check));
+    assert_int_equal(check.wanted, 12);
+    assert_int_equal(check.unused, 2); /* of the first attempt */
+    receipt_check_clear(&check);
+    record->rounds[1].masking.contributors = 0; /* as if no sum had come of it */
+    assert_null(receipt_check_run(record, &check));
+    assert_int_equal(check.wanted, 8);
+    assert_int_equal(check.unused, 6);
+    assert_int_equal(check.problem_count, 0);
+    receipt_check_clear(&check);
     run_record_free(record);
 }
 

@@ -88,9 +88,9 @@ static void test_report_json_members_are_exactly_those_of_version_1(void **state
     static const char *const round[] = {
         "round", "seconds", "sites", "pooled", "global_test", "model_sha256", "secure_aggregation", NULL};
     static const char *const site[] = {
-        "name",          "status",    "reason",    "examples",      "train_accuracy",
-        "test_accuracy", "test_rows", "confusion", "epsilon_spent", "train_seconds",
-        "seconds",       "receipt",   NULL};
+        "name",        "status",    "reason",        "examples",      "train_accuracy", "test_accuracy",
+        "test_rows",   "confusion", "epsilon_spent", "train_seconds", "seconds",        "receipt",
+        "contributed", NULL};
     static const char *const pooled[] = {"test_accuracy", "test_rows", "confusion", NULL};
     static const char *const model[] = {"kind", "shape", "coef_shape", "intercept_shape", NULL};
     struct run_record *record = made_run(2);

@@ -204,6 +204,90 @@ static void test_report_masked_terminal_round_without_sum_reveals_nothing(void *
     run_record_free(record);
 }
 
+/* The last round of a run that stopped: three sites have sent their inputs, and no sum came of them. */
+static struct run_record *stopped_run(void)
+{
+    struct run_record *record = made_masked_run(2);
+    struct round_record *round = &record->rounds[1];
+    free(round->model);
+    free(round->pooled_confusion);
+    round->model = NULL;
+    round->pooled_confusion = NULL;
+    round->masking.contributors = 0;
+    free(record->rounds[0].pooled_confusion);
+    record->rounds[0].pooled_confusion = NULL;
+    round_record_clear(&record->evaluation, record->job->site_count);
+    record->status = RUN_STOPPED;
+    return record;
+}
+
+static void test_report_masked_inputs_without_a_sum_were_sent_and_not_used(void **state)
+{
+    struct run_record *record = stopped_run();
+    char *text = printed(record, 1);
+    assert_non_null(strstr(text, "Site 1 -> its masked input was sent and not used"));
+    assert_non_null(strstr(text, "no new model (0 of 4 sites in the sum)"));
+    assert_non_null(strstr(text, "not used"));
+    assert_non_null(strstr(text, "no next sum"));
+    free(text);
+    char *page = file_of(*state, record, "report.html");
+    assert_non_null(strstr(page, "</span> sent, not used</span>"));
+    assert_non_null(strstr(page, REPORT_NOT_USED));
+    assert_non_null(strstr(page, "no sum in 2 attempts; nothing was revealed"));
+    assert_non_null(strstr(page, "no next sum"));
+    assert_null(strstr(page, "sum of 0"));
+    free(page);
+    json_t *report = json_of(*state, record);
+    for (size_t r = 0; r < 2; r++) {
+        const json_t *site = json_array_get(json_object_get(round_of(report, r), "sites"), 0);
+        assert_string_equal(json_string_value(json_object_get(site, "status")), "ok");
+        assert_true(json_is_true(json_object_get(site, "contributed")) == (r == 0));
+        assert_string_equal(json_string_value(json_object_get(site, "reason")),
+                            r == 0 ? "" : REPORT_NOT_USED);
+    }
+    json_decref(report);
+    run_record_free(record);
+}
+
+/* Of whom some had no keys, and so could not have contributed. */
+static void test_report_masked_sum_is_of_the_sites_of_the_job(void **state)
+{
+    struct run_record *record = made_masked_run(2);
+    record->rounds[0].masking.sharers = 3;
+    char *text = printed(record, 0);
+    char *page = file_of(*state, record, "report.html");
+    assert_non_null(strstr(text, "the sum of 3 of 4 sites' masked inputs"));
+    assert_non_null(strstr(page, "sum of 3 of 4 sites, attempt 1"));
+    free(text);
+    free(page);
+    run_record_free(record);
+}
+
+static void test_report_masked_trial_has_the_table_of_the_real_run(void **state)
+{
+    struct run_record *record = made_masked_run(1);
+    (void)state;
+    record->mock = true;
+    record->rounds[0].masking = (struct round_masking){0};
+    char *text = printed(record, 0);
+    assert_non_null(strstr(text, "Site 1 -> in the sum; its own numbers are left out"));
+    assert_null(strstr(text, "not released"));
+    free(text);
+    run_record_free(record);
+}
+
+static void test_report_masked_evaluation_is_called_that(void **state)
+{
+    char name[RUN_EXCHANGE_NAME_BYTES];
+    struct run_record *record = made_masked_run(2);
+    (void)state;
+    run_record_exchange_name(record, 2, name);
+    assert_string_equal(name, "2");
+    run_record_exchange_name(record, 3, name);
+    assert_string_equal(name, "evaluation");
+    run_record_free(record);
+}
+
 /* ---- what sums over different sites give away ---- */
 
 static void expect_secrecy(const char *directory, const struct run_record *record, const char *sentence)
@@ -302,6 +386,10 @@ int main(void)
         MADE_TEST(test_report_masked_tables_have_empty_cells),
         MADE_TEST(test_report_masked_terminal_says_why_sites_have_no_numbers),
         MADE_TEST(test_report_masked_terminal_round_without_sum_reveals_nothing),
+        MADE_TEST(test_report_masked_inputs_without_a_sum_were_sent_and_not_used),
+        MADE_TEST(test_report_masked_sum_is_of_the_sites_of_the_job),
+        MADE_TEST(test_report_masked_trial_has_the_table_of_the_real_run),
+        MADE_TEST(test_report_masked_evaluation_is_called_that),
         MADE_TEST(test_report_masked_same_sites_in_every_sum_nothing_of_one_is_known),
         MADE_TEST(test_report_masked_a_dropout_gives_rows_and_labels_away),
         MADE_TEST(test_report_masked_a_dropout_from_the_evaluation_gives_labels_away),
