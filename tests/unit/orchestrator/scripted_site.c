@@ -21,6 +21,7 @@ struct scripted_site {
     struct identity *other; /* of nobody who takes part */
     struct secure_site *secure;
     int asked[FDS__MESSAGE_TYPE__MESSAGE_SUM + 1]; /* requests of each type */
+    struct session_event waiting; /* a Mask that waits for the keys of a further batch; body NULL: none */
     struct session_options options;
     char name[32], sockets[512], listen[64];
     struct site_id orchestrator;
@@ -477,6 +478,8 @@ static void do_step(struct scripted_site *site, const struct session_event *even
     struct error *err =
         secure_site_answer(site->secure, event->type, event->body, event->body_bytes,
                            fault->how == SECURE_SPOILED ? fault->spoil : SECURE_GOOD, &type, &body, &count);
+    if (err == NULL && fault->change != NULL)
+        changed_answer(type, fault->change, site->identity, &body, &count);
     if (err != NULL)
         refuse_with(site, event, err->code, err->position);
     else if (fault->how == SECURE_LOST)
@@ -489,7 +492,7 @@ static void do_step(struct scripted_site *site, const struct session_event *even
     free(body);
 }
 
-static void on_secure(struct scripted_site *site, const struct session_event *event)
+static void answer_secure(struct scripted_site *site, const struct session_event *event)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
     struct secure_fault fault = next_fault(site, event->type);
@@ -518,7 +521,49 @@ static void on_secure(struct scripted_site *site, const struct session_event *ev
     do_step(site, event, &fault);
 }
 
-static void on_message(struct scripted_site *site, const struct session_event *event)
+static void meet(struct scripted_site *site, uint32_t type)
+{
+    struct script_meeting *meeting = site->script.meeting;
+    const struct timespec pause = {.tv_nsec = 1000000};
+    if (meeting == NULL)
+        return;
+    int all = meeting->sites * (site->asked[type] + 1);
+    int64_t until = clock_monotonic_ms() + MEETING_MS;
+    (void)atomic_fetch_add(&meeting->asked[type], 1);
+    while (atomic_load(&meeting->asked[type]) < all && clock_monotonic_ms() < until)
+        (void)nanosleep(&pause, NULL);
+    if (atomic_load(&meeting->asked[type]) < all)
+        (void)atomic_fetch_add(&meeting->missed, 1);
+}
+
+/* The next Mask cannot be answered yet. */
+static bool lacks_next_batch(const struct scripted_site *site)
+{
+    const struct secure_log *log = secure_site_log(site->secure);
+    int batches = log->masks + 2;
+    return log->shares <
+           (batches < site->script.mask_after_shares ? batches : site->script.mask_after_shares);
+}
+
+static void on_secure(struct scripted_site *site, struct session_event *event)
+{
+    if (site->log.ordered < SCRIPTED_ORDER)
+        site->log.order[site->log.ordered++] = (uint8_t)event->type;
+    if (event->type == FDS__MESSAGE_TYPE__MESSAGE_MASK && lacks_next_batch(site)) {
+        session_event_clear(&site->waiting);
+        site->waiting = *event;
+        *event = (struct session_event){.kind = SESSION_MESSAGE};
+        return;
+    }
+    meet(site, event->type);
+    answer_secure(site, event);
+    if (site->waiting.body != NULL && !lacks_next_batch(site)) {
+        answer_secure(site, &site->waiting);
+        session_event_clear(&site->waiting);
+    }
+}
+
+static void on_message(struct scripted_site *site, struct session_event *event)
 {
     if (site->script.mute)
         return;
@@ -661,6 +706,7 @@ void scripted_site_free(struct scripted_site *site)
     if (site == NULL)
         return;
     (void)scripted_site_stop(site);
+    session_event_clear(&site->waiting);
     secure_site_free(site->secure);
     identity_free(site->identity);
     identity_free(site->other);

@@ -3,15 +3,18 @@
 #pragma once
 
 #include "crypto/identity.h"
+#include "tests/unit/orchestrator/changed_answer.h"
 #include "tests/unit/orchestrator/scripted_data.h"
 #include "tests/unit/orchestrator/secure_site.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #define SCRIPTED_FEATURES 3
 #define SCRIPTED_CLASSES 2
 #define SCRIPTED_PARAMETERS ((SCRIPTED_FEATURES + 1) * SCRIPTED_CLASSES)
 #define SCRIPTED_ROUNDS 8
+#define SCRIPTED_ORDER 64
 
 /* How a Train of one round is answered. */
 enum scripted_answer {
@@ -60,8 +63,18 @@ struct secure_fault {
     enum secure_how how;
     enum secure_spoil spoil;
     int ms;
+    answer_change *change; /* of the answer, when there is one; or NULL */
 };
 #define SECURE_FAULTS 4
+
+/* Where sites wait for each other before they answer a step: nobody answers its n-th request of a type before all were sent
+ * theirs. */
+#define MEETING_MS 2000 /* and then they do */
+struct script_meeting {
+    int sites;
+    atomic_int asked[128]; /* requests of each type, at all sites */
+    atomic_int missed;     /* answers that were given without the others */
+};
 
 struct script {
     int pending;       /* answers "pending" this many times before "approved" */
@@ -87,6 +100,8 @@ struct script {
     enum scripted_answer rounds[SCRIPTED_ROUNDS + 1]; /* [0] is not used */
     struct secure_numbers secure;                     /* examples 0: 100 */
     struct secure_fault faults[SECURE_FAULTS];
+    int mask_after_shares; /* its n-th Mask waits for the Share of its batch number n + 1, up to this many batches */
+    struct script_meeting *meeting; /* or NULL */
 };
 
 /* What it has seen; read after scripted_site_stop. */
@@ -98,6 +113,8 @@ struct scripted_log {
         end_witness;        /* sequences, of the last ones */
     uint64_t last_sequence; /* of its receipts */
     struct secure_log secure;
+    uint8_t order[SCRIPTED_ORDER]; /* the types of its requests of secure aggregation, as they came */
+    size_t ordered;
 };
 
 struct scripted_site;
