@@ -152,11 +152,14 @@ struct secagg_model {
     size_t bytes;
 };
 void secagg_model_clear(struct secagg_model *model);
+/* ERROR_NOT_FOUND; ERROR_UNTRUSTED when the parameters are not those of their digest, or, from round 2 on, the digest is
+ * not that of the run's last event sum-taken. */
 MUST_USE struct error *store_secagg_model(struct store *store,
                                           const uint8_t run_id[static STORE_RUN_ID_BYTES],
                                           struct secagg_model *ret_model);
 /* Replaces the one of the round before, or is the first (round 1): ERROR_CONFLICT. Whoever can compute it has the sum of the
- * round before: bound slots of that and of earlier rounds are erased, and their vectors, agreed to or not. */
+ * round before: bound slots of that and of earlier rounds are erased, and their vectors, agreed to or not. The event
+ * sum-taken is of the same transaction. */
 MUST_USE struct error *store_secagg_set_model(struct store *store,
                                               const uint8_t run_id[static STORE_RUN_ID_BYTES],
                                               const struct secagg_model *model);

@@ -259,6 +259,39 @@ void secagg_model_clear(struct secagg_model *model)
     memset(model, 0, sizeof(*model));
 }
 
+static struct error *model_edited(void)
+{
+    return error_new(
+        ERROR_UNTRUSTED,
+        "The model of this run in the site's database is not the one that the site computed: somebody "
+        "edited it. The site goes on with no model; `datasite audit verify` looks at the rest.");
+}
+
+/* The parameters are those of the digest, and behind a sum the digest is that of its event, which is chained. */
+static struct error *model_check(struct store *store, const uint8_t *run_id, const struct secagg_model *model)
+{
+    struct error *err = NULL;
+    struct query query;
+    struct digest digest;
+    TRY(digest_of(model->parameters, model->bytes, &digest));
+    if (!digest_equal(&digest, &model->digest))
+        TRY(model_edited());
+    query_start(
+        &query, store->database,
+        "SELECT round, digest FROM event WHERE run_id = ? AND kind = 'sum-taken' ORDER BY id DESC LIMIT 1");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    bool taken = query_step(&query), agrees = !taken && model->round == 1;
+    if (taken && !query_is_null(&query, 1)) {
+        query_blob_exact(&query, 1, digest.bytes, DIGEST_BYTES);
+        agrees = query_int(&query, 0) + 1 == model->round && digest_equal(&digest, &model->digest);
+    }
+    TRY(query_end(&query));
+    if (!agrees)
+        TRY(model_edited());
+done:
+    return err;
+}
+
 struct error *store_secagg_model(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
                                  struct secagg_model *ret_model)
 {
@@ -283,6 +316,7 @@ struct error *store_secagg_model(struct store *store, const uint8_t run_id[stati
         goto done;
     if (!found)
         FAIL(ERROR_NOT_FOUND, "This site has no model of this run yet.");
+    TRY(model_check(store, run_id, &model));
     *ret_model = model;
     model.parameters = NULL;
 done:

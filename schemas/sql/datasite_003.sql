@@ -71,6 +71,25 @@ CREATE TABLE secagg_slot (
     PRIMARY KEY (run_id, slot)
 ) STRICT;
 CREATE UNIQUE INDEX secagg_slot_of_attempt ON secagg_slot (run_id, round, attempt) WHERE round IS NOT NULL;
+-- Whoever opened a slot again would have its secrets serve two contexts, which tells one input from another. What came in
+-- and what left is written once; the sealed shares may be forgotten (secagg_run_over).
+CREATE TRIGGER secagg_slot_new BEFORE INSERT ON secagg_slot
+WHEN NEW.state <> 'open' OR EXISTS (SELECT 1 FROM secagg_slot WHERE run_id = NEW.run_id AND slot = NEW.slot)
+BEGIN SELECT RAISE(ABORT, 'a slot begins once, and open'); END;
+CREATE TRIGGER secagg_slot_no_delete BEFORE DELETE ON secagg_slot
+BEGIN SELECT RAISE(ABORT, 'a slot is never forgotten'); END;
+CREATE TRIGGER secagg_slot_forward BEFORE UPDATE OF state ON secagg_slot
+WHEN NOT (NEW.state = OLD.state OR OLD.state = 'open' AND NEW.state IN ('bound', 'dead') OR
+          OLD.state = 'bound' AND NEW.state IN ('revealed', 'dead'))
+BEGIN SELECT RAISE(ABORT, 'a slot goes forward only'); END;
+CREATE TRIGGER secagg_slot_once BEFORE UPDATE OF run_id, slot, shared, round, attempt, context, sharers, sealed, revealed
+ON secagg_slot
+WHEN NEW.run_id <> OLD.run_id OR NEW.slot <> OLD.slot OR NEW.shared < OLD.shared OR
+     OLD.state <> 'open' AND (NEW.round IS NOT OLD.round OR NEW.attempt IS NOT OLD.attempt OR
+                              NEW.context IS NOT OLD.context OR NEW.sharers IS NOT OLD.sharers OR
+                              NEW.sealed IS NOT OLD.sealed AND NEW.sealed IS NOT NULL) OR
+     OLD.revealed IS NOT NULL AND NEW.revealed IS NOT OLD.revealed
+BEGIN SELECT RAISE(ABORT, 'a slot serves one context'); END;
 
 -- The secrets of a slot; zeros once they are of no use. Rows are added at the end and never change their length, so that
 -- SQLite never moves one to another page and leaves a copy behind: it is overwritten where it is.

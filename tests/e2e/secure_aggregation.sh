@@ -113,19 +113,20 @@ PYTHON
   fi
 }
 doctored "" site-1/site.db ""
+once="DROP TRIGGER secagg_slot_once;"
 loose="CREATE TABLE loose AS SELECT * FROM secagg_given; DROP TABLE secagg_given; ALTER TABLE loose RENAME TO secagg_given;"
 doctored "both kinds of share of site 2 were noted" site-1/site.db \
   "$loose INSERT INTO secagg_given SELECT run_id, slot, peer, 2 FROM secagg_given WHERE peer = 2"
 doctored "other shares left than it noted" site-2/site.db \
-  "UPDATE secagg_slot SET revealed = put(revealed, share(revealed, 2), 2) WHERE round = 1"
+  "$once UPDATE secagg_slot SET revealed = put(revealed, share(revealed, 2), 2) WHERE round = 1"
 doctored "some sites gave b and others s" site-3/site.db \
   "$loose UPDATE secagg_given SET kind = 2 WHERE peer = 3;
-   UPDATE secagg_slot SET revealed = put(revealed, share(revealed, 2), 2) WHERE revealed IS NOT NULL"
+   $once UPDATE secagg_slot SET revealed = put(revealed, share(revealed, 2), 2) WHERE revealed IS NOT NULL"
 doctored "both kinds of share of site 1 left" site-4/site.db \
-  "UPDATE secagg_slot SET sharers = put(sharers, 4, 1), revealed = put(revealed, share(revealed, 1), 2) WHERE round = 2"
+  "$once UPDATE secagg_slot SET sharers = put(sharers, 4, 1), revealed = put(revealed, share(revealed, 1), 2) WHERE round = 2"
 doctored "not one share of each" site-1/site.db \
-  "UPDATE secagg_slot SET sharers = substr(sharers, 1, 12) WHERE round = 2"
-doctored "about another attempt" site-1/site.db "UPDATE secagg_slot SET attempt = 7 WHERE round = 2"
+  "$once UPDATE secagg_slot SET sharers = substr(sharers, 1, 12) WHERE round = 2"
+doctored "about another attempt" site-1/site.db "$once UPDATE secagg_slot SET attempt = 7 WHERE round = 2"
 doctored "was agreed on 2 times" site-1/site.db \
   "DROP TRIGGER event_chained; INSERT INTO event (at, kind, job_id, run_id, round, detail)
    SELECT at, kind, job_id, run_id, round, detail FROM event WHERE kind = 'round-agreed' AND round = 1"

@@ -100,6 +100,8 @@ static void test_auditor_masked_removed_agreement_is_found(void **state)
 static void test_auditor_masked_hidden_shares_are_found(void **state)
 {
     struct company *company = *state;
+    site_sql(company->site, "DROP TRIGGER secagg_slot_forward");
+    site_sql(company->site, "DROP TRIGGER secagg_slot_once");
     site_sql(company->site,
              "UPDATE secagg_slot SET state = 'bound', revealed = NULL WHERE state = 'revealed'");
     says(company, "the message with shares that was stored with it is gone");

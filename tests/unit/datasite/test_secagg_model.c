@@ -345,6 +345,41 @@ static void test_sum_that_holds_taken_once_with_keys_or_with_adverts(void **stat
     wire_sum_free(full);
 }
 
+/* Whoever may write the file exchanges the model, with its digest or without it, or goes back to the first one. */
+static void test_model_edited_in_the_database_refused(void **state)
+{
+    struct scene *scene = scene_open(NULL);
+    struct site *site = scene->masked->sites[0];
+    struct digest zeros = masked_zeros();
+    Fds__Sum *sum = scene_sum(scene);
+    char hex[DIGEST_HEX_BYTES], sql[256];
+    (void)state;
+    must(take(scene, 1, sum));
+    site_sql(site, "CREATE TABLE kept AS SELECT * FROM secagg_model");
+    site_sql(site, "UPDATE secagg_model SET parameters = zeroblob(length(parameters))");
+    refused(take(scene, 1, sum), ERROR_UNTRUSTED, "somebody edited it");
+    digest_hex(&zeros, hex);
+    (void)snprintf(sql, sizeof(sql), "UPDATE secagg_model SET digest = x'%s'", hex);
+    site_sql(site, sql);
+    refused(take(scene, 1, sum), ERROR_UNTRUSTED, "somebody edited it");
+    site_sql(site, "UPDATE secagg_model SET round = 1");
+    refused(take(scene, 1, sum), ERROR_UNTRUSTED, "somebody edited it");
+    site_sql(
+        site,
+        "UPDATE secagg_model SET (round, digest, parameters) = (SELECT 3, digest, parameters FROM kept)");
+    refused(take(scene, 1, sum), ERROR_UNTRUSTED, "somebody edited it");
+    site_sql(site,
+             "UPDATE secagg_model SET (round, parameters) = (SELECT round, parameters FROM kept), digest = "
+             "zeroblob(32)");
+    refused(take(scene, 1, sum), ERROR_UNTRUSTED, "somebody edited it");
+    site_sql(
+        site,
+        "UPDATE secagg_model SET (round, digest, parameters) = (SELECT round, digest, parameters FROM kept)");
+    must(take(scene, 1, sum));
+    wire_sum_free(sum);
+    scene_close(scene);
+}
+
 /* ---- without verify_sum ---- */
 
 /* The job says so, and `datasite show` says what it means. */
@@ -402,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_sum_with_adverts_of_other_keys_refused),
         cmocka_unit_test(test_refusals_leave_a_bounded_number_of_events),
         cmocka_unit_test(test_sum_that_holds_taken_once_with_keys_or_with_adverts),
+        cmocka_unit_test(test_model_edited_in_the_database_refused),
         cmocka_unit_test(test_sum_without_verify_sum_taken_on_the_signatures),
         cmocka_unit_test(test_sum_of_no_examples_refused),
     };

@@ -158,6 +158,58 @@ static void test_store_secagg_two_slots_for_one_attempt_refused(void **state)
     sql_refused(slots, "UPDATE secagg_slot SET round = 1, attempt = 0 WHERE slot = 1", "UNIQUE");
 }
 
+/* Somebody who may write the file would have the keys of one slot serve two contexts. */
+static void test_store_secagg_slot_set_back_by_an_edit_refused(void **state)
+{
+    struct slots *slots = shared_slots(state);
+    must(slots_bind(slots, 0, 1, 0));
+    must(slots_bind(slots, 1, 1, 1));
+    must(slots_encode(slots, 1, (const uint8_t *)"v", 1));
+    must(slots_agree(slots, 1, 1, 0xaa));
+    must(slots_reveal(slots, 1));
+    must(slots_bind(slots, 2, 2, 0));
+    assert_int_equal(slots_state(slots, 0), SECAGG_SLOT_DEAD);
+    assert_int_equal(slots_state(slots, 1), SECAGG_SLOT_REVEALED);
+    const char *const backwards[] = {
+        "UPDATE secagg_slot SET state = 'open' WHERE slot = 0",
+        "UPDATE secagg_slot SET state = 'bound' WHERE slot = 0",
+        "UPDATE secagg_slot SET state = 'revealed' WHERE slot = 0",
+        "UPDATE secagg_slot SET state = 'open' WHERE slot = 1",
+        "UPDATE secagg_slot SET state = 'bound' WHERE slot = 1",
+        "UPDATE secagg_slot SET state = 'dead' WHERE slot = 1",
+        "UPDATE secagg_slot SET state = 'open' WHERE slot = 2",
+        "UPDATE secagg_slot SET state = 'revealed' WHERE slot = 3",
+        "UPDATE secagg_slot SET state = 'open', round = NULL, attempt = NULL, context = NULL, sharers = "
+        "NULL, "
+        "sealed = NULL WHERE slot = 2",
+    };
+    for (size_t i = 0; i < sizeof(backwards) / sizeof(backwards[0]); i++)
+        sql_refused(slots, backwards[i], "a slot ");
+    const char *const elsewhere[] = {
+        "UPDATE secagg_slot SET round = 3 WHERE slot = 2",
+        "UPDATE secagg_slot SET round = NULL WHERE slot = 2",
+        "UPDATE secagg_slot SET attempt = 1 WHERE slot = 2",
+        "UPDATE secagg_slot SET context = zeroblob(32) WHERE slot = 2",
+        "UPDATE secagg_slot SET context = NULL WHERE slot = 2",
+        "UPDATE secagg_slot SET sharers = x'01000000' WHERE slot = 2",
+        "UPDATE secagg_slot SET sealed = x'01' WHERE slot = 2",
+        "UPDATE secagg_slot SET slot = 9 WHERE slot = 2",
+        "UPDATE secagg_slot SET shared = 0 WHERE slot = 2",
+        "UPDATE secagg_slot SET revealed = NULL WHERE slot = 1",
+    };
+    for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++)
+        sql_refused(slots, elsewhere[i], "a slot serves one context");
+    sql_refused(slots, "DELETE FROM secagg_slot WHERE slot = 2", "never forgotten");
+    sql_refused(
+        slots,
+        "INSERT OR REPLACE INTO secagg_slot (run_id, slot, state, shared) SELECT run_id, slot, 'open', 1 "
+        "FROM secagg_slot WHERE slot = 2",
+        "a slot begins once");
+    slots_sql(slots, "UPDATE secagg_slot SET sealed = NULL WHERE slot = 2");
+    assert_int_equal(slots_state(slots, 2), SECAGG_SLOT_BOUND);
+    assert_int_equal(slots_state(slots, 3), SECAGG_SLOT_OPEN);
+}
+
 static void test_store_secagg_bind_goes_forward_only(void **state)
 {
     struct slots *slots = shared_slots(state);
@@ -303,6 +355,8 @@ static void test_store_secagg_other_kind_of_share_refused(void **state)
     must(slots_reveal(slots, 0));
     refused(slots_reveal(slots, 0), ERROR_REFUSED, "or is over");
     /* Somebody who may write the file makes it look as if nothing was revealed. */
+    must(database_run(slots->store->database,
+                      "DROP TRIGGER secagg_slot_forward; DROP TRIGGER secagg_slot_once"));
     slots_sql(slots, "UPDATE secagg_slot SET state = 'bound', revealed = NULL WHERE slot = 0");
     refused(slots_reveal(slots, 0), ERROR_REFUSED, "given for key slot 0 already");
     sql_refused(slots, "UPDATE secagg_given SET kind = 3 - kind", "never another");
@@ -346,7 +400,11 @@ static void test_store_secagg_model_goes_from_round_to_round(void **state)
     must(slots_bind(slots, 0, 1, 0));
     must(slots_bind(slots, 1, 2, 0));
     model.round = 2;
+    must(digest_of(model.parameters, model.bytes, &model.digest));
     must(store_secagg_set_model(slots->store, slots->run, &model));
+    refused(store_secagg_model(slots->store, slots->run, &read), ERROR_UNTRUSTED, "somebody edited it");
+    must(store_event_add(slots->store, EVENT_SUM_TAKEN, &slots->job, slots->run, 1, SLOTS_NOW, "of 3 sites",
+                         &model.digest));
     assert_int_equal(slots_state(slots, 0), SECAGG_SLOT_DEAD); /* the sum of its round is known */
     assert_int_equal(slots_state(slots, 1), SECAGG_SLOT_BOUND);
     must(store_secagg_model(slots->store, slots->run, &read));
@@ -456,6 +514,7 @@ int main(void)
         TEST(test_store_secagg_bind_again_to_the_same_changes_nothing),
         TEST(test_store_secagg_second_binding_of_a_slot_refused),
         TEST(test_store_secagg_two_slots_for_one_attempt_refused),
+        TEST(test_store_secagg_slot_set_back_by_an_edit_refused),
         TEST(test_store_secagg_bind_goes_forward_only),
         TEST(test_store_secagg_bind_of_an_agreed_round_refused),
         TEST(test_store_secagg_bind_of_a_round_that_only_events_know_refused),
