@@ -2,12 +2,39 @@
 
 #include "audit/statement.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static const char chain_start_magic[] = "FDS-CHAIN1"; /* each with its NUL */
 static const char chain_event_magic[] = "FDS-EVENT1";
 static const char chain_head_magic[] = "FDS-HEAD1";
 static const char chain_beginning_magic[] = "FDS-CHAINSTART1";
 
 #define CHAIN_BEGINNING_STATEMENT (CHAIN_BEGINNING_BYTES - SIGNATURE_BYTES)
+
+#define CHAIN_SALT_BEFORE " (salt "
+
+void chain_salt_format(const uint8_t salt[static CHAIN_SALT_BYTES],
+                       char ret_text[static CHAIN_SALT_TEXT_BYTES])
+{
+    size_t used = sizeof(CHAIN_SALT_BEFORE) - 1;
+    memcpy(ret_text, CHAIN_SALT_BEFORE, used);
+    for (size_t i = 0; i < CHAIN_SALT_BYTES; i++, used += 2)
+        (void)snprintf(ret_text + used, 3, "%02x", salt[i]);
+    memcpy(ret_text + used, ")", 2);
+}
+
+size_t chain_detail_bytes(const char *detail)
+{
+    size_t bytes = strlen(detail), before = sizeof(CHAIN_SALT_BEFORE) - 1;
+    if (bytes < CHAIN_SALT_TEXT_BYTES - 1)
+        return bytes;
+    const char *salt = detail + bytes - (CHAIN_SALT_TEXT_BYTES - 1);
+    if (strncmp(salt, CHAIN_SALT_BEFORE, before) != 0 || detail[bytes - 1] != ')' ||
+        strspn(salt + before, "0123456789abcdef") != (size_t)2 * CHAIN_SALT_BYTES)
+        return bytes;
+    return bytes - (CHAIN_SALT_TEXT_BYTES - 1);
+}
 
 struct error *chain_start(const struct site_id *site, struct digest *ret_hash)
 {

@@ -31,6 +31,13 @@
     (16 + 32 + 8 + 32 + 64)    /* a statement of the chain's beginning, and its signature */
 #define CHAIN_TEXT_BYTES 65536 /* longest kind or detail that is hashed */
 
+/* Heads leave the site, in receipts and adverts, and details are sentences of few parts: who has the heads before and behind
+ * an event could try every number of rows until a hash fits. The detail of an event about what is private therefore ends in
+ * a salt, " (salt " 32 digits ")", 128 random bits. It is part of the detail, stored, hashed and exported as any other, so
+ * that the chain is verified as before; events without one, from before there was any, hold as they did. */
+#define CHAIN_SALT_BYTES 16
+#define CHAIN_SALT_TEXT_BYTES 41 /* with its NUL */
+
 struct chain_event {
     uint64_t sequence;           /* 1 or more */
     int64_t at;                  /* Unix seconds */
@@ -47,6 +54,12 @@ struct chain_head {
     uint64_t sequence;
     struct digest hash;
 };
+
+/* What stands at the end of a detail. */
+void chain_salt_format(const uint8_t salt[static CHAIN_SALT_BYTES],
+                       char ret_text[static CHAIN_SALT_TEXT_BYTES]);
+/* How many bytes of a detail a person reads: all but a salt at its end. */
+size_t chain_detail_bytes(const char *detail);
 
 /* hash(0). */
 MUST_USE struct error *chain_start(const struct site_id *site, struct digest *ret_hash);

@@ -88,7 +88,7 @@ static struct error *audit_time(const char *option, const char *text, int64_t *r
 static struct error *audit_kind(const char *kind)
 {
     static const char *const words[] = {
-#define EVENT(name, word, level) word,
+#define EVENT(name, word, level, salt) word,
 #include "schemas/event.def"
 #undef EVENT
     };
@@ -159,10 +159,11 @@ static struct error *audit_print(void *context, const struct event_record *recor
 {
     struct audit_list *list = context;
     const struct chain_event *event = &record->event;
-    char line[AUDIT_LINE_BYTES], detail[AUDIT_LINE_BYTES / 2], when[CLOCK_TEXT_BYTES], kind[64],
-        job[24] = "", round[24] = "";
+    char line[AUDIT_LINE_BYTES], shown[AUDIT_LINE_BYTES / 2], detail[AUDIT_LINE_BYTES / 2],
+        when[CLOCK_TEXT_BYTES], kind[64], job[24] = "", round[24] = "";
     clock_format(event->at, when);
-    terminal_clean(event->detail, detail, sizeof(detail));
+    (void)snprintf(shown, sizeof(shown), "%.*s", (int)chain_detail_bytes(event->detail), event->detail);
+    terminal_clean(shown, detail, sizeof(detail));
     terminal_clean(event->kind, kind, sizeof(kind));
     if (event->job_id != NULL) {
         char id[DESK_ID_BYTES];

@@ -11,7 +11,7 @@
 static const struct {
     const char *word, *level;
 } log_events[EVENT_KINDS] = {
-#define EVENT(name, word, level) {word, #level},
+#define EVENT(name, word, level, salt) {word, #level},
 #include "schemas/event.def"
 #undef EVENT
 };

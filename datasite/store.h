@@ -376,7 +376,7 @@ MUST_USE struct error *store_endorsements(struct store *store, const struct dige
 /* ---- events (store_event.c) ---- */
 
 enum event_kind {
-#define EVENT(name, word, level) EVENT_##name,
+#define EVENT(name, word, level, salt) EVENT_##name,
 #include "schemas/event.def"
 #undef EVENT
     EVENT_KINDS
@@ -384,7 +384,7 @@ enum event_kind {
 /* The event by which a decision of that kind is recorded. */
 enum event_kind decision_event(enum decision_kind kind);
 /* Adds one event in the transaction that is open, or in one of its own. job_id, run_id and digest (of the
- * body that it is about) may be NULL, round 0. Its number is one more than the file ever gave, so that a gap stays
+ * body that it is about) may be NULL, round 0. The detail of a kind that event.def calls SALTED gets a salt. Its number is one more than the file ever gave, so that a gap stays
  * where events were removed. ERROR_UNTRUSTED when the last event there is not signed with the site's key, or not
  * signed at all (store_chain_adopt). */
 MUST_USE struct error *store_event_add(struct store *store, enum event_kind kind, const struct digest *job_id,

@@ -1,4 +1,5 @@
 /* Events: added in the transaction of what they record, chained and signed (audit/chain.h); and read. */
+#include "crypto/secret.h"
 #include "datasite/store_internal.h"
 #include "datasite/store_job_parts.h"
 
@@ -10,11 +11,44 @@
 const char *event_kind_word(enum event_kind kind)
 {
     static const char *const words[EVENT_KINDS] = {
-#define EVENT(name, word, level) word,
+#define EVENT(name, word, level, salt) word,
 #include "schemas/event.def"
 #undef EVENT
     };
     return words[kind];
+}
+
+#define EVENT_PLAIN false
+#define EVENT_SALTED true
+
+static bool event_is_salted(enum event_kind kind)
+{
+    static const bool salted[EVENT_KINDS] = {
+#define EVENT(name, word, level, salt) EVENT_##salt,
+#include "schemas/event.def"
+#undef EVENT
+    };
+    return salted[kind];
+}
+
+/* The detail with a salt of its own behind it, or NULL: the detail as it is, for a kind that has none. */
+static struct error *event_salt(enum event_kind kind, const char *detail, char **ret_salted)
+{
+    struct error *err = NULL;
+    uint8_t salt[CHAIN_SALT_BYTES];
+    size_t bytes = strlen(detail);
+    char *salted = NULL;
+    if (!event_is_salted(kind))
+        goto done;
+    TRY(secret_random(salt, sizeof(salt)));
+    salted = malloc(bytes + CHAIN_SALT_TEXT_BYTES);
+    if (salted == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory for an event.");
+    memcpy(salted, detail, bytes);
+    chain_salt_format(salt, salted + bytes);
+    *ret_salted = salted;
+done:
+    return err;
 }
 
 /* A text without a NUL inside: what stands behind one would be neither hashed nor shown. */
@@ -216,6 +250,7 @@ struct error *store_event_add(struct store *store, enum event_kind kind, const s
 {
     struct error *err = NULL;
     bool own = false;
+    char *salted = NULL;
     struct chain_event event = {.at = at,
                                 .kind = event_kind_word(kind),
                                 .job_id = job_id,
@@ -225,6 +260,9 @@ struct error *store_event_add(struct store *store, enum event_kind kind, const s
                                 .digest = digest};
     if (store->identity == NULL)
         FAIL(ERROR_INTERNAL, "An event was to be recorded without the site's key.");
+    TRY(event_salt(kind, detail, &salted));
+    if (salted != NULL)
+        event.detail = salted;
     /* Between reading the last event and adding the next, nobody else may add one. */
     own = !database_in_transaction(store->database);
     if (own)
@@ -235,6 +273,7 @@ struct error *store_event_add(struct store *store, enum event_kind kind, const s
 done:
     if (err != NULL && own)
         database_rollback(store->database);
+    free(salted);
     return err;
 }
 

@@ -21,6 +21,11 @@ expect_status 0 "$datasite" "${site[@]}" audit
 for word in site-created dataset-imported job-approved update-released evaluation-released; do
   expect_text "$work/out.log" "$word"
 done
+expect_status 0 "$datasite" "${site[@]}" audit --kind dataset-imported
+expect_text "$work/out.log" " rows of "
+if grep -q "salt" "$work/out.log"; then fail "the list for people shows salts: $(cat "$work/out.log")"; fi
+"$datasite" "${site[@]}" audit --json --kind dataset-imported | grep -Eq '"detail": "[^"]* \(salt [0-9a-f]{32}\)"' ||
+  fail "a private detail has no salt"
 expect_status 0 "$datasite" "${site[@]}" audit --since 1h --kind update-released
 [ "$(wc -l <"$work/out.log")" -eq 2 ] || fail "two updates left: $(cat "$work/out.log")"
 expect_text "$work/out.log" "round 1"

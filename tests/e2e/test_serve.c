@@ -156,10 +156,10 @@ static void test_serve_hangup_reads_the_policy(void **state)
     must(file_write(path, text, strlen(text), 0600));
     assert_int_equal(kill(scene->daemon, SIGHUP), 0);
     log_await(scene, "config-reloaded", 3);
-    assert_int_equal(count_rows(scene,
-                                "SELECT count(*) FROM event WHERE kind = 'policy-changed' AND detail LIKE "
-                                "'%; output: min-rows 100; min-cell 3; digits: min-rows 100; min-cell 0'"),
-                     1);
+    assert_int_equal(
+        count_rows(scene, "SELECT count(*) FROM event WHERE kind = 'policy-changed' AND detail LIKE "
+                          "'%; output: min-rows 100; min-cell 3; digits: min-rows 100; min-cell 0 (salt %)'"),
+        1);
     (void)snprintf(
         text + used, sizeof(text) - used,
         "output: {min_cell: 3, require: [secure-aggregation]}\ndatasets: {digits: {require: []}}\n"
@@ -174,7 +174,7 @@ static void test_serve_hangup_reads_the_policy(void **state)
                    "SELECT count(*) FROM event WHERE kind = 'policy-changed' AND detail LIKE "
                    "'%; 1 partner, sums over 3 sites of 2 organisations, 1 may collude, differences refuse, "
                    "sums verified, max_examples 7000; output: "
-                   "masked sums alone; min-rows 100; min-cell 3; digits: min-rows 100; min-cell 3'"),
+                   "masked sums alone; min-rows 100; min-cell 3; digits: min-rows 100; min-cell 3 (salt %)'"),
         1);
 }
 

@@ -172,6 +172,22 @@ static void test_chain_head_of_another_site_is_not_signed(void **state)
     identity_free(identity);
 }
 
+static void test_chain_detail_salt_is_left_out_of_what_people_read(void **state)
+{
+    const uint8_t salt[CHAIN_SALT_BYTES] = {0x01, 0xab, [CHAIN_SALT_BYTES - 1] = 0xff};
+    char text[8 + CHAIN_SALT_TEXT_BYTES] = "12 rows";
+    (void)state;
+    assert_int_equal(chain_detail_bytes(""), 0);
+    assert_int_equal(chain_detail_bytes(text), 7);
+    chain_salt_format(salt, text + 7);
+    assert_string_equal(text, "12 rows (salt 01ab00000000000000000000000000ff)");
+    assert_int_equal(chain_detail_bytes(text), 7);
+    assert_int_equal(chain_detail_bytes(text + 7), 0);
+    assert_int_equal(chain_detail_bytes(text + 8), 39); /* one byte short */
+    text[20] = 'A';
+    assert_int_equal(chain_detail_bytes(text), 47);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +196,7 @@ int main(void)
         cmocka_unit_test(test_chain_next_with_one_field_changed_gives_another_hash),
         cmocka_unit_test(test_chain_next_with_an_overlong_text_is_refused),
         cmocka_unit_test(test_chain_head_of_the_vectors_verifies),
+        cmocka_unit_test(test_chain_detail_salt_is_left_out_of_what_people_read),
         cmocka_unit_test(test_chain_head_with_one_field_changed_is_refused),
         SCRATCH_TEST(test_chain_head_is_signed_and_verified),
         SCRATCH_TEST(test_chain_head_of_another_site_is_not_signed),
