@@ -253,7 +253,9 @@ static void masked_protections(const struct release_check *check,
     release_check_protections(check->output, rules);
     int used = snprintf(ret_text, RECEIPT_PROTECTIONS_BYTES, "secure-aggregation t %" PRIu32 " of %zu; ",
                         job->secure.threshold, job->site_count);
-    (void)snprintf(ret_text + used, RECEIPT_PROTECTIONS_BYTES - (size_t)used, "%s", rules);
+    size_t bytes = strnlen(rules, RECEIPT_PROTECTIONS_BYTES - (size_t)used - 1);
+    memcpy(ret_text + used, rules, bytes);
+    ret_text[(size_t)used + bytes] = '\0';
 }
 
 /* The slot serves this context alone from now on, and the round this vector. */
