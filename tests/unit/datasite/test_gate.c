@@ -281,7 +281,7 @@ static void test_gate_events_of_withheld_metrics_name_none(void **state)
     wire_update_free(gate_train(site, 1));
     site_expect_refusal(site_train(site, 2, 0), ERROR_HELD, "");
     expect_event(site, "update-released", "15 coefficients, ___ bytes");
-    expect_event(site, "update-held", "15 coefficients, ___ bytes");
+    expect_event(site, "update-held", "15 coefficients, ___ bytes (salt %)");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_make, site_remove)
