@@ -257,8 +257,7 @@ static void test_attack_keys_job_with_a_lowered_threshold_is_refused(void **stat
     for (size_t i = 0; i < MASKED_SITES; i++)
         REFUSED(masked, i + 1, site_submit(masked->sites[i], text), ERROR_INVALID, "threshold");
     masked_text(masked, &(struct masked_words){.secure = ", tolerate_colluding: 2, threshold: 3"}, text);
-    REFUSED(masked, 1, site_submit(masked->sites[0], text), ERROR_INVALID,
-            "threshold must be 4 with");
+    REFUSED(masked, 1, site_submit(masked->sites[0], text), ERROR_INVALID, "threshold must be 4 with");
     masked_text(masked, &(struct masked_words){.secure = ", tolerate_colluding: 0"}, text);
     REFUSED(masked, 1, site_submit(masked->sites[0], text), ERROR_INVALID, "tolerate_colluding");
 }
