@@ -1,4 +1,4 @@
-/* What store_job.c and store_decision.c share. */
+/* What store_job.c and store_decision.c share, and the end of a query with store_secagg*.c. */
 #pragma once
 
 #include "datasite/store_internal.h"

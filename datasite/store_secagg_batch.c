@@ -1,3 +1,4 @@
+#include "datasite/store_job_parts.h"
 #include "datasite/store_secagg_parts.h"
 
 #include <inttypes.h>
@@ -36,13 +37,7 @@ struct error *store_secagg_batch(struct store *store, const uint8_t run_id[stati
     bool found = query_step(&query);
     if (found)
         failed = batch_read(&query, &batch);
-    err = query_end(&query);
-    if (err == NULL)
-        err = failed;
-    else
-        error_free(failed);
-    if (err != NULL)
-        goto done;
+    TRY(job_query_end(&query, failed));
     if (!found || slot - batch.first_slot >= batch.slots)
         FAIL(ERROR_NOT_FOUND, "This site advertised no key slot %" PRIu32 " in this run.", slot);
     *ret_batch = batch;

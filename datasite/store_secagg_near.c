@@ -1,4 +1,5 @@
 /* Sums of nearly the same sites. */
+#include "datasite/store_job_parts.h"
 #include "datasite/store_secagg_parts.h"
 
 /* Both ascending. */
@@ -45,11 +46,7 @@ struct error *store_secagg_near(struct store *store, const struct digest *job_id
     query_bind_int(&query, round);
     while (failed == NULL && query_step(&query))
         failed = near_look(&query, contributors, most, &near);
-    err = query_end(&query);
-    if (err == NULL)
-        err = failed;
-    else
-        error_free(failed);
+    err = job_query_end(&query, failed);
     if (err == NULL)
         *ret_near = near;
     return err;

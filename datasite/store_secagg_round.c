@@ -1,4 +1,5 @@
 #include "crypto/secret.h"
+#include "datasite/store_job_parts.h"
 #include "datasite/store_secagg_parts.h"
 
 #include <inttypes.h>
@@ -45,13 +46,7 @@ static struct error *round_find(struct store *store, const struct digest *job_id
     bool found = query_step(&query);
     if (found)
         failed = round_read(&query, &round);
-    err = query_end(&query);
-    if (err == NULL)
-        err = failed;
-    else
-        error_free(failed);
-    if (err != NULL)
-        goto done;
+    TRY(job_query_end(&query, failed));
     *ret_found = found;
     *ret_round = round;
     memset(&round, 0, sizeof(round));
@@ -307,13 +302,7 @@ struct error *store_secagg_model(struct store *store, const uint8_t run_id[stati
         query_blob_exact(&query, 1, model.digest.bytes, DIGEST_BYTES);
         failed = secagg_take_blob(&query, 2, &model.parameters, &model.bytes);
     }
-    err = query_end(&query);
-    if (err == NULL)
-        err = failed;
-    else
-        error_free(failed);
-    if (err != NULL)
-        goto done;
+    TRY(job_query_end(&query, failed));
     if (!found)
         FAIL(ERROR_NOT_FOUND, "This site has no model of this run yet.");
     TRY(model_check(store, run_id, &model));

@@ -1,4 +1,5 @@
 #include "crypto/secret.h"
+#include "datasite/store_job_parts.h"
 #include "datasite/store_secagg_parts.h"
 
 #include <inttypes.h>
@@ -62,13 +63,7 @@ struct error *store_secagg_slot(struct store *store, const uint8_t run_id[static
     bool found = query_step(&query);
     if (found)
         failed = slot_read(&query, &read);
-    err = query_end(&query);
-    if (err == NULL)
-        err = failed;
-    else
-        error_free(failed);
-    if (err != NULL)
-        goto done;
+    TRY(job_query_end(&query, failed));
     if (!found)
         FAIL(ERROR_NOT_FOUND, "This site advertised no key slot %" PRIu32 " in this run.", slot);
     *ret_slot = read;
