@@ -92,21 +92,23 @@ static void note_statement(const struct site_id *site, const Fds__Agree *agree, 
     wire_agreement_free(agreement);
 }
 
-/* A share of every sharer, in their order; where a test had the vector masked past the messages, peers are told apart by
- * their place alone. */
+/* A share of every sharer, in their order. Where a test had the vector masked past the messages, or only some of the sharers
+ * are neighbours, peers are told apart by their place alone, which is the same whenever a slot's shares are given. */
 static void note_shares(const struct site_id *site, const Fds__Unmask *unmask, const struct reply *reply)
 {
     Fds__Unmasking *unmasking = NULL;
-    struct secagg_revealed revealed[SECAGG_COMPLETE];
+    struct secagg_revealed revealed[JOB_MAX_SITES];
     struct line line = line_of(site, unmask->run_id.data);
     must(wire_unmasking_decode(reply->body, reply->body_bytes, &unmasking));
     const struct noted *noted = find(NOTED_SHARERS, line, unmask->slot);
     size_t count = unmasking->revealed.len / SECAGG_REVEALED_BYTES;
-    assert_true(noted == NULL || count * sizeof(uint32_t) == noted->count);
+    bool all = noted != NULL && noted->count <= SECAGG_COMPLETE * sizeof(uint32_t);
+    assert_true(count <= JOB_MAX_SITES);
+    assert_true(!all || count * sizeof(uint32_t) == noted->count);
     for (size_t i = 0; i < count; i++) {
         const uint8_t *one = unmasking->revealed.data + i * SECAGG_REVEALED_BYTES;
         revealed[i].position = (uint32_t)i + 1;
-        if (noted != NULL)
+        if (all)
             memcpy(&revealed[i].position, noted->bytes + i * sizeof(uint32_t), sizeof(uint32_t));
         assert_true(one[0] == SECAGG_REVEAL_B || one[0] == SECAGG_REVEAL_S);
         revealed[i].kind = one[0] == SECAGG_REVEAL_B ? SECAGG_REVEAL_B : SECAGG_REVEAL_S;

@@ -5,7 +5,7 @@
  *     two different statements about one round
  *     two different vectors in one slot
  *
- * Sites are told apart by their ids, which are others in every test. Cohorts of up to SECAGG_COMPLETE sites. */
+ * Sites are told apart by their ids, which are others in every test. */
 #pragma once
 
 #include "datasite/requests.h"
