@@ -236,6 +236,66 @@ static void test_sum_of_another_length_than_the_vectors_refused_before_it_is_que
     masked_attempt_clear(&attempt);
 }
 
+/* Signatures and evidence are test_secagg_model.c's; here what the handler sees by itself. */
+static void test_sum_of_another_job_run_round_or_model_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_attempt attempt;
+    struct digest zeros = masked_zeros();
+    uint8_t parameters[8] = {0};
+    masked_begin(masked, &(struct masked_words){0});
+    masked_attempt_begin(masked, 1, 0, 0, &zeros, everybody, 4, &attempt);
+    masked_round(masked, &attempt, everybody, 4, NULL);
+    Fds__Sum *sum = masked_sum(masked, &attempt, false);
+    sum->job_id.data[0] ^= 1;
+    MASKED_REFUSED(masked, 1, masked_ask_sum(masked, 1, sum), ERROR_NOT_FOUND, "There is no job");
+    sum->job_id.data[0] ^= 1;
+    sum->run_id.data[0] ^= 1;
+    MASKED_REFUSED(masked, 1, masked_ask_sum(masked, 1, sum), ERROR_REFUSED, "This run never began");
+    sum->run_id.data[0] ^= 1;
+    sum->round = 4;
+    MASKED_REFUSED(masked, 1, masked_ask_sum(masked, 1, sum), ERROR_REFUSED,
+                   "Nothing that this site takes part in follows from the sum of round 4.");
+    sum->round = 1;
+    sum->parameters = (ProtobufCBinaryData){sizeof(parameters), parameters};
+    MASKED_REFUSED(masked, 1, masked_ask_sum(masked, 1, sum), ERROR_INVALID,
+                   "Parameters come only where the job names its initial model by its SHA-256.");
+    sum->parameters = (ProtobufCBinaryData){0, NULL};
+    site_expect_state(masked_ask_sum(masked, 1, sum), FDS__JOB_STATE__JOB_RUNNING);
+    wire_sum_free(sum);
+    masked_attempt_clear(&attempt);
+}
+
+static void test_sum_with_a_field_of_its_witness_spoilt_refused(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_attempt attempt;
+    struct digest zeros = masked_zeros();
+    struct chain_head head;
+    uint8_t signature[SIGNATURE_BYTES];
+    Fds__Witness witness = FDS__WITNESS__INIT;
+    masked_begin(masked, &(struct masked_words){0});
+    masked_attempt_begin(masked, 1, 0, 0, &zeros, everybody, 4, &attempt);
+    masked_round(masked, &attempt, everybody, 4, NULL);
+    Fds__Sum *sum = masked_sum(masked, &attempt, false);
+    sum->witness = &witness;
+    for (int field = 0; field < 4; field++) {
+        must(store_head(masked->sites[0]->store, &head, signature));
+        head.hash.bytes[3] ^= field == 1;
+        signature[3] ^= field == 2;
+        witness.sequence = head.sequence + (field == 0);
+        witness.head = (ProtobufCBinaryData){DIGEST_BYTES, head.hash.bytes};
+        witness.signature = (ProtobufCBinaryData){SIGNATURE_BYTES, signature};
+        if (field < 3)
+            MASKED_REFUSED(masked, 1, masked_ask_sum(masked, 1, sum), ERROR_UNTRUSTED,
+                           "The receipt that came with this request is not one of this site");
+    }
+    site_expect_state(masked_ask_sum(masked, 1, sum), FDS__JOB_STATE__JOB_RUNNING);
+    sum->witness = NULL;
+    wire_sum_free(sum);
+    masked_attempt_clear(&attempt);
+}
+
 static void test_mask_round_outside_the_job_refused(void **state)
 {
     struct masked_sites *masked = *state;
@@ -288,6 +348,8 @@ int main(void)
         TEST(test_mask_again_over_the_norm_bound_of_now_tells_no_reason),
         TEST(test_mask_refused_again_and_again_is_one_line_of_the_log),
         TEST(test_sum_of_another_length_than_the_vectors_refused_before_it_is_queued),
+        TEST(test_sum_of_another_job_run_round_or_model_refused),
+        TEST(test_sum_with_a_field_of_its_witness_spoilt_refused),
         TEST(test_mask_round_outside_the_job_refused),
         TEST(test_mask_slot_of_no_batch_refused),
         TEST(test_mask_slot_that_was_killed_refused),

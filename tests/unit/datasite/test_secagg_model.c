@@ -91,6 +91,9 @@ static struct error *take(struct scene *scene, uint32_t position, const Fds__Sum
     return err;
 }
 
+#define NOT_SIGNED "The signature was not made over these bytes with the key it claims."
+#define OTHER_KEY "The key beside a signature is not the key of the site that it is said to be of."
+
 /* Takes `sum` over. */
 static void expect_refused(struct scene *scene, Fds__Sum *sum, enum error_code code, const char *words)
 {
@@ -112,7 +115,13 @@ static void test_sum_that_nobody_signed_refused(void **state)
 {
     Fds__Sum *sum = scene_sum(*state);
     sum->words.data[8] ^= 1;
-    expect_refused(*state, sum, ERROR_UNTRUSTED, "sum of round 1");
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "The sum of round 1: " NOT_SIGNED);
+    sum = scene_sum(*state);
+    sum->signature.data[0] ^= 1;
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "The sum of round 1: " NOT_SIGNED);
+    sum = scene_sum(*state);
+    sum->public_key.data[0] ^= 1;
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "The sum of round 1: " OTHER_KEY);
 }
 
 static void test_sum_signed_by_another_than_the_requester_refused(void **state)
@@ -123,14 +132,14 @@ static void test_sum_signed_by_another_than_the_requester_refused(void **state)
     scene->masked->orchestrator = scene->masked->sites[1]->identity;
     sign(scene, sum);
     scene->masked->orchestrator = own;
-    expect_refused(scene, sum, ERROR_UNTRUSTED, "sum of round 1");
+    expect_refused(scene, sum, ERROR_UNTRUSTED, "The sum of round 1: " OTHER_KEY);
 }
 
 static void test_sum_with_two_agreements_refused(void **state)
 {
     Fds__Sum *sum = scene_sum(*state);
     Fds__AgreementStatement *last = sum->agreements[--sum->n_agreements];
-    refused(take(*state, 1, sum), ERROR_REFUSED, "");
+    refused(take(*state, 1, sum), ERROR_REFUSED, "2 sites agree, and the job's threshold is 3.");
     sum->agreements[sum->n_agreements++] = last;
     wire_sum_free(sum);
 }
@@ -139,7 +148,13 @@ static void test_sum_with_a_false_agreement_refused_naming_the_site(void **state
 {
     Fds__Sum *sum = scene_sum(*state);
     sum->agreements[1]->signature.data[0] ^= 1;
-    expect_refused(*state, sum, ERROR_UNTRUSTED, "2");
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "The agreement of site 2 of the roster: " NOT_SIGNED);
+    sum = scene_sum(*state);
+    sum->agreements[1]->public_key.data[0] ^= 1;
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "The agreement of site 2 of the roster: " OTHER_KEY);
+    sum = scene_sum(*state);
+    sum->agreements[2]->position = 4;
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "The agreement of site 4 of the roster: " OTHER_KEY);
 }
 
 static void test_sum_of_other_contributors_than_this_site_agreed_to_refused(void **state)
@@ -159,11 +174,28 @@ static void test_sum_of_other_inputs_than_this_site_agreed_to_refused(void **sta
 }
 
 /* A site that did not agree itself believes those who did. */
+#define OTHERS_DISAGREE "The agreement of site 1 of the roster: " NOT_SIGNED
+
+static void test_sum_of_other_sites_than_others_agreed_to_refused(void **state)
+{
+    Fds__Sum *sum = scene_sum(*state);
+    sum->contributors[2] = 4;
+    sign(*state, sum);
+    refused(take(*state, 4, sum), ERROR_UNTRUSTED, OTHERS_DISAGREE);
+    wire_sum_free(sum);
+    sum = scene_sum(*state);
+    sum->n_sharers = 3;
+    sign(*state, sum);
+    refused(take(*state, 4, sum), ERROR_UNTRUSTED, OTHERS_DISAGREE);
+    sum->n_sharers = 4;
+    wire_sum_free(sum);
+}
+
 static void test_sum_of_other_inputs_than_others_agreed_to_refused(void **state)
 {
     Fds__Sum *sum = scene_sum(*state);
     sum->inputs_digest.data[3] ^= 1;
-    refused(take(*state, 4, sum), ERROR_UNTRUSTED, "");
+    refused(take(*state, 4, sum), ERROR_UNTRUSTED, OTHERS_DISAGREE);
     wire_sum_free(sum);
 }
 
@@ -173,8 +205,8 @@ static void test_sum_of_another_attempt_refused(void **state)
     Fds__Sum *sum = scene_sum(scene);
     sum->attempt = 1;
     sign(scene, sum);
-    refused(take(scene, 4, sum), ERROR_UNTRUSTED, "");
-    expect_refused(scene, sum, ERROR_UNTRUSTED, "agreed to");
+    refused(take(scene, 4, sum), ERROR_UNTRUSTED, OTHERS_DISAGREE);
+    expect_refused(scene, sum, ERROR_UNTRUSTED, "not of the sites and inputs that this site agreed to");
 }
 
 static void test_sum_of_other_keys_refused(void **state)
@@ -183,8 +215,14 @@ static void test_sum_of_other_keys_refused(void **state)
     Fds__Sum *sum = scene_sum(scene);
     sum->keyset_hash.data[0] ^= 1;
     sign(scene, sum);
-    refused(take(scene, 4, sum), ERROR_UNTRUSTED, "");
+    refused(take(scene, 4, sum), ERROR_UNTRUSTED, OTHERS_DISAGREE);
     wire_sum_free(sum);
+    sum = scene_sum(scene); /* the slot says which keys are meant */
+    sum->slot = 1;
+    expect_refused(scene, sum, ERROR_REFUSED, "without the adverts of it");
+    sum = masked_sum(scene->masked, &scene->attempt, true);
+    sum->slot = 1;
+    expect_refused(scene, sum, ERROR_UNTRUSTED, "not those of its keys");
 }
 
 static void test_sum_of_a_round_that_began_with_another_model_refused(void **state)
@@ -194,7 +232,8 @@ static void test_sum_of_a_round_that_began_with_another_model_refused(void **sta
     struct digest other = masked_zeros();
     uint32_t round = 0;
     other.bytes[0] ^= 1;
-    refused(take_with(scene, 4, scene->masked->keyset, &other, sum, &round), ERROR_UNTRUSTED, "");
+    refused(take_with(scene, 4, scene->masked->keyset, &other, sum, &round), ERROR_UNTRUSTED,
+            "The sum of round 1: " NOT_SIGNED);
     wire_sum_free(sum);
 }
 
@@ -215,7 +254,7 @@ static void test_sum_of_a_contributor_that_did_not_share_refused(void **state)
     Fds__Sum *sum = scene_sum(scene);
     sum->n_sharers = 2;
     sign(scene, sum);
-    expect_refused(scene, sum, ERROR_INVALID, "among the sharers");
+    expect_refused(scene, sum, ERROR_INVALID, "Sum: contributors must be among the sharers.");
 }
 
 static void test_sum_of_too_few_organisations_refused(void **state)
@@ -283,10 +322,13 @@ static void test_sum_with_another_secret_refused_naming_the_site(void **state)
 {
     Fds__Sum *sum = scene_sum(*state);
     sum->opened.data[DIGEST_BYTES + 1] ^= 1; /* b of site 2 */
-    expect_refused(*state, sum, ERROR_UNTRUSTED, "2");
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "The opened secret of site 2 of the roster is not the one");
     sum = scene_sum(*state);
     sum->opened.data[3 * DIGEST_BYTES + 1] ^= 1; /* s of site 4 */
-    expect_refused(*state, sum, ERROR_UNTRUSTED, "4");
+    expect_refused(*state, sum, ERROR_UNTRUSTED, "The opened secret of site 4 of the roster is not the one");
+    sum = scene_sum(*state);
+    sum->opened.len -= DIGEST_BYTES;
+    expect_refused(*state, sum, ERROR_INVALID, "Sum: opened must have the secrets of 4 sites");
 }
 
 static void test_sum_of_a_batch_that_the_site_has_no_keys_of_refused_without_adverts(void **state)
@@ -298,15 +340,40 @@ static void test_sum_of_a_batch_that_the_site_has_no_keys_of_refused_without_adv
     wire_sum_free(sum);
 }
 
+#define ADVERT_REFUSED(change, code, words)                                                                  \
+    do {                                                                                                     \
+        uint32_t round = 0;                                                                                  \
+        Fds__Sum *sum = masked_sum(scene->masked, &scene->attempt, true);                                    \
+        Fds__Advert *advert = sum->adverts[0];                                                               \
+        change;                                                                                              \
+        refused(take_with(scene, 1, NULL, NULL, sum, &round), code, words);                                  \
+        wire_sum_free(sum);                                                                                  \
+    } while (0)
+
+static void test_sum_with_a_field_of_an_advert_wrong_refused(void **state)
+{
+    struct scene *scene = *state;
+    const char *not_signed = "The keys of site 1 of the roster: " NOT_SIGNED;
+    ADVERT_REFUSED(advert->job_id.data[0] ^= 1, ERROR_INVALID, "Advert: job_id is that of another job.");
+    ADVERT_REFUSED(advert->run_id.data[0] ^= 1, ERROR_INVALID, "Advert: run_id is that of another run.");
+    ADVERT_REFUSED(advert->first_slot++, ERROR_UNTRUSTED, not_signed);
+    ADVERT_REFUSED(advert->count--, ERROR_INVALID, "Advert: count is 7, and entries has 8.");
+    ADVERT_REFUSED(advert->public_key.data[0] ^= 1, ERROR_UNTRUSTED, "is not in the job's list of sites");
+    ADVERT_REFUSED(advert->ledger_sequence++, ERROR_UNTRUSTED, not_signed);
+    ADVERT_REFUSED(advert->ledger_head.data[0] ^= 1, ERROR_UNTRUSTED, not_signed);
+    ADVERT_REFUSED(advert->entries.data[0] ^= 1, ERROR_UNTRUSTED, not_signed);
+    ADVERT_REFUSED(advert->entries.data[32] ^= 1, ERROR_UNTRUSTED, not_signed);
+    ADVERT_REFUSED(advert->entries.data[64] ^= 1, ERROR_UNTRUSTED, not_signed);
+    ADVERT_REFUSED(advert->signature.data[0] ^= 1, ERROR_UNTRUSTED, not_signed);
+}
+
+/* All of them are signed, and they are not the keys that were used. */
 static void test_sum_with_adverts_of_other_keys_refused(void **state)
 {
     struct scene *scene = *state;
     Fds__Sum *sum = masked_sum(scene->masked, &scene->attempt, true);
     uint32_t round = 0;
-    sum->adverts[0]->entries.data[0] ^= 1;
-    refused(take_with(scene, 1, NULL, NULL, sum, &round), ERROR_UNTRUSTED, "");
-    sum->adverts[0]->entries.data[0] ^= 1;
-    Fds__Advert *last = sum->adverts[--sum->n_adverts]; /* signed, and not the keys that were used */
+    Fds__Advert *last = sum->adverts[--sum->n_adverts];
     refused(take_with(scene, 1, NULL, NULL, sum, &round), ERROR_UNTRUSTED, "not those of its keys");
     sum->adverts[sum->n_adverts++] = last;
     wire_sum_free(sum);
@@ -321,7 +388,7 @@ static void test_refusals_leave_a_bounded_number_of_events(void **state)
     Fds__Sum *sum = scene_sum(scene);
     sum->words.data[8] ^= 1;
     for (size_t i = 0; i < 40; i++)
-        refused(take(scene, 1, sum), ERROR_UNTRUSTED, "");
+        refused(take(scene, 1, sum), ERROR_UNTRUSTED, NOT_SIGNED);
     assert_int_equal(site_count(site, "SELECT count(*) FROM event WHERE kind = 'sum-refused'"), 16);
     wire_sum_free(sum);
 }
@@ -389,7 +456,7 @@ static void test_sum_without_verify_sum_taken_on_the_signatures(void **state)
     Fds__Sum *sum = scene_sum(scene);
     (void)state;
     sum->agreements[0]->signature.data[0] ^= 1;
-    refused(take(scene, 1, sum), ERROR_UNTRUSTED, "1");
+    refused(take(scene, 1, sum), ERROR_UNTRUSTED, OTHERS_DISAGREE);
     sum->agreements[0]->signature.data[0] ^= 1;
     sum->words.data[8] ^= 1; /* false, and signed */
     sign(scene, sum);
@@ -419,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_sum_with_a_false_agreement_refused_naming_the_site),
         cmocka_unit_test(test_sum_of_other_contributors_than_this_site_agreed_to_refused),
         cmocka_unit_test(test_sum_of_other_inputs_than_this_site_agreed_to_refused),
+        cmocka_unit_test(test_sum_of_other_sites_than_others_agreed_to_refused),
         cmocka_unit_test(test_sum_of_other_inputs_than_others_agreed_to_refused),
         cmocka_unit_test(test_sum_of_another_attempt_refused),
         cmocka_unit_test(test_sum_of_other_keys_refused),
@@ -434,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_sum_with_inputs_exchanged_refused),
         cmocka_unit_test(test_sum_with_another_secret_refused_naming_the_site),
         cmocka_unit_test(test_sum_of_a_batch_that_the_site_has_no_keys_of_refused_without_adverts),
+        cmocka_unit_test(test_sum_with_a_field_of_an_advert_wrong_refused),
         cmocka_unit_test(test_sum_with_adverts_of_other_keys_refused),
         cmocka_unit_test(test_refusals_leave_a_bounded_number_of_events),
         cmocka_unit_test(test_sum_that_holds_taken_once_with_keys_or_with_adverts),

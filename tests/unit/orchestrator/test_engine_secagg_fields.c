@@ -15,6 +15,9 @@
 #define AGREE FDS__MESSAGE_TYPE__MESSAGE_AGREE
 #define UNMASK FDS__MESSAGE_TYPE__MESSAGE_UNMASK
 
+#define NOT_SIGNED " of the roster: The signature was not made over these bytes with the key it claims."
+
+/* `sentence` is of the one check that is to find it: without that check the case fails, also where another one would. */
 struct field {
     const char *name;
     answer_change *change;
@@ -72,7 +75,10 @@ UNSIGNED_CHANGE(advert_run, Advert, flip(&m->run_id, 3))
 UNSIGNED_CHANGE(advert_key, Advert, flip(&m->public_key, 3))
 UNSIGNED_CHANGE(advert_ledger_sequence, Advert, m->ledger_sequence++)
 UNSIGNED_CHANGE(advert_ledger_head, Advert, flip(&m->ledger_head, 3))
-UNSIGNED_CHANGE(advert_entries, Advert, flip(&m->entries, 95))
+UNSIGNED_CHANGE(advert_c, Advert, flip(&m->entries, 31))
+UNSIGNED_CHANGE(advert_s, Advert, flip(&m->entries, 63))
+UNSIGNED_CHANGE(advert_b, Advert, flip(&m->entries, 95))
+UNSIGNED_CHANGE(advert_entries_shorter, Advert, m->entries.len--)
 UNSIGNED_CHANGE(advert_signature, Advert, flip(&m->signature, 3))
 UNSIGNED_CHANGE(advert_signature_length, Advert, m->signature.len--)
 UNSIGNED_CHANGE(advert_count_alone, Advert, m->count--)
@@ -97,18 +103,21 @@ CHANGE(advert_entry_no_key, Advert)
 }
 
 static const struct field advert_fields[] = {
-    {"job", advert_job, "job"},
-    {"run", advert_run, "run"},
+    {"job", advert_job, "Advert: job_id is that of another job."},
+    {"run", advert_run, "Advert: run_id is that of another run."},
     {"first_slot", advert_first_slot, "It advertises other key slots than it was asked for."},
     {"count, signed", advert_count, "It advertises other key slots than it was asked for."},
-    {"count alone", advert_count_alone, "entries"},
-    {"public key", advert_key, "in the name of another site"},
-    {"ledger_sequence", advert_ledger_sequence, "signature"},
-    {"ledger_head", advert_ledger_head, "signature"},
-    {"entries", advert_entries, "signature"},
-    {"a key that is none, signed", advert_entry_no_key, "key"},
-    {"signature", advert_signature, "signature"},
-    {"length of the signature", advert_signature_length, "signature"},
+    {"count alone", advert_count_alone, "Advert: entries must have 96 bytes and has 192."},
+    {"public key", advert_key, "It advertises keys in the name of another site."},
+    {"ledger_sequence", advert_ledger_sequence, NOT_SIGNED},
+    {"ledger_head", advert_ledger_head, NOT_SIGNED},
+    {"entries: c", advert_c, NOT_SIGNED},
+    {"entries: s", advert_s, NOT_SIGNED},
+    {"entries: commitment to b", advert_b, NOT_SIGNED},
+    {"a part of an entry", advert_entries_shorter, "Advert: entries must have 192 bytes and has 191."},
+    {"a key that is none, signed", advert_entry_no_key, "A key of X25519 is a point of small order"},
+    {"signature", advert_signature, NOT_SIGNED},
+    {"length of the signature", advert_signature_length, "Advert: signature must have 64 bytes and has 63."},
 };
 
 /* ---- Shares ---- */
@@ -133,7 +142,8 @@ static const struct field shares_fields[] = {
     {"count", shares_count, "It shares other key slots than it was asked for."},
     {"one sealed share less", shares_shorter, "another number of sites than its neighbours"},
     {"one sealed share more", shares_longer, "another number of sites than its neighbours"},
-    {"a part of a sealed share", shares_uneven, "sealed"},
+    {"a part of a sealed share", shares_uneven,
+     "Shares: sealed must have from 1 to 999 elements of 98 bytes; 293 bytes do not."},
 };
 
 /* ---- MaskedInput ---- */
@@ -157,11 +167,12 @@ static const struct field input_fields[] = {
     {"attempt", input_attempt, "Its masked input is of another attempt or key slot."},
     {"slot", input_slot, "Its masked input is of another attempt or key slot."},
     {"context", input_context, "Its masked input is of another context"},
-    {"words", input_words, "signature"},
-    {"a word less", input_shorter, "bytes instead of"},
-    {"a word more", input_longer, "bytes instead of"},
-    {"signature", input_signature, "signature"},
-    {"length of the signature", input_signature_length, "sign"},
+    {"words", input_words, NOT_SIGNED},
+    {"a word less", input_shorter, "Its masked input has 64 bytes instead of 72."},
+    {"a word more", input_longer, "Its masked input has 80 bytes instead of 72."},
+    {"signature", input_signature, NOT_SIGNED},
+    {"length of the signature", input_signature_length,
+     "MaskedInput: signature must have 64 bytes and has 63."},
 };
 
 /* ---- Agreement ---- */
@@ -178,8 +189,9 @@ static const struct field agreement_fields[] = {
     {"run", agreement_run, "Its answer is about another run."},
     {"round", agreement_round, "Its answer is about round 2 instead of round 1."},
     {"attempt", agreement_attempt, "Its agreement is of another attempt."},
-    {"signature", agreement_signature, "signature"},
-    {"length of the signature", agreement_signature_length, "signature"},
+    {"signature", agreement_signature, NOT_SIGNED},
+    {"length of the signature", agreement_signature_length,
+     "Agreement: signature must have 64 bytes and has 63."},
 };
 
 /* ---- Unmasking ---- */
@@ -191,6 +203,8 @@ UNSIGNED_CHANGE(unmasking_attempt, Unmasking, m->attempt++)
 UNSIGNED_CHANGE(unmasking_kind, Unmasking, m->revealed.data[0] = SECAGG_REVEAL_S)
 UNSIGNED_CHANGE(unmasking_shorter, Unmasking, m->revealed.len -= SECAGG_REVEALED_BYTES)
 UNSIGNED_CHANGE(unmasking_longer, Unmasking, lengthen(&m->revealed, SECAGG_REVEALED_BYTES))
+UNSIGNED_CHANGE(unmasking_no_kind, Unmasking, m->revealed.data[0] = 3)
+UNSIGNED_CHANGE(unmasking_uneven, Unmasking, m->revealed.len--)
 UNSIGNED_CHANGE(unmasking_no_share, Unmasking, memset(m->revealed.data + 1, 0xff, SHAMIR_SHARE_BYTES))
 
 static const struct field unmasking_fields[] = {
@@ -198,10 +212,16 @@ static const struct field unmasking_fields[] = {
     {"run", unmasking_run, "Its answer is about another run."},
     {"round", unmasking_round, "Its answer is about round 2 instead of round 1."},
     {"attempt", unmasking_attempt, "Its shares are of another attempt."},
-    {"kind", unmasking_kind, "the share of b is due"},
-    {"one share less", unmasking_shorter, "revealed must have 4 shares"},
-    {"one share more", unmasking_longer, "revealed must have 4 shares"},
-    {"a share that is none", unmasking_no_share, "revealed"},
+    {"kind", unmasking_kind, " of the roster the share of b is due."},
+    {"a kind that is none", unmasking_no_kind, "Unmasking: revealed must have kinds 1 (b) and 2 (s) alone."},
+    {"one share less", unmasking_shorter,
+     "Unmasking: revealed must have 4 shares, 41 bytes each, and has 123 bytes."},
+    {"one share more", unmasking_longer,
+     "Unmasking: revealed must have 4 shares, 41 bytes each, and has 205 bytes."},
+    {"a part of a share", unmasking_uneven,
+     "Unmasking: revealed must have from 1 to 1000 elements of 41 bytes; 163 bytes do not."},
+    {"a share that is none", unmasking_no_share,
+     "A share of a secret has a value of 2^61 - 1 or more: it is none."},
 };
 
 /* ---- runs ---- */
