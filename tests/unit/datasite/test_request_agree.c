@@ -122,6 +122,8 @@ static void test_request_unmask_keeps_no_secret_of_the_slot(void **state)
 
 /* ---- Agree ---- */
 
+#define NOT_SIGNED " of the roster: The signature was not made over these bytes with the key it claims."
+
 static void test_request_agree_with_a_field_of_the_attempt_spoilt_refused(void **state)
 {
     struct company *company = *state;
@@ -152,16 +154,16 @@ static void test_request_agree_with_a_field_of_an_input_spoilt_refused(void **st
     size_t i = partner_place(company), own = own_place(company);
     Fds__Agree *agree = company_agree_message(company);
     agree->inputs[i]->digest.data[0] ^= 1;
-    agree_refused(company, agree, ERROR_UNTRUSTED, "The input of site");
+    agree_refused(company, agree, ERROR_UNTRUSTED, NOT_SIGNED);
     agree = company_agree_message(company);
     agree->inputs[i]->signature.data[0] ^= 1;
-    agree_refused(company, agree, ERROR_UNTRUSTED, "The input of site");
+    agree_refused(company, agree, ERROR_UNTRUSTED, NOT_SIGNED);
     agree = company_agree_message(company);
     agree->inputs[own]->digest.data[0] ^= 1;
     agree_refused(company, agree, ERROR_UNTRUSTED, "not the vector that it gave");
     agree = company_agree_message(company);
     agree->inputs[own]->signature.data[0] ^= 1;
-    agree_refused(company, agree, ERROR_UNTRUSTED, "The input of site");
+    agree_refused(company, agree, ERROR_UNTRUSTED, NOT_SIGNED);
     company_take_agreement(company, company_agree(company));
 }
 

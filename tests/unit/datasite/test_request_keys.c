@@ -156,6 +156,8 @@ static void share_refused(struct company *company, Fds__Share *share, enum error
     assert_int_equal(shared(company), 0);
 }
 
+#define NOT_SIGNED " of the roster: The signature was not made over these bytes with the key it claims."
+
 /* Any of the partners, by its place in the message. */
 static size_t partner(const struct company *company)
 {
@@ -194,17 +196,17 @@ static void test_request_share_with_a_field_of_an_advert_spoilt_refused(void **s
     share_refused(company, share, ERROR_UNTRUSTED, "list of sites");
     share = company_share_message(company);
     share->adverts[i]->ledger_sequence++;
-    share_refused(company, share, ERROR_UNTRUSTED, "signature");
+    share_refused(company, share, ERROR_UNTRUSTED, NOT_SIGNED);
     share = company_share_message(company);
     share->adverts[i]->ledger_head.data[0] ^= 1;
-    share_refused(company, share, ERROR_UNTRUSTED, "signature");
+    share_refused(company, share, ERROR_UNTRUSTED, NOT_SIGNED);
     share = company_share_message(company);
     share->adverts[i]->signature.data[0] ^= 1;
-    share_refused(company, share, ERROR_UNTRUSTED, "signature");
+    share_refused(company, share, ERROR_UNTRUSTED, NOT_SIGNED);
     for (size_t part = 0; part < 3; part++) { /* c, s, commitment to b */
         share = company_share_message(company);
         share->adverts[i]->entries.data[32 * part] ^= 1;
-        share_refused(company, share, ERROR_UNTRUSTED, "signature");
+        share_refused(company, share, ERROR_UNTRUSTED, NOT_SIGNED);
     }
     company_take_shares(company, company_share(company));
 }
@@ -233,10 +235,10 @@ static void test_request_share_of_another_job_or_run_refused(void **state)
     struct company *company = advertised(state);
     Fds__Share *share = company_share_message(company);
     share->job_id.data[0] ^= 1;
-    share_refused(company, share, ERROR_INVALID, "job_id");
+    share_refused(company, share, ERROR_INVALID, "Share: adverts.job_id is of another job or run");
     share = company_share_message(company);
     share->run_id.data[0] ^= 1;
-    share_refused(company, share, ERROR_INVALID, "run_id");
+    share_refused(company, share, ERROR_INVALID, "Share: adverts.run_id is of another job or run");
     share = company_share_message(company);
     share->run_id.data[0] ^= 1;
     for (size_t i = 0; i < share->n_adverts; i++)
@@ -279,7 +281,7 @@ static void test_request_share_with_swapped_keys_or_a_foreign_site_refused(void 
     ProtobufCBinaryData entries = share->adverts[i]->entries;
     share->adverts[i]->entries = share->adverts[other]->entries;
     share->adverts[other]->entries = entries;
-    share_refused(company, share, ERROR_UNTRUSTED, "signature");
+    share_refused(company, share, ERROR_UNTRUSTED, NOT_SIGNED);
     struct identity *stranger = NULL;
     char path[160];
     must(identity_create(workspace_file(company->site->workspace, "stranger", path), "stranger", &stranger));

@@ -27,6 +27,24 @@ static struct reply kept(const struct reply *reply)
     return copy;
 }
 
+static uint32_t outsider(const struct company *company)
+{
+    for (uint32_t position = 1; position <= COMPANY_SITES; position++)
+        if (!secagg_set_has(company->u3, position))
+            return position;
+    return 0;
+}
+
+/* Next to it in U3, so that the list stays ascending with it in that place. */
+static size_t outsider_place(const struct company *company)
+{
+    size_t place = outsider(company);
+    return place > company->u3.count ? company->u3.count - 1 : place - 1;
+}
+
+#define NOT_SIGNED "The signature was not made over these bytes with the key it claims."
+#define OTHER_KEY "The key beside a signature is not the key of the site that it is said to be of."
+
 /* ---- Unmask ---- */
 
 static void test_request_unmask_with_a_field_of_the_attempt_spoilt_refused(void **state)
@@ -58,17 +76,18 @@ static void test_request_unmask_with_a_field_of_an_agreement_spoilt_refused(void
     for (size_t i = 0; i < company->u3.count; i++) {
         Fds__Unmask *unmask = company_unmask_message(company);
         unmask->agreements[i]->signature.data[0] ^= 1;
-        unmask_refused(company, unmask, ERROR_UNTRUSTED, "The agreement of site");
+        unmask_refused(company, unmask, ERROR_UNTRUSTED, NOT_SIGNED);
         unmask = company_unmask_message(company);
         unmask->agreements[i]->public_key.data[0] ^= 1;
-        unmask_refused(company, unmask, ERROR_UNTRUSTED, "The agreement of site");
+        unmask_refused(company, unmask, ERROR_UNTRUSTED, OTHER_KEY);
     }
     Fds__Unmask *unmask = company_unmask_message(company);
-    unmask->agreements[company->u3.count - 1]->position += 1;
-    if (unmask->agreements[company->u3.count - 1]->position <= COMPANY_SITES)
-        unmask_refused(company, unmask, ERROR_UNTRUSTED, "The agreement of site");
-    else
-        unmask_refused(company, unmask, ERROR_INVALID, "which has 1 to 5");
+    unmask->agreements[company->u3.count - 1]->position = COMPANY_SITES + 1;
+    unmask_refused(company, unmask, ERROR_INVALID, "which has 1 to 5");
+    unmask = company_unmask_message(company); /* another site's place, which none of them is in */
+    size_t place = outsider_place(company);
+    unmask->agreements[place]->position = outsider(company);
+    unmask_refused(company, unmask, ERROR_UNTRUSTED, OTHER_KEY);
     company_take_unmasking(company, company_unmask(company));
 }
 
