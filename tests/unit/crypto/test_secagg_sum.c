@@ -280,6 +280,32 @@ static void test_secagg_sum_unmask_refuses_secrets_of_another_sum(void **state)
     round_close(&round);
 }
 
+static void test_secagg_sum_of_contributors_that_did_not_share_is_refused(void **state)
+{
+    struct round round;
+    struct secagg_opened *opened = NULL, *none = NULL;
+    struct secagg_misfits misfits = {.pairs = NULL};
+    uint32_t swapped[] = {2, 1, 3, 4, 5};
+    (void)state;
+    round_open(&round, 7, 4, 2);
+    struct secagg_attempt attempt = round.cohort.attempt;
+    struct secagg_set u3 = round.cohort.u3;
+    succeeds(open_secrets(&round, &opened));
+    for (int order = 0; order < 2; order++) {
+        const char *text =
+            order == 0 ? "has a site that is not in the list of sharers" : "position 1 comes after 2";
+        attempt.sharers.count = order == 0 ? 4 : 7;
+        u3.positions = order == 0 ? u3.positions : swapped;
+        fails_saying(secagg_open_secrets(&attempt, u3, round.unmaskings, round.count, &none, &misfits),
+                     ERROR_INVALID, text);
+        fails_saying(secagg_opened_check(&attempt, u3, opened, attempt.sharers.count), ERROR_INVALID, text);
+        fails_saying(secagg_sum_unmask(&attempt, u3, opened, round.cohort.sum), ERROR_INVALID, text);
+    }
+    assert_null(none);
+    free(opened);
+    round_close(&round);
+}
+
 static void test_secagg_sum_unmask_without_one_secret_is_noise(void **state)
 {
     struct round round;
@@ -345,6 +371,7 @@ int main(void)
         cmocka_unit_test(test_secagg_open_secrets_that_were_dealt_wrong_names_the_dealer),
         cmocka_unit_test(test_secagg_opened_check_refuses_every_other_secret),
         cmocka_unit_test(test_secagg_sum_unmask_refuses_secrets_of_another_sum),
+        cmocka_unit_test(test_secagg_sum_of_contributors_that_did_not_share_is_refused),
         cmocka_unit_test(test_secagg_sum_unmask_without_one_secret_is_noise),
         cmocka_unit_test(test_secagg_sum_body_has_the_digest_of_the_words_as_written),
     };

@@ -442,6 +442,7 @@ static void test_wire_secagg_unmasking_corrupted_is_refused(void **state)
 static void test_wire_secagg_sum_corrupted_is_refused(void **state)
 {
     (void)state;
+    static uint8_t nan[8] = {0, 0, 0, 0, 0, 0, 0xf8, 0x7f};
     REFUSED_RUN(sum, "Sum");
     REFUSED_ATTEMPT(sum, "Sum");
     REFUSED_SLOT(sum, "Sum");
@@ -458,6 +459,12 @@ static void test_wire_secagg_sum_corrupted_is_refused(void **state)
     REFUSED(sum, s.sum.words.len = 22, "Sum: words must be words of 4 or 8 bytes; 22 bytes are not.");
     REFUSED(sum, s.sum.signature.len = 63, "Sum: signature must have 64 bytes");
     REFUSED(sum, s.sum.public_key.len = 33, "Sum: public_key must have 32 bytes");
+    REFUSED(sum, s.sum.parameters = s.words[0],
+            "Sum: parameters can be given with the sum of round 1 alone.");
+    REFUSED(sum, (s.sum.round = 1, s.sum.parameters = (ProtobufCBinaryData){.len = 7, .data = s.bytes}),
+            "Sum: parameters must be float64 values of 8 bytes each");
+    REFUSED(sum, (s.sum.round = 1, s.sum.parameters = (ProtobufCBinaryData){.len = 8, .data = nan}),
+            "Sum: parameters must be finite");
 }
 
 static void test_wire_secagg_sum_with_wrong_evidence_is_refused(void **state)
