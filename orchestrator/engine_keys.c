@@ -275,6 +275,7 @@ static struct error *close_adverts(struct engine *engine)
     TRY(keyset_of(&secagg->run, adverts, batch->advertised, secagg->memo, &batch->keyset));
     TRY(make_messages(secagg, batch));
     batch->started = clock_monotonic_ms();
+    batch->enough = 0;
     for (size_t i = 0; i < batch->keyset->count; i++) {
         uint32_t position = batch->keyset->members[i].position;
         batch->parts[position - 1] = KEYS_SHARING;
@@ -300,6 +301,16 @@ static void close_shares(struct engine *engine, size_t have)
         engine->plan->on_event(engine->plan->context, &event);
 }
 
+/* Until when those who have not done the step are waited for, when enough have. */
+static int64_t patience_of(const struct key_batch *batch, int64_t deadline)
+{
+    int64_t taken = batch->enough - batch->started;
+    int64_t until = batch->started + ENGINE_KEYS_MS;
+    if (batch->enough > 0 && batch->enough + taken > until)
+        until = batch->enough + taken;
+    return until < deadline ? until : deadline;
+}
+
 /* Goes on when all who are connected have answered, or those who have are enough and have waited long enough. */
 static struct error *tend_step(struct engine *engine, int64_t *next, bool *ret_moved)
 {
@@ -310,8 +321,9 @@ static struct error *tend_step(struct engine *engine, int64_t *next, bool *ret_m
     size_t least = engine->secagg->least;
     int64_t now = clock_monotonic_ms();
     int64_t deadline = batch->started + (int64_t)engine->job->round_deadline_s * 1000;
-    int64_t patience =
-        batch->started + ENGINE_KEYS_MS < deadline ? batch->started + ENGINE_KEYS_MS : deadline;
+    if (tally.done >= least && batch->enough == 0)
+        batch->enough = now;
+    int64_t patience = patience_of(batch, deadline);
     *ret_moved = true;
     if (tally.done + tally.pending < least || (tally.done < least && now >= deadline)) {
         if (now >= deadline)

@@ -19,8 +19,10 @@
 #include "crypto/fixed_point.h"
 #include "crypto/secagg_sum.h"
 
-#define ENGINE_KEYS_MS 5000   /* for keys of a site that is connected, when enough others have given theirs */
-#define ENGINE_UNMASK_MS 2000 /* likewise for agreements and shares */
+/* For keys of a site that is connected, when enough others have given theirs: from the beginning of the step, and at least as
+ * long again as those took, so that where all are slow a batch does not begin with the threshold alone. */
+#define ENGINE_KEYS_MS 5000
+#define ENGINE_UNMASK_MS 2000 /* for agreements and shares, when there are enough */
 #define ENGINE_MEMO_PLACES 65536
 #define ENGINE_SLOTS 4096 /* of one run: sites make no more */
 /* Sums that a site which was away has to catch up with. */
@@ -34,6 +36,7 @@ struct key_batch {
     unsigned users; /* who have it: freed with the last */
     uint32_t first_slot, slots, used;
     int64_t started; /* of the step in hand, monotonic ms */
+    int64_t enough;  /* had done it then; 0: not yet */
     size_t sites;
     enum key_part *parts;
     struct secagg_advert *adverts; /* entries NULL: none */

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SITE_NAME_BYTES 32
+
 static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
 {
     (void)status;
@@ -41,14 +43,25 @@ int run_scene_end(void **state)
     return 0;
 }
 
+static const char *site_name(size_t i, char ret_name[static SITE_NAME_BYTES])
+{
+    if (i < 26)
+        (void)snprintf(ret_name, SITE_NAME_BYTES, "Site %c", (char)('A' + (int)i));
+    else
+        (void)snprintf(ret_name, SITE_NAME_BYTES, "Site %zu", i + 1);
+    return ret_name;
+}
+
 void run_scene_site(struct run_scene *scene, const struct script *script)
 {
-    char name[16];
+    char name[SITE_NAME_BYTES];
     struct site_id id;
-    (void)snprintf(name, sizeof name, "Site %c", (char)('A' + (int)scene->site_count));
+    assert_true(scene->site_count < SCENE_SITES);
     struct error *err = site_id_parse(orchestrator_fingerprint(scene->orchestrator), &id);
     assert_null(err);
-    scene->sites[scene->site_count++] = scripted_site_start(scene->folder, name, &id, script);
+    struct scripted_site *site =
+        scripted_site_start(scene->folder, site_name(scene->site_count, name), &id, script);
+    scene->sites[scene->site_count++] = site;
 }
 
 /* With secure aggregation min_sites and metrics are left to their defaults unless they are given. */
@@ -77,11 +90,13 @@ void run_scene_job(struct run_scene *scene, const struct scene_job *job)
     put_federation(file, scene, job);
     (void)fprintf(file, "expires: %s\nsites:\n",
                   job->expires == NULL ? "2126-01-01T00:00:00Z" : job->expires);
-    for (size_t i = 0; i < scene->site_count; i++)
-        (void)fprintf(file, "  - {name: Site %c, endpoint: \"%s\", fingerprint: \"%s\"}\n",
-                      (char)('A' + (int)i), scripted_site_endpoint(scene->sites[i]),
+    for (size_t i = 0; i < scene->site_count; i++) {
+        char name[SITE_NAME_BYTES];
+        (void)fprintf(file, "  - {name: %s, endpoint: \"%s\", fingerprint: \"%s\"}\n", site_name(i, name),
+                      scripted_site_endpoint(scene->sites[i]),
                       i == 0 && job->fingerprint != NULL ? job->fingerprint
                                                          : scripted_site_fingerprint(scene->sites[i]));
+    }
     assert_int_equal(fclose(file), 0);
 }
 

@@ -6,9 +6,9 @@
 #include "tests/unit/cmocka_all.h"
 #include "tests/unit/orchestrator/scripted_site.h"
 
-#define SCENE_SITES 8
+#define SCENE_SITES 160
 #define SCENE_PATH_BYTES 512
-#define SCENE_TEXT_BYTES 8192
+#define SCENE_TEXT_BYTES 65536
 
 struct run_scene {
     char folder[SCENE_PATH_BYTES];
@@ -45,7 +45,7 @@ struct scene_job {
 int run_scene_begin(void **state); /* cmocka's set-up and tear-down; *state is the scene */
 int run_scene_end(void **state);
 
-/* Starts one more site, called "Site A", "Site B", … */
+/* Starts one more site, called "Site A", "Site B", … "Site Z", "Site 27", … */
 void run_scene_site(struct run_scene *scene, const struct script *script);
 /* Writes the job file. */
 void run_scene_job(struct run_scene *scene, const struct scene_job *job);

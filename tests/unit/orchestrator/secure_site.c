@@ -22,13 +22,13 @@ struct slot {
     /* Once it serves an attempt: */
     bool bound;
     struct secagg_attempt about;
-    uint32_t sharers[64];
-    struct secagg_share opened[64]; /* by position - 1 */
-    uint8_t *input;                 /* encoded answer */
+    uint32_t *sharers;
+    struct secagg_share *opened; /* by position - 1; of neighbours */
+    uint8_t *input;              /* encoded answer */
     size_t input_bytes;
     struct digest input_digest;
     uint8_t agreement[SECAGG_AGREEMENT_BODY_BYTES];
-    uint32_t contributors[64];
+    uint32_t *contributors;
     size_t contributor_count;
     bool agreed;
 };
@@ -37,7 +37,7 @@ struct secure_site {
     const struct identity *identity;
     struct secure_numbers numbers;
     struct job *job;
-    struct site_id roster[64];
+    struct site_id roster[SECAGG_MAX_SITES];
     struct secagg_run run;
     bool has_run;
     struct fixed_point plan;
@@ -76,8 +76,12 @@ void secure_site_free(struct secure_site *site)
         return;
     for (size_t i = 0; i < site->keyset_count; i++)
         secagg_keyset_free(site->keysets[i]);
-    for (size_t i = 0; i < SLOTS; i++)
+    for (size_t i = 0; i < SLOTS; i++) {
+        free(site->slots[i].sharers);
+        free(site->slots[i].opened);
+        free(site->slots[i].contributors);
         free(site->slots[i].input);
+    }
     job_free(site->job);
     free(site);
 }
@@ -278,7 +282,8 @@ static struct error *check_signatures(struct secure_site *site, const Fds__Sum *
     memcpy(body + 64, hash.bytes, 32);
     memcpy(body + 96, sum->inputs_digest.data, 32);
     TRY(secagg_wire_take_agreements(sum->agreements, sum->n_agreements, &agreements));
-    TRY(secagg_agreements_verify(&site->run, body, agreements, sum->n_agreements, NULL));
+    if (!site->numbers.trusts)
+        TRY(secagg_agreements_verify(&site->run, body, agreements, sum->n_agreements, NULL));
     TRY(secagg_sum_body(context, &hash, site->plan.ring, words, count, said));
     TRY(site_id_of_key(sum->public_key.data, &orchestrator));
     TRY(secagg_verify(NULL, &orchestrator, sum->public_key.data, "sum", said, sizeof said,
@@ -374,10 +379,13 @@ done:
 static struct error *open_shares(struct secure_site *site, struct slot *slot, const Fds__Mask *mask)
 {
     struct error *err = NULL;
-    size_t used = 0;
-    for (size_t i = 0; i < mask->n_sharers; i++) {
-        uint32_t from = mask->sharers[i];
-        if (from == site->position)
+    struct secagg_set sharers = {mask->sharers, mask->n_sharers};
+    uint32_t *neighbours = NULL;
+    size_t used = 0, count = 0, threshold = 0;
+    TRY(secagg_neighbours(slot->keyset, mask->slot, site->position, &neighbours, &count, &threshold));
+    for (size_t i = 0; i < count; i++) {
+        uint32_t from = neighbours[i];
+        if (!secagg_set_has(sharers, from))
             continue;
         if (mask->sealed.len < used + SECAGG_SEALED_BYTES)
             FAIL(ERROR_INVALID, "Sealed shares are missing.");
@@ -386,9 +394,23 @@ static struct error *open_shares(struct secure_site *site, struct slot *slot, co
         used += SECAGG_SEALED_BYTES;
     }
     if (used != mask->sealed.len)
-        FAIL(ERROR_INVALID, "There are more sealed shares than sharers.");
+        FAIL(ERROR_INVALID, "There are more sealed shares than sharers that are neighbours.");
 done:
+    free(neighbours);
     return err;
+}
+
+/* Lists as long as the roster. */
+static struct error *make_room(const struct secure_site *site, struct slot *slot)
+{
+    if (slot->sharers != NULL)
+        return NULL;
+    slot->sharers = calloc(site->run.sites, sizeof *slot->sharers);
+    slot->opened = calloc(site->run.sites, sizeof *slot->opened);
+    slot->contributors = calloc(site->run.sites, sizeof *slot->contributors);
+    if (slot->sharers == NULL || slot->opened == NULL || slot->contributors == NULL)
+        return error_new(ERROR_MEMORY, "No memory for a slot.");
+    return NULL;
 }
 
 static struct error *make_input(struct secure_site *site, struct slot *slot, const Fds__Mask *mask,
@@ -428,7 +450,8 @@ static struct error *mask_step(struct secure_site *site, const Fds__Mask *mask, 
     if (mask->previous != NULL)
         TRY(take_sum(site, mask->previous));
     struct slot *slot = mask->slot < SLOTS ? &site->slots[mask->slot] : NULL;
-    if (slot == NULL || slot->keyset == NULL || mask->round > SECURE_ROUNDS || mask->n_sharers > 64)
+    if (slot == NULL || slot->keyset == NULL || mask->round > SECURE_ROUNDS ||
+        mask->n_sharers > site->run.sites)
         FAIL(ERROR_REFUSED, "There is no such slot.");
     if (site->agreed_round == mask->round)
         FAIL(ERROR_REFUSED, "This round was agreed on.");
@@ -437,6 +460,7 @@ static struct error *mask_step(struct secure_site *site, const Fds__Mask *mask, 
         FAIL(ERROR_REFUSED, "It has another model than that of round %u.", mask->round);
     if (!slot->bound) {
         TRY(encode(site, mask->round, words, &count));
+        TRY(make_room(site, slot));
         memcpy(slot->sharers, mask->sharers, mask->n_sharers * sizeof *slot->sharers);
         TRY(secagg_attempt_make(slot->keyset, mask->slot, mask->round, mask->attempt,
                                 (struct secagg_set){slot->sharers, mask->n_sharers}, &digest, site->plan.ring,
@@ -463,11 +487,14 @@ static struct error *agree_step(struct secure_site *site, const Fds__Agree *mess
     Fds__Agreement answer = FDS__AGREEMENT__INIT;
     struct slot *slot = &site->slots[message->slot % SLOTS];
     site->log.agreements++;
-    if (!slot->bound || message->n_inputs > 64)
+    if (!slot->bound || message->n_inputs > site->run.sites)
         FAIL(ERROR_REFUSED, "The slot serves nothing.");
     TRY(secagg_wire_take_inputs(message->inputs, message->n_inputs, &inputs));
-    TRY(secagg_agree_check(&slot->about, site->position, &slot->input_digest, inputs, message->n_inputs,
-                           site->job->min_sites, NULL, body));
+    if (site->numbers.trusts)
+        TRY(secagg_agreement_body(&slot->about, inputs, message->n_inputs, body));
+    else
+        TRY(secagg_agree_check(&slot->about, site->position, &slot->input_digest, inputs, message->n_inputs,
+                               site->job->min_sites, NULL, body));
     if ((slot->agreed && memcmp(slot->agreement, body, sizeof body) != 0) ||
         (!slot->agreed && site->agreed_round >= message->round))
         FAIL(ERROR_REFUSED, "One agreement a round.");
@@ -527,7 +554,8 @@ static struct error *unmask_step(struct secure_site *site, const Fds__Unmask *me
     if (!slot->agreed)
         FAIL(ERROR_REFUSED, "Nothing was agreed on.");
     TRY(secagg_wire_take_agreements(message->agreements, message->n_agreements, &agreements));
-    TRY(secagg_agreements_verify(&site->run, slot->agreement, agreements, message->n_agreements, NULL));
+    if (!site->numbers.trusts)
+        TRY(secagg_agreements_verify(&site->run, slot->agreement, agreements, message->n_agreements, NULL));
     TRY(secagg_reveal_plan(&slot->about, (struct secagg_set){slot->contributors, slot->contributor_count},
                            site->position, &revealed, &count));
     for (size_t i = 0; i < count; i++) {

@@ -6,6 +6,7 @@
 #include "crypto/identity.h"
 #include "schemas/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SECURE_ROUNDS 9 /* and the evaluation after them */
@@ -24,6 +25,9 @@ struct secure_numbers {
     double step;
     uint64_t examples;
     uint64_t counts[4];
+    bool
+        trusts; /* takes the signatures of other sites over inputs and contributors for good: they cost the most where many sites
+                    are in one process, and some that check them are enough */
 };
 
 struct secure_site;
