@@ -24,6 +24,8 @@ static struct reply ask(struct masked_sites *masked, uint32_t position, uint32_t
                         const ProtobufCMessage *message)
 {
     struct site *site = site_at(masked, position);
+    if (masked->ask != NULL)
+        return masked->ask(masked, position, type, message);
     return site_ask(site, &site->researcher, true, type, message);
 }
 

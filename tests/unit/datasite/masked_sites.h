@@ -49,6 +49,9 @@ struct masked_sites {
     uint8_t *sealed[MASKED_SITES][MASKED_BATCH]; /* [MASKED_SITES - 1][SECAGG_SEALED_BYTES] */
     struct secagg_keyset *keyset;
     uint32_t first_slot;
+    /* What driver.c asks with in the place of site_ask; NULL: that. */
+    struct reply (*ask)(struct masked_sites *masked, uint32_t position, uint32_t type,
+                        const ProtobufCMessage *message);
 };
 
 /* cmocka set-up and tear-down: *state is a struct masked_sites, whose sites are partners and have no job. */
