@@ -83,3 +83,9 @@ MUST_USE struct error *secagg_keyset_hash(const struct secagg_keyset *keyset, ui
  * corrupt; all, where there is none. *ret_threshold is Shamir's. malloc'ed. */
 MUST_USE struct error *secagg_neighbours(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
                                          uint32_t **ret_positions, size_t *ret_count, size_t *ret_threshold);
+
+/* The most slots of a batch, 1 to SECAGG_MAX_BATCH: so many that a site seals no more than SECAGG_BATCH_SHARES shares in
+ * step 'share', about 0.1 ms each, with all sites of the run (2 or more) in the batch. 34 sites: 62; 128 and 500: 16;
+ * 1000: 15. */
+#define SECAGG_BATCH_SHARES 2048
+MUST_USE struct error *secagg_batch_most(const struct secagg_run *run, uint32_t *ret_slots);

@@ -8,12 +8,28 @@
 #define LINKS_MAX_CORRUPT 0.5
 
 /* The corrupt ones are counted in the roster and may all be among the members. */
-static double share_of_corrupt(const struct secagg_keyset *keyset)
+static double share_of_corrupt(const struct secagg_run *run, size_t members)
 {
-    double sites = (double)keyset->run.sites, corrupt = (double)keyset->run.colluding;
+    double sites = (double)run->sites, corrupt = (double)run->colluding;
     if (corrupt < LINKS_CORRUPT * sites)
         corrupt = LINKS_CORRUPT * sites;
-    return corrupt / (double)keyset->count;
+    return corrupt / (double)members;
+}
+
+/* Of so many members of the roster, more than SECAGG_COMPLETE. Degree 0: no graph is safe. */
+static struct error *graph_of(const struct secagg_run *run, size_t members, size_t *ret_degree,
+                              size_t *ret_threshold)
+{
+    struct error *err = NULL;
+    double corrupt = share_of_corrupt(run, members);
+    *ret_degree = 0;
+    if (corrupt > LINKS_MAX_CORRUPT)
+        goto done;
+    err = secagg_graph_find(members, corrupt, LINKS_DROPPED, ret_degree, ret_threshold);
+    if (err != NULL && err->code == ERROR_UNSUPPORTED)
+        error_clear(&err);
+done:
+    return err;
 }
 
 /* Where no graph is safe, every two members stay neighbours. */
@@ -23,15 +39,9 @@ static struct error *links_in_graph(const struct secagg_keyset *keyset, uint32_t
     struct error *err = NULL;
     struct digest hash;
     size_t degree = 0, threshold = 0;
-    double corrupt = share_of_corrupt(keyset);
-    if (corrupt > LINKS_MAX_CORRUPT)
+    TRY(graph_of(&keyset->run, keyset->count, &degree, &threshold));
+    if (degree == 0)
         goto done;
-    err = secagg_graph_find(keyset->count, corrupt, LINKS_DROPPED, &degree, &threshold);
-    if (err != NULL && err->code == ERROR_UNSUPPORTED) {
-        error_clear(&err);
-        goto done;
-    }
-    TRY(err);
     TRY(secagg_keyset_hash(keyset, slot, &hash));
     TRY(secagg_graph_make(&hash, keyset->count, degree, &links->rows));
     links->degree = degree;
@@ -88,5 +98,22 @@ struct error *secagg_neighbours(const struct secagg_keyset *keyset, uint32_t slo
     *ret_threshold = links.threshold;
 done:
     secagg_links_clear(&links);
+    return err;
+}
+
+/* More than SECAGG_COMPLETE sites may be fewer when keys are exchanged, and then all are neighbours. */
+struct error *secagg_batch_most(const struct secagg_run *run, uint32_t *ret_slots)
+{
+    struct error *err = NULL;
+    size_t degree = 0, threshold = 0;
+    if (run->sites > SECAGG_COMPLETE)
+        TRY(graph_of(run, run->sites, &degree, &threshold));
+    if (degree == 0)
+        degree = run->sites - 1;
+    else if (degree < SECAGG_COMPLETE - 1)
+        degree = SECAGG_COMPLETE - 1;
+    size_t most = SECAGG_BATCH_SHARES / degree;
+    *ret_slots = most < 1 ? 1 : most > SECAGG_MAX_BATCH ? SECAGG_MAX_BATCH : (uint32_t)most;
+done:
     return err;
 }

@@ -92,20 +92,28 @@ done:
     return err;
 }
 
+/* The bound is for the thread that serves the socket: it seals the shares of a batch in one go. */
 static struct error *advertise_check(const struct secagg_request *open, const Fds__Advertise *message,
                                      const struct secagg_batch *batch, bool again)
 {
-    uint32_t most = open->approval.job->secure.key_batch;
+    struct error *err = NULL;
+    uint32_t most = 0, job_most = open->approval.job->secure.key_batch;
+    TRY(secagg_batch_most(&open->run, &most));
     if (again && (batch->first_slot != message->first_slot || batch->slots != message->count))
-        return error_new(ERROR_REFUSED,
-                         "This site advertised the slots %" PRIu32 " to %" PRIu32
-                         " of this run before, as one batch: ask for that one, or for slots above it.",
-                         batch->first_slot, batch->first_slot + batch->slots - 1);
+        FAIL(ERROR_REFUSED,
+             "This site advertised the slots %" PRIu32 " to %" PRIu32
+             " of this run before, as one batch: ask for that one, or for slots above it.",
+             batch->first_slot, batch->first_slot + batch->slots - 1);
+    if (message->count > job_most)
+        FAIL(ERROR_REFUSED, "%" PRIu32 " key slots are more than the job's `key_batch` of %" PRIu32 ".",
+             message->count, job_most);
     if (message->count > most)
-        return error_new(ERROR_REFUSED,
-                         "%" PRIu32 " key slots are more than the job's `key_batch` of %" PRIu32 ".",
-                         message->count, most);
-    return NULL;
+        FAIL(ERROR_REFUSED,
+             "%" PRIu32 " key slots are more than the %" PRIu32
+             " that a batch has at most with %zu sites: a site seals shares for all others at once.",
+             message->count, most, open->run.sites);
+done:
+    return err;
 }
 
 struct error *request_advertise(const struct requests *requests, const struct request *request,

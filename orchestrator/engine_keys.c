@@ -96,7 +96,10 @@ struct error *engine_keys_begin(struct engine *engine)
 {
     struct error *err = NULL;
     struct engine_secagg *secagg = engine->secagg;
-    uint32_t slots = engine->job->secure.key_batch;
+    uint32_t slots = 0;
+    TRY(secagg_batch_most(&secagg->run, &slots));
+    if (slots > engine->job->secure.key_batch)
+        slots = engine->job->secure.key_batch;
     if (secagg->next_slot + slots > ENGINE_SLOTS) {
         engine->verdict = RUN_STOPPED;
         FAIL(ERROR_LIMIT, "The run has used up its %u key slots of secure aggregation.",

@@ -31,7 +31,8 @@
  * secure_aggregation.ring          64 | 32                                        64
  * secure_aggregation.clip          > 0 to 1e6                                     32
  * secure_aggregation.max_examples  1 to 2^40                                      1000000
- * secure_aggregation.key_batch     1 to 64                                        8
+ * secure_aggregation.key_batch     1 to 64; fewer are made where sites are many   8
+ *                                  (secagg_batch_most)
  * secure_aggregation.verify_sum    true | false                                   true when it costs a site at most 64 MiB
  *                                                                                 a round
  * privacy.mechanism                none                                           none

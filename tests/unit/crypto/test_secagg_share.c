@@ -301,6 +301,23 @@ static void test_secagg_share_make_outside_the_keyset_is_refused(void **state)
     assert_null(sealed);
 }
 
+/* So many that 2048 shares are sealed in one go, also where fewer sites than the graph was made for are all neighbours. */
+static void test_secagg_share_batch_bounded_by_sites(void **state)
+{
+    static const struct {
+        size_t sites, colluding;
+        uint32_t slots;
+    } cases[] = {{3, 1, 64},   {33, 1, 64},   {34, 1, 62},    {128, 1, 16},  {129, 1, 16},
+                 {500, 1, 16}, {1000, 1, 15}, {1000, 450, 4}, {1024, 600, 2}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct secagg_run run = {.sites = cases[i].sites, .colluding = cases[i].colluding};
+        uint32_t slots = 0;
+        succeeds(secagg_batch_most(&run, &slots));
+        assert_int_equal(slots, cases[i].slots);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +333,7 @@ int main(void)
         FEDERATION_TEST(test_secagg_share_with_another_secret_is_refused, share),
         FEDERATION_TEST(test_secagg_share_of_wrong_content_is_refused, share),
         FEDERATION_TEST(test_secagg_share_make_outside_the_keyset_is_refused, share),
+        cmocka_unit_test(test_secagg_share_batch_bounded_by_sites),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

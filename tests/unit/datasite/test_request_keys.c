@@ -111,6 +111,47 @@ static void test_request_advertise_beyond_what_a_message_may_say_refused(void **
     assert_int_equal(site_count(company->site, "SELECT count(*) FROM run"), 0);
 }
 
+#define WIDE_SITES 34 /* of whom a site seals 2048 / 33 slots in one go */
+#define WIDE_BYTES 8192
+
+/* Another job, with partners more, who take no part in this test. */
+static void wide_job(struct company *company)
+{
+    struct policy_gate *gate = &company->site->policy.gate;
+    char text[WIDE_BYTES], own[FINGERPRINT_BYTES];
+    size_t at = (size_t)snprintf(
+        text, sizeof(text),
+        "job: wide\ndataset: made\nmodel: {kind: softmax-regression}\n"
+        "training: {optimizer: lbfgs, local_iterations: 5}\nevaluation: {test_fraction: 0.5}\n"
+        "federation: {rounds: 3, round_deadline: 60s}\nexpires: 2027-01-31T00:00:00Z\n"
+        "secure_aggregation: {enabled: true, key_batch: 64}\nsites:\n");
+    site_id_format(&company->roster[company->own - 1], own);
+    at += (size_t)snprintf(text + at, sizeof(text) - at, "  - {name: own, fingerprint: \"%s\"}\n", own);
+    while (gate->partner_count < WIDE_SITES - 1) {
+        struct site_id id = {{{0xee, (uint8_t)gate->partner_count}}};
+        struct policy_partner *partner = &gate->partners[gate->partner_count++];
+        site_id_format(&id, partner->fingerprint);
+        partner->organisation = (uint16_t)gate->partner_count;
+    }
+    for (size_t i = 0; i < gate->partner_count; i++)
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "  - {name: s%zu, fingerprint: \"%s\"}\n", i,
+                               gate->partners[i].fingerprint);
+    assert_true(at < sizeof(text));
+    site_expect_state(site_submit(company->site, text), FDS__JOB_STATE__JOB_PENDING);
+    site_approve(company->site, 0, 0, 0);
+}
+
+/* The thread that seals them is the one that answers everybody. */
+static void test_request_advertise_of_more_than_is_sealed_in_one_go_refused(void **state)
+{
+    struct company *company = *state;
+    wide_job(company);
+    site_expect_refusal(company_advertise(company, 0, 64), ERROR_REFUSED, "at most with 34 sites");
+    site_expect_refusal(company_advertise(company, 0, 63), ERROR_REFUSED, "more than the 62");
+    assert_int_equal(site_count(company->site, "SELECT count(*) FROM secagg_slot"), 0);
+    site_expect_type(company_advertise(company, 0, 62), FDS__MESSAGE_TYPE__MESSAGE_ADVERT);
+}
+
 static void test_request_advertise_of_another_job_or_run_refused(void **state)
 {
     struct company *company = *state;
@@ -521,6 +562,7 @@ int main(void)
         TEST(test_request_keys_after_a_restart_are_the_same),
         TEST(test_request_advertise_of_other_slots_than_before_refused),
         TEST(test_request_advertise_beyond_what_a_message_may_say_refused),
+        TEST(test_request_advertise_of_more_than_is_sealed_in_one_go_refused),
         TEST(test_request_advertise_of_another_job_or_run_refused),
         TEST(test_request_advertise_of_a_job_in_clear_refused),
         TEST(test_request_advertise_after_the_end_of_the_run_refused),
