@@ -87,17 +87,39 @@ done:
     return err;
 }
 
+/* No sum and so no event vouches for the stored model of round 1: the job that was approved does, from which it is made
+ * once more. Of a model from a file the job has the digest. */
+static struct error *model_first_check(const struct secagg_source *source, const struct secagg_model *stored)
+{
+    struct error *err = NULL;
+    struct secagg_model model = {.parameters = NULL};
+    err = model_initial(source, stored->parameters, stored->bytes, &model);
+    if (err != NULL && err->code != ERROR_REFUSED && err->code != ERROR_INVALID)
+        goto done;
+    if (err == NULL && digest_equal(&model.digest, &stored->digest))
+        goto done;
+    error_clear(&err);
+    err = store_secagg_model_edited();
+done:
+    secagg_model_clear(&model);
+    return err;
+}
+
 struct error *secagg_model_first(const struct secagg_source *source, const uint8_t *parameters, size_t bytes,
                                  struct secagg_model *ret_model)
 {
     struct error *err = NULL;
     struct secagg_model model = {.parameters = NULL};
-    err = store_secagg_model(source->store, source->run->run_id, ret_model);
-    if (err == NULL || err->code != ERROR_NOT_FOUND)
-        return err;
-    error_clear(&err);
-    TRY(model_initial(source, parameters, bytes, &model));
-    TRY(store_secagg_set_model(source->store, source->run->run_id, &model));
+    err = store_secagg_model(source->store, source->run->run_id, &model);
+    if (err != NULL && err->code == ERROR_NOT_FOUND) {
+        error_clear(&err);
+        TRY(model_initial(source, parameters, bytes, &model));
+        TRY(store_secagg_set_model(source->store, source->run->run_id, &model));
+    } else if (err == NULL && model.round == 1) {
+        TRY(model_first_check(source, &model));
+    }
+    if (err != NULL)
+        goto done;
     *ret_model = model;
     model.parameters = NULL;
 done:
@@ -368,7 +390,7 @@ static struct error *model_keep(const struct secagg_source *source, const Fds__S
     const struct secagg_run *run = source->run;
     char detail[96];
     (void)snprintf(detail, sizeof(detail), "of %zu sites, attempt %" PRIu32, sum->n_contributors,
-                   sum->attempt);
+                   sum->attempt + 1);
     TRY(store_secagg_begin(source->store));
     TRY(store_secagg_set_model(source->store, run->run_id, next));
     TRY(store_event_add(source->store, EVENT_SUM_TAKEN, &run->job_hash, run->run_id, sum->round, source->now,

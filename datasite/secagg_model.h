@@ -27,7 +27,9 @@ struct secagg_source {
     int64_t now;              /* Unix seconds */
 };
 
-/* The model that is stored, or, when there is none, that of round 1, which is then stored. `bytes` of an initial model
+/* The model that is stored, or, when there is none, that of round 1, which is then stored. One of round 1 that is stored is
+ * compared with what the approved job says (ERROR_UNTRUSTED: somebody edited it), as later ones are with the events of
+ * their sums. `bytes` of an initial model
  * (little-endian float64) are looked at when the job names a file and the model is not stored: ERROR_REFUSED unless they
  * have its SHA-256. secagg_model_clear. */
 MUST_USE struct error *secagg_model_first(const struct secagg_source *source, const uint8_t *parameters,

@@ -13,6 +13,7 @@
 #include "crypto/secagg_agree.h"
 #include "datasite/store.h"
 
+/* Attempts count from 0; in sentences for people from 1. */
 #define STORE_SECAGG_ATTEMPTS 8 /* attempts of one round */
 #define STORE_SECAGG_SLOTS 4096 /* slots of one run that may ever be advertised */
 
@@ -153,10 +154,12 @@ struct secagg_model {
 };
 void secagg_model_clear(struct secagg_model *model);
 /* ERROR_NOT_FOUND; ERROR_UNTRUSTED when the parameters are not those of their digest, or, from round 2 on, the digest is
- * not that of the run's last event sum-taken. */
+ * not that of the run's last event sum-taken. What binds that of round 1 is the job: secagg_model_first. */
 MUST_USE struct error *store_secagg_model(struct store *store,
                                           const uint8_t run_id[static STORE_RUN_ID_BYTES],
                                           struct secagg_model *ret_model);
+/* ERROR_UNTRUSTED: what a person is told of a stored model that is not the one that was computed. */
+MUST_USE struct error *store_secagg_model_edited(void);
 /* Replaces the one of the round before, or is the first (round 1): ERROR_CONFLICT. Whoever can compute it has the sum of the
  * round before: bound slots of that and of earlier rounds are erased, and their vectors, agreed to or not. The event
  * sum-taken is of the same transaction. */

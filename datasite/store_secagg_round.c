@@ -156,7 +156,7 @@ static struct error *agree_check_slot(struct store *store, const uint8_t *run_id
         FAIL(ERROR_REFUSED,
              "No key slot of this site serves attempt %" PRIu32 " of round %" PRIu32
              ", so it signs nothing about it.",
-             attempt, round);
+             attempt + 1, round);
 done:
     return err;
 }
@@ -254,7 +254,7 @@ void secagg_model_clear(struct secagg_model *model)
     memset(model, 0, sizeof(*model));
 }
 
-static struct error *model_edited(void)
+struct error *store_secagg_model_edited(void)
 {
     return error_new(
         ERROR_UNTRUSTED,
@@ -270,7 +270,7 @@ static struct error *model_check(struct store *store, const uint8_t *run_id, con
     struct digest digest;
     TRY(digest_of(model->parameters, model->bytes, &digest));
     if (!digest_equal(&digest, &model->digest))
-        TRY(model_edited());
+        TRY(store_secagg_model_edited());
     query_start(
         &query, store->database,
         "SELECT round, digest FROM event WHERE run_id = ? AND kind = 'sum-taken' ORDER BY id DESC LIMIT 1");
@@ -282,7 +282,7 @@ static struct error *model_check(struct store *store, const uint8_t *run_id, con
     }
     TRY(query_end(&query));
     if (!agrees)
-        TRY(model_edited());
+        TRY(store_secagg_model_edited());
 done:
     return err;
 }

@@ -296,6 +296,64 @@ static void test_mask_initial_model_of_a_file_must_be_the_one_that_the_job_names
     site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
 }
 
+/* ---- a first model that somebody edited ---- */
+
+static void put_model(struct masked_sites *masked, const uint8_t parameters[static FILE_BYTES],
+                      struct digest *ret_digest)
+{
+    char sql[1024], hex[DIGEST_HEX_BYTES];
+    int used = snprintf(sql, sizeof(sql), "UPDATE secagg_model SET parameters = x'");
+    for (size_t i = 0; i < FILE_BYTES; i++)
+        used += snprintf(sql + used, sizeof(sql) - (size_t)used, "%02x", parameters[i]);
+    must(digest_of(parameters, FILE_BYTES, ret_digest));
+    digest_hex(ret_digest, hex);
+    (void)snprintf(sql + used, sizeof(sql) - (size_t)used, "', digest = x'%s'", hex);
+    site_sql(masked->sites[0], sql);
+}
+
+/* The site has computed its first model, and given nothing yet; then somebody exchanges the model for a crafted one, with its
+ * digest, and who asks for the vector names the crafted one, or the right one. */
+static void expect_first_model_bound(struct masked_sites *masked, struct masked_mask mask)
+{
+    uint8_t crafted[FILE_BYTES];
+    struct digest honest;
+    mask.model = (struct digest){{0xff}};
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_REFUSED, "from another model");
+    struct secagg_model model = masked_model(masked, 1);
+    assert_int_equal(model.bytes, sizeof(crafted));
+    memcpy(crafted, model.parameters, sizeof(crafted));
+    crafted[6] ^= 0x10;
+    put_model(masked, crafted, &mask.model);
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_UNTRUSTED, "somebody edited it");
+    mask.model = model.digest;
+    MASKED_REFUSED(masked, 1, masked_ask(masked, &mask), ERROR_UNTRUSTED, "somebody edited it");
+    put_model(masked, model.parameters, &honest);
+    site_expect_type(masked_ask(masked, &mask), FDS__MESSAGE_TYPE__MESSAGE_MASKED_INPUT);
+    secagg_model_clear(&model);
+}
+
+static void test_mask_first_model_of_zeros_edited_with_its_digest_refused(void **state)
+{
+    masked_begin(*state, &(struct masked_words){0});
+    expect_first_model_bound(*state, masked_first(1));
+}
+
+static void test_mask_first_model_of_a_seed_edited_with_its_digest_refused(void **state)
+{
+    masked_begin(*state, &(struct masked_words){.model = ", init: seeded"});
+    expect_first_model_bound(*state, masked_first(1));
+}
+
+static void test_mask_first_model_of_a_file_edited_with_its_digest_refused(void **state)
+{
+    uint8_t parameters[FILE_BYTES];
+    struct masked_mask mask = masked_first(1);
+    (void)begin_with_file(*state, parameters);
+    mask.parameters = parameters;
+    mask.parameter_bytes = sizeof(parameters);
+    expect_first_model_bound(*state, mask);
+}
+
 /* ---- sums that a site missed ---- */
 
 static void test_mask_without_the_sum_before_refused_until_it_comes(void **state)
@@ -398,6 +456,9 @@ int main(void)
         TEST(test_mask_further_attempt_masks_the_same_vector_anew),
         TEST(test_mask_another_attempt_after_the_agreement_refused),
         TEST(test_mask_initial_model_of_a_file_must_be_the_one_that_the_job_names),
+        TEST(test_mask_first_model_of_zeros_edited_with_its_digest_refused),
+        TEST(test_mask_first_model_of_a_seed_edited_with_its_digest_refused),
+        TEST(test_mask_first_model_of_a_file_edited_with_its_digest_refused),
         TEST(test_mask_step_that_fails_spends_the_round_whatever_the_attempt),
         TEST(test_mask_step_leaves_no_secret_in_freed_memory),
         TEST(test_mask_without_the_sum_before_refused_until_it_comes),
