@@ -240,7 +240,8 @@ static struct error *masked_message(const struct release_context *context,
     TRY(wire_encode(&message.base, &ret_body->bytes, &ret_body->count));
     (void)snprintf(ret_body->leaves, sizeof(ret_body->leaves),
                    "%zu words under the masks of %zu sites, attempt %" PRIu32 ", slot %" PRIu32 ", %zu bytes",
-                   input->count, attempt->sharers.count, context->attempt, attempt->slot, ret_body->count);
+                   input->count, attempt->sharers.count, context->attempt + 1, attempt->slot,
+                   ret_body->count);
 done:
     return err;
 }

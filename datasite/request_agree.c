@@ -48,7 +48,7 @@ static struct error *agreeing_slot(struct agreeing *agreeing)
         slot->attempt != agreeing->attempt_number)
         FAIL(ERROR_REFUSED,
              "Key slot %" PRIu32 " does not serve attempt %" PRIu32 " of round %" PRIu32 " at this site.",
-             agreeing->slot_number, agreeing->attempt_number, agreeing->number);
+             agreeing->slot_number, agreeing->attempt_number + 1, agreeing->number);
 done:
     return err;
 }
@@ -72,7 +72,7 @@ static struct error *agreeing_input(struct agreeing *agreeing, size_t *ret_bytes
                      agreeing->attempt_number, ANSWER_MASKED_INPUT, &answer));
     if (answer.body == NULL || answer.refused)
         FAIL(ERROR_REFUSED, "This site gave nothing to attempt %" PRIu32 " of round %" PRIu32 ".",
-             agreeing->attempt_number, agreeing->number);
+             agreeing->attempt_number + 1, agreeing->number);
     TRY(wire_masked_input_decode(answer.body, answer.bytes, &input));
     if (input->slot != agreeing->slot_number ||
         memcmp(input->context.data, agreeing->slot.context.bytes, DIGEST_BYTES) != 0)
@@ -125,7 +125,7 @@ static void agreement_detail(const struct agreeing *agreeing, size_t count, cons
                              char ret_detail[static AGREE_DETAIL_BYTES])
 {
     (void)snprintf(ret_detail, AGREE_DETAIL_BYTES, "attempt %" PRIu32 ", slot %" PRIu32 ", %zu %s",
-                   agreeing->attempt_number, agreeing->slot_number, count, what);
+                   agreeing->attempt_number + 1, agreeing->slot_number, count, what);
 }
 
 /* What this sum and an earlier one of the job differ by is not one honest site's numbers (store_secagg_near), where the owner
@@ -283,7 +283,7 @@ static struct error *unmask_check(const struct agreeing *agreeing, const struct 
         FAIL(ERROR_REFUSED,
              "This site has not signed who contributed to attempt %" PRIu32 " of round %" PRIu32
              ", so it gives no shares.",
-             agreeing->attempt_number, agreeing->number);
+             agreeing->attempt_number + 1, agreeing->number);
     TRY(secagg_agreements_verify(&open->run, round->agreement, agreements, count,
                                  secagg_cache_memo(open->requests->secagg)));
     TRY(secagg_set_hash(&open->run, SECAGG_CONTRIBUTORS, contributors, &hash));

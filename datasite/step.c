@@ -118,7 +118,7 @@ static struct error *step_check_sharers(struct store *store, const struct step *
         FAIL(ERROR_REFUSED,
              "Attempt %" PRIu32 " of round %" PRIu32 " was answered already, for other sites; an attempt is "
              "one list of sites.",
-             step->attempt, step->round);
+             step->attempt + 1, step->round);
 done:
     secagg_slot_clear(&slot);
     return err;
@@ -137,7 +137,7 @@ static struct error *step_check_masked(struct store *store, const struct step *s
              "Attempt %" PRIu32 " of round %" PRIu32
              " was answered already, from another slot; an attempt has "
              "one.",
-             step->attempt, step->round);
+             step->attempt + 1, step->round);
     TRY(step_check_sharers(store, step));
 done:
     wire_masked_input_free(input);

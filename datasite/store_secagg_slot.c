@@ -97,7 +97,7 @@ static struct error *bind_check_order(struct store *store, const uint8_t *run_id
     bool agreed = true;
     if (attempt >= STORE_SECAGG_ATTEMPTS)
         FAIL(ERROR_REFUSED, "Attempt %" PRIu32 " of round %" PRIu32 " is beyond the %d that a round has.",
-             attempt, round, STORE_SECAGG_ATTEMPTS);
+             attempt + 1, round, STORE_SECAGG_ATTEMPTS);
     TRY(secagg_round_agreed(store, run_id, round, &agreed));
     if (agreed)
         FAIL(ERROR_REFUSED,
@@ -115,7 +115,7 @@ static struct error *bind_check_order(struct store *store, const uint8_t *run_id
     if (later > 0)
         FAIL(ERROR_REFUSED,
              "Another key slot serves attempt %" PRIu32 " of round %" PRIu32 ", or a later one, already.",
-             attempt, round);
+             attempt + 1, round);
 done:
     return err;
 }
@@ -156,7 +156,7 @@ static struct error *bind_refuse(const struct secagg_slot *slot, uint32_t number
         return error_new(ERROR_REFUSED,
                          "Key slot %" PRIu32 " serves attempt %" PRIu32 " of round %" PRIu32
                          " with other sites, shares or another model: a slot serves once.",
-                         number, slot->attempt, slot->round);
+                         number, slot->attempt + 1, slot->round);
     case SECAGG_SLOT_DEAD:
         return error_new(ERROR_REFUSED, "Key slot %" PRIu32 " is dead at this site: another one would do.",
                          number);

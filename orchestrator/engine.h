@@ -45,7 +45,7 @@ enum engine_event_kind {
     /* Of secure aggregation: */
     ENGINE_KEYS,     /* `done` of `total` sites have exchanged the keys of a batch */
     ENGINE_ATTEMPT,  /* the round is tried again with fresh keys, with `total` sites: `sentence` */
-    ENGINE_UNMASKED, /* the sum is there: of `done` sites, `total` could have contributed */
+    ENGINE_UNMASKED, /* the sum is there: of `done` sites, of `total` in the job */
     ENGINE_EVALUATED /* the pooled counts of the last round's model are there */
 };
 

@@ -101,20 +101,21 @@ bool engine_masked_has(const struct engine *engine, const struct engine_site *si
 
 static struct error *stop(struct engine *engine)
 {
-    char missing[ERROR_SENTENCE_BYTES];
+    char missing[ERROR_SENTENCE_BYTES], round[RUN_EXCHANGE_NAME_BYTES];
     const char *keys = engine->secagg->keys_failed;
     engine->verdict = RUN_STOPPED;
     for (size_t i = 0; i < engine->job->site_count; i++)
         if (!can_take_part(engine, &engine->sites[i]))
             leave_out(engine, &engine->sites[i]);
     engine_secagg_missing(engine, missing, sizeof missing);
+    run_record_exchange_words(engine->record, engine->round->round, true, round);
     if (keys[0] != '\0')
-        return error_new(ERROR_UNAVAILABLE, "Round %u did not begin: %.900s", engine->round->round, keys);
+        return error_new(ERROR_UNAVAILABLE, "%s did not begin: %.900s", round, keys);
     return error_new(
         ERROR_UNAVAILABLE,
-        "Round %u stopped: %zu sites are connected that could contribute, and a sum needs %zu. Nothing "
+        "%s stopped: %zu sites are connected that could contribute, and a sum needs %zu. Nothing "
         "of any site was revealed.%.700s",
-        engine->round->round, count_usable(engine, false), engine->secagg->least, missing);
+        round, count_usable(engine, false), engine->secagg->least, missing);
 }
 
 /* Until enough sites have keys and are connected: keys are made for that, and sites may come back, for as long as a round
@@ -212,12 +213,13 @@ done:
 
 static void tell_attempt(const struct engine *engine)
 {
-    char sentence[160];
+    char sentence[160], round[RUN_EXCHANGE_NAME_BYTES];
     const struct masked_attempt *attempt = engine->secagg->attempt;
+    run_record_exchange_words(engine->record, engine->round->round, true, round);
     (void)snprintf(sentence, sizeof sentence,
-                   "Round %u is tried again with fresh keys (attempt %u): too few sites had contributed, and "
+                   "%s is tried again with fresh keys (attempt %u): too few sites had contributed, and "
                    "nothing was revealed.",
-                   engine->round->round, (unsigned)attempt->number + 1);
+                   round, (unsigned)attempt->number + 1);
     struct engine_event event = {.kind = ENGINE_ATTEMPT,
                                  .sentence = sentence,
                                  .command = "",

@@ -120,20 +120,19 @@ void engine_secagg_missing(const struct engine *engine, char *text, size_t bytes
 /* Before anybody was asked to agree, nothing can have been revealed: that takes shares, and sites give those only after. */
 static struct error *too_few(struct engine *engine)
 {
-    char missing[ERROR_SENTENCE_BYTES];
+    char missing[ERROR_SENTENCE_BYTES], round[RUN_EXCHANGE_NAME_BYTES];
     uint32_t attempts = engine->round->masking.attempts;
     engine->verdict = RUN_STOPPED;
     engine_secagg_missing(engine, missing, sizeof missing);
+    run_record_exchange_words(engine->record, engine->round->round, true, round);
     if (engine->secagg->attempt->isolated[0] != '\0')
-        return error_new(ERROR_UNAVAILABLE,
-                         "Round %u stopped after %u attempt%s: %s Nothing of any site was revealed.%.500s",
-                         engine->round->round, (unsigned)attempts, attempts == 1 ? "" : "s",
-                         engine->secagg->attempt->isolated, missing);
+        return error_new(
+            ERROR_UNAVAILABLE, "%s stopped after %u attempt%s: %s Nothing of any site was revealed.%.500s",
+            round, (unsigned)attempts, attempts == 1 ? "" : "s", engine->secagg->attempt->isolated, missing);
     return error_new(ERROR_UNAVAILABLE,
-                     "Round %u stopped after %u attempt%s: fewer than the %zu sites that a sum needs sent "
+                     "%s stopped after %u attempt%s: fewer than the %zu sites that a sum needs sent "
                      "masked inputs. Nothing of any site was revealed.%.700s",
-                     engine->round->round, (unsigned)attempts, attempts == 1 ? "" : "s",
-                     engine->secagg->least, missing);
+                     round, (unsigned)attempts, attempts == 1 ? "" : "s", engine->secagg->least, missing);
 }
 
 static void prepare_parts(struct engine *engine)

@@ -109,8 +109,7 @@ MUST_USE struct error *engine_secagg_open(struct engine *engine);
 void engine_secagg_close(struct engine *engine);
 /* The round in hand: its attempts, its sum, its model. */
 MUST_USE struct error *engine_secagg_round(struct engine *engine);
-/* The counts of the last model; a run without them is a run all the same. */
-MUST_USE struct error *engine_secagg_evaluate(struct engine *engine);
+/* The round in hand is the evaluation after the last one: the counts of the last model, and no training. */
 bool engine_secagg_evaluating(const struct engine *engine);
 /* Sites that stand in the way, each with what it did, as far as the text goes. */
 void engine_secagg_missing(const struct engine *engine, char *text, size_t bytes);

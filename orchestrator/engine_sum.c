@@ -277,7 +277,7 @@ static void tell_sum(const struct engine *engine)
                                  .command = "",
                                  .round = engine->round->round,
                                  .done = attempt->contributor_count,
-                                 .total = attempt->about.sharers.count};
+                                 .total = engine->secagg->run.sites};
     if (engine->plan->on_event != NULL)
         engine->plan->on_event(engine->plan->context, &event);
 }

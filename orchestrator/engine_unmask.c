@@ -55,17 +55,16 @@ static void list_missing(const struct engine *engine, bool late, char *text, siz
 
 static struct error *stop(struct engine *engine, bool late)
 {
-    char missing[ERROR_SENTENCE_BYTES];
+    char missing[ERROR_SENTENCE_BYTES], round[RUN_EXCHANGE_NAME_BYTES];
     engine->verdict = RUN_STOPPED;
     list_missing(engine, late, missing, sizeof missing);
+    run_record_exchange_words(engine->record, engine->round->round, true, round);
     return error_new(
         ERROR_UNAVAILABLE,
-        "Round %u stopped: fewer than the %zu sites that its sum needs gave their %s. Its sites had been "
-        "asked to "
+        "%s stopped: fewer than the %zu sites that its sum needs gave their %s. Its sites had been asked to "
         "agree on who contributed, and such a round is never run again with others, so the run ends. Nothing "
         "of any site was revealed.%.600s",
-        engine->round->round, threshold_of(engine), engine->secagg->attempt->fixed ? "shares" : "agreement",
-        missing);
+        round, threshold_of(engine), engine->secagg->attempt->fixed ? "shares" : "agreement", missing);
 }
 
 /* ---- agreeing ---- */
@@ -286,6 +285,7 @@ done:
 /* With more shares wrong ones can be corrected, so that those who still may answer are waited for. */
 static struct error *try_to_open(struct engine *engine, const struct standing *standing, bool last)
 {
+    char round[RUN_EXCHANGE_NAME_BYTES];
     struct error *err = open_secrets(engine);
     if (err == NULL || (err->code != ERROR_UNAVAILABLE && err->code != ERROR_UNTRUSTED))
         return err;
@@ -294,11 +294,11 @@ static struct error *try_to_open(struct engine *engine, const struct standing *s
         return NULL;
     }
     engine->verdict = RUN_STOPPED;
+    run_record_exchange_words(engine->record, engine->round->round, true, round);
     return error_prefix(
         err,
-        "Round %u stopped, because its sum cannot be unmasked, and a round that was agreed on is "
-        "never run again",
-        engine->round->round);
+        "%s stopped, because its sum cannot be unmasked, and a round that was agreed on is never run again",
+        round);
 }
 
 /* ---- both ---- */

@@ -175,7 +175,7 @@ enum orchestrator_event_kind {
     /* Under secure aggregation: */
     ORCHESTRATOR_KEYS = 11,     /* `done` of `total` sites have exchanged keys for the rounds to come */
     ORCHESTRATOR_ATTEMPT = 12,  /* `round` is tried again with fresh keys and `total` sites: `sentence` */
-    ORCHESTRATOR_UNMASKED = 13, /* the sum of `done` sites is there, of `total` that were asked */
+    ORCHESTRATOR_UNMASKED = 13, /* the sum of `done` sites is there, of `total` in the job */
     ORCHESTRATOR_EVALUATED = 14 /* the last round's pooled confusion matrix is there */
 };
 

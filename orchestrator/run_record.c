@@ -73,13 +73,28 @@ bool round_used(const struct round_record *round, size_t site)
            (round->masking.attempts == 0 || round->masking.contributors > 0);
 }
 
+static bool is_evaluation(const struct run_record *record, uint32_t round)
+{
+    return record->job->secure.enabled && round > record->job->rounds;
+}
+
 void run_record_exchange_name(const struct run_record *record, uint32_t round,
                               char ret_name[static RUN_EXCHANGE_NAME_BYTES])
 {
-    if (record->job->secure.enabled && round > record->job->rounds)
+    if (is_evaluation(record, round))
         (void)snprintf(ret_name, RUN_EXCHANGE_NAME_BYTES, "evaluation");
     else
         (void)snprintf(ret_name, RUN_EXCHANGE_NAME_BYTES, "%u", (unsigned)round);
+}
+
+void run_record_exchange_words(const struct run_record *record, uint32_t round, bool begins,
+                               char ret_words[static RUN_EXCHANGE_NAME_BYTES])
+{
+    if (is_evaluation(record, round))
+        (void)snprintf(ret_words, RUN_EXCHANGE_NAME_BYTES, "%s evaluation", begins ? "The" : "the");
+    else
+        (void)snprintf(ret_words, RUN_EXCHANGE_NAME_BYTES, "%s %u", begins ? "Round" : "round",
+                       (unsigned)round);
 }
 
 const struct round_record *run_record_exchange(const struct run_record *record, size_t n)

@@ -104,9 +104,12 @@ const struct site_receipt *round_receipt(const struct round_record *round, size_
  * revealed. */
 bool round_used(const struct round_record *round, size_t site);
 /* How people read the number of a round or of the evaluation after the last one: "3", "evaluation". */
-#define RUN_EXCHANGE_NAME_BYTES 16
+#define RUN_EXCHANGE_NAME_BYTES 24
 void run_record_exchange_name(const struct run_record *record, uint32_t round,
                               char ret_name[static RUN_EXCHANGE_NAME_BYTES]);
+/* The same for sentences: "round 3", "the evaluation"; `begins` one: "Round 3", "The evaluation". */
+void run_record_exchange_words(const struct run_record *record, uint32_t round, bool begins,
+                               char ret_words[static RUN_EXCHANGE_NAME_BYTES]);
 void round_record_clear(struct round_record *round, size_t site_count);
 
 /* A confusion matrix: counts [classes][classes], true classes by row, predicted ones by column; then two words more: of

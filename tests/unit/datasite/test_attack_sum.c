@@ -136,7 +136,7 @@ static void test_attack_sum_finished_round_is_not_run_again_without_one_site(voi
             REFUSED(masked, position, driver_mask(masked, &mask), ERROR_REFUSED,
                     "one such statement a round");
         REFUSED(masked, position, driver_agree(masked, &again.about, position, attempt.statements, 3),
-                ERROR_REFUSED, "does not serve attempt 1");
+                ERROR_REFUSED, "does not serve attempt 2");
     }
     expect_silence(masked, 1);
     masked_attempt_clear(&attempt);
@@ -160,7 +160,7 @@ static void test_attack_sum_attempt_before_the_signed_one_is_not_signed_any_more
                 ERROR_REFUSED, "signs that once");
         REFUSED(masked, position,
                 driver_unmask(masked, &first.about, position, second.agreements, second.agreement_count),
-                ERROR_REFUSED, "has not signed who contributed to attempt 0");
+                ERROR_REFUSED, "has not signed who contributed to attempt 1");
     }
     expect_silence(masked, 0);
     masked_attempt_clear(&first);

@@ -135,10 +135,10 @@ static void test_request_agree_with_a_field_of_the_attempt_spoilt_refused(void *
     agree_refused(company, agree, ERROR_REFUSED, "never began");
     agree = company_agree_message(company);
     agree->round = 2;
-    agree_refused(company, agree, ERROR_REFUSED, "does not serve attempt 0 of round 2");
+    agree_refused(company, agree, ERROR_REFUSED, "does not serve attempt 1 of round 2");
     agree = company_agree_message(company);
     agree->attempt = 1;
-    agree_refused(company, agree, ERROR_REFUSED, "does not serve attempt 1 of round 1");
+    agree_refused(company, agree, ERROR_REFUSED, "does not serve attempt 2 of round 1");
     agree = company_agree_message(company);
     agree->slot = 1;
     agree_refused(company, agree, ERROR_REFUSED, "Key slot 1 does not serve");

@@ -59,10 +59,10 @@ static void test_request_unmask_with_a_field_of_the_attempt_spoilt_refused(void 
     unmask_refused(company, unmask, ERROR_REFUSED, "never began");
     unmask = company_unmask_message(company);
     unmask->round = 2;
-    unmask_refused(company, unmask, ERROR_REFUSED, "does not serve attempt 0 of round 2");
+    unmask_refused(company, unmask, ERROR_REFUSED, "does not serve attempt 1 of round 2");
     unmask = company_unmask_message(company);
     unmask->attempt = 1;
-    unmask_refused(company, unmask, ERROR_REFUSED, "does not serve attempt 1 of round 1");
+    unmask_refused(company, unmask, ERROR_REFUSED, "does not serve attempt 2 of round 1");
     unmask = company_unmask_message(company);
     unmask->slot = 1;
     unmask_refused(company, unmask, ERROR_REFUSED, "Key slot 1 does not serve");

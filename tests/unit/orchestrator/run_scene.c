@@ -116,6 +116,10 @@ static void on_event(void *context, const struct orchestrator_event *event)
     size_t used = strlen(scene->told);
     (void)snprintf(scene->told + used, sizeof scene->told - used, "%d %s %s %s\n", event->kind,
                    event->site == NULL ? "-" : event->site, event->sentence, event->command);
+    used = strlen(scene->told);
+    if (event->kind == ORCHESTRATOR_UNMASKED)
+        (void)snprintf(scene->told + used, sizeof scene->told - used, "sum of %zu of %zu in %u\n",
+                       event->done, event->total, event->round);
     scene->waiting += event->kind == ORCHESTRATOR_SITE_WAITING;
     if (event->kind == ORCHESTRATOR_ROUND_STARTED && (int)event->round == scene->cancel_in_round)
         scene->cancel = true;

@@ -147,6 +147,34 @@ static void test_engine_secagg_pooled_of_last_round_by_evaluation_alone(void **s
     assert_int_equal(record_of(scene)->evaluation.masking.contributors, 4);
 }
 
+/* The record and what people are told do not speak of a round that the job does not have. */
+static void test_engine_secagg_evaluation_below_threshold_told_as_such_and_the_run_finished(void **state)
+{
+    struct run_scene *scene = *state;
+    for (size_t i = 0; i < 4; i++) {
+        struct script script = script_of(i);
+        if (i < 2)
+            script.faults[0] = (struct secure_fault){.type = MASK, .nth = 2, .how = SECURE_GONE};
+        run_scene_site(scene, &script);
+    }
+    run_scene_run(scene, &(struct scene_job){.rounds = 1, .deadline_s = 1, .secure = ""});
+    expect_finished(scene);
+    assert_non_null(strstr(scene->told, "The evaluation stopped"));
+    assert_null(strstr(scene->told, "ound 2"));
+    assert_null(orchestrator_run_pooled_confusion(scene->run, 1));
+}
+
+/* Of the sites of the job, not of those that were asked. */
+static void test_engine_secagg_sum_told_with_all_sites_of_the_job(void **state)
+{
+    struct run_scene *scene = *state;
+    add_sites_but(scene, 4, 2, &(struct secure_fault){.type = SHARE, .nth = 1, .how = SECURE_GONE}, 1);
+    run_scene_run(scene, &(struct scene_job){.rounds = 1, .deadline_s = 2, .metrics = "none", .secure = ""});
+    expect_finished(scene);
+    assert_int_equal(record_of(scene)->rounds[0].masking.sharers, 3);
+    assert_non_null(strstr(scene->told, "sum of 3 of 4 in 1\n"));
+}
+
 static void test_engine_secagg_nothing_of_one_site_in_record(void **state)
 {
     struct run_scene *scene = *state;
@@ -822,6 +850,8 @@ int main(void)
         SCENE_TEST(test_engine_secagg_all_sites_sums_of_quantised_inputs_bit_for_bit),
         SCENE_TEST(test_engine_secagg_model_within_bound_of_weighted_average),
         SCENE_TEST(test_engine_secagg_pooled_of_last_round_by_evaluation_alone),
+        SCENE_TEST(test_engine_secagg_evaluation_below_threshold_told_as_such_and_the_run_finished),
+        SCENE_TEST(test_engine_secagg_sum_told_with_all_sites_of_the_job),
         SCENE_TEST(test_engine_secagg_nothing_of_one_site_in_record),
         SCENE_TEST(test_engine_secagg_record_read_back_the_same),
         SCENE_TEST(test_engine_secagg_metrics_none_no_counts_and_no_evaluation),
