@@ -250,15 +250,17 @@ struct auditor_acceptance {
 static struct error *auditor_acceptance_visit(void *context, const struct event_record *record)
 {
     struct auditor_acceptance *acceptance = context;
-    char when[CLOCK_TEXT_BYTES], reason[AUDITOR_ACCEPTANCE_BYTES / 2];
+    char when[CLOCK_TEXT_BYTES], reason[AUDITOR_ACCEPTANCE_BYTES / 2], clean[AUDITOR_ACCEPTANCE_BYTES / 2];
+    const char *detail = record->event.detail;
     if (acceptance->sentence[0] != '\0')
         return NULL;
     clock_format(record->event.at, when);
-    terminal_clean(record->event.detail, reason, sizeof(reason));
+    (void)snprintf(reason, sizeof(reason), "%.*s", (int)chain_detail_bytes(detail), detail);
+    terminal_clean(reason, clean, sizeof(clean));
     (void)snprintf(
         acceptance->sentence, sizeof(acceptance->sentence),
         " The owner accepted on %s that earlier receipts contradict this chain, with the reason: %s", when,
-        reason);
+        clean);
     return NULL;
 }
 

@@ -383,10 +383,10 @@ enum event_kind {
 };
 /* The event by which a decision of that kind is recorded. */
 enum event_kind decision_event(enum decision_kind kind);
-/* Adds one event in the transaction that is open, or in one of its own. job_id, run_id and digest (of the
- * body that it is about) may be NULL, round 0. The detail of a kind that event.def calls SALTED gets a salt. Its number is one more than the file ever gave, so that a gap stays
- * where events were removed. ERROR_UNTRUSTED when the last event there is not signed with the site's key, or not
- * signed at all (store_chain_adopt). */
+/* Adds one event in the transaction that is open, or in one of its own. job_id, run_id and digest (of the body that it is
+ * about) may be NULL, round 0. The detail of a kind that event.def calls SALTED gets a salt. Its number is one more than the
+ * file ever gave, so that a gap stays where events were removed. ERROR_UNTRUSTED when the last event there is not signed
+ * with the site's key, or not signed at all (store_chain_adopt). */
 MUST_USE struct error *store_event_add(struct store *store, enum event_kind kind, const struct digest *job_id,
                                        const uint8_t *run_id, uint32_t round, int64_t at, const char *detail,
                                        const struct digest *digest);
@@ -458,7 +458,7 @@ struct vouched {
     bool has_digest;   /* of a statement; events of earlier versions have none */
     struct digest digest;
 };
-/* The event of that kind about the job, and with that detail unless it is NULL. */
+/* The event of that kind about the job, and with that detail (behind which there may be a salt) unless it is NULL. */
 MUST_USE struct error *store_vouched(struct store *store, enum event_kind kind, const struct digest *job_id,
                                      const char *detail, struct vouched *ret_vouched);
 /* The number of the first event about a decision or an endorsement that has a digest; 0: none. */

@@ -113,7 +113,8 @@ struct error *store_decision_next(struct store *store, int64_t after, struct dec
         event.has_job = !query_is_null(&query, 2);
         if (event.has_job)
             query_blob_exact(&query, 2, event.job_id.bytes, DIGEST_BYTES);
-        (void)snprintf(event.detail, sizeof(event.detail), "%s", query_text(&query, 3));
+        const char *detail = query_text(&query, 3);
+        (void)snprintf(event.detail, sizeof(event.detail), "%.*s", (int)chain_detail_bytes(detail), detail);
     }
     TRY(query_end(&query));
     *ret_event = event;

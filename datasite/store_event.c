@@ -1,12 +1,10 @@
 /* Events: added in the transaction of what they record, chained and signed (audit/chain.h); and read. */
 #include "crypto/secret.h"
+#include "datasite/store_event_parts.h"
 #include "datasite/store_internal.h"
 #include "datasite/store_job_parts.h"
 
 #include <inttypes.h>
-
-#define EVENT_COLUMNS                                                                                        \
-    "event.id, event.at, event.kind, event.job_id, event.run_id, event.round, event.detail, event.digest"
 
 const char *event_kind_word(enum event_kind kind)
 {
@@ -64,9 +62,8 @@ static struct error *event_text(struct query *query, int column, const char **re
     return NULL;
 }
 
-/* *ret_bytes is `place` with the blob, or NULL where there is none. */
-static struct error *event_blob(struct query *query, int column, size_t count, uint8_t *place,
-                                const uint8_t **ret_bytes)
+struct error *event_blob(struct query *query, int column, size_t count, uint8_t *place,
+                         const uint8_t **ret_bytes)
 {
     size_t bytes = 0;
     const uint8_t *blob = query_blob(query, column, &bytes);
@@ -82,10 +79,8 @@ static struct error *event_blob(struct query *query, int column, size_t count, u
     return NULL;
 }
 
-/* The row that the query stands on, of EVENT_COLUMNS. Texts are valid until the next step; `ret_digests` has room for
- * the job id and the digest. */
-static struct error *event_read(struct query *query, struct digest ret_digests[static 2],
-                                uint8_t ret_run_id[static STORE_RUN_ID_BYTES], struct chain_event *ret_event)
+struct error *event_read(struct query *query, struct digest ret_digests[static 2],
+                         uint8_t ret_run_id[static STORE_RUN_ID_BYTES], struct chain_event *ret_event)
 {
     struct error *err = NULL;
     int64_t round = query_int(query, 5);
@@ -217,9 +212,7 @@ static struct error *event_insert(struct store *store, const struct chain_event 
     return query_finish(&query);
 }
 
-/* Signs it behind `previous`, and adds it. */
-static struct error *event_sign(struct store *store, const struct chain_event *event,
-                                const struct digest *previous)
+struct error *event_sign(struct store *store, const struct chain_event *event, const struct digest *previous)
 {
     struct error *err = NULL;
     struct chain_head head = {.site = *identity_id(store->identity), .sequence = event->sequence};
@@ -275,93 +268,6 @@ done:
         database_rollback(store->database);
     free(salted);
     return err;
-}
-
-/* ---- where the chain begins ---- */
-
-/* The row of EVENT_COLUMNS, hash and signature that the query stands on; ret_beginning->computed is that of the event before. */
-static struct error *beginning_read(struct query *query, struct event_beginning *ret_beginning)
-{
-    struct error *err = NULL;
-    struct digest digests[2] = {{{0}}};
-    uint8_t run_id[STORE_RUN_ID_BYTES] = {0};
-    const uint8_t *bytes = NULL;
-    struct chain_event event;
-    TRY(event_read(query, digests, run_id, &event));
-    ret_beginning->created = strcmp(event.kind, event_kind_word(EVENT_SITE_CREATED)) == 0;
-    ret_beginning->started =
-        strcmp(event.kind, event_kind_word(EVENT_CHAIN_STARTED)) == 0 && event.digest != NULL;
-    ret_beginning->digest = digests[1];
-    if (event.sequence == 1)
-        ret_beginning->made_with_chain = ret_beginning->created;
-    ret_beginning->events = event.sequence;
-    ret_beginning->head.sequence = event.sequence;
-    ret_beginning->previous = ret_beginning->computed;
-    TRY(chain_next(&ret_beginning->previous, &event, &ret_beginning->computed));
-    TRY(event_blob(query, 8, DIGEST_BYTES, ret_beginning->head.hash.bytes, &bytes));
-    ret_beginning->found = bytes != NULL;
-    TRY(event_blob(query, 9, SIGNATURE_BYTES, ret_beginning->signature, &bytes));
-    ret_beginning->has_signature = bytes != NULL;
-done:
-    return err;
-}
-
-struct error *store_chain_beginning(struct store *store, struct event_beginning *ret_beginning)
-{
-    struct error *err = NULL;
-    struct query query;
-    struct event_beginning beginning = {.found = false};
-    if (store->identity == NULL)
-        FAIL(ERROR_INTERNAL, "The beginning of the chain was asked for without the site's key.");
-    beginning.head.site = *identity_id(store->identity);
-    TRY(chain_start(&beginning.head.site, &beginning.computed));
-    query_start(&query, store->database,
-                "SELECT " EVENT_COLUMNS ", event.hash, event.signature FROM event ORDER BY id");
-    while (err == NULL && !beginning.found && query_step(&query))
-        err = beginning_read(&query, &beginning);
-    TRY(job_query_end(&query, err));
-    *ret_beginning = beginning;
-done:
-    return err;
-}
-
-static struct error *chain_adopt(struct store *store, int64_t at)
-{
-    struct error *err = NULL;
-    char detail[80];
-    uint64_t ever = 0;
-    struct event_beginning beginning;
-    struct chain_event event = {.at = at,
-                                .kind = event_kind_word(EVENT_CHAIN_STARTED),
-                                .detail = detail,
-                                .digest = &beginning.computed};
-    TRY(store_chain_beginning(store, &beginning));
-    if (beginning.found)
-        return NULL;
-    (void)snprintf(detail, sizeof(detail), "over %" PRIu64 " events from before events were signed",
-                   beginning.events);
-    TRY(store_event_count_ever(store, &ever));
-    event.sequence = (beginning.events > ever ? beginning.events : ever) + 1;
-    TRY(event_sign(store, &event, &beginning.computed));
-done:
-    return err;
-}
-
-struct error *store_chain_adopt(struct store *store, int64_t at)
-{
-    struct error *err = NULL;
-    TRY(database_begin(store->database));
-    TRY(chain_adopt(store, at));
-    TRY(database_commit(store->database));
-done:
-    if (err != NULL)
-        database_rollback(store->database);
-    return err;
-}
-
-void store_chain_begun(struct store *store)
-{
-    store->begun = true;
 }
 
 /* ---- reading ---- */

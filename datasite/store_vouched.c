@@ -9,8 +9,8 @@ struct error *store_vouched(struct store *store, enum event_kind kind, const str
     struct vouched vouched = {.sequence = 0};
     query_start(
         &query, store->database,
-        "SELECT id, digest FROM event WHERE job_id = ?1 AND kind = ?2 AND (?3 IS NULL OR detail = ?3) "
-        "ORDER BY id LIMIT 1");
+        "SELECT id, digest FROM event WHERE job_id = ?1 AND kind = ?2 AND (?3 IS NULL OR detail = ?3 OR "
+        "detail GLOB ?3 || ' (salt *') ORDER BY id LIMIT 1");
     query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
     query_bind_text(&query, event_kind_word(kind));
     query_bind_text(&query, detail);

@@ -410,57 +410,6 @@ static void test_store_event_visitor_that_fails_ends_the_visit(void **state)
     store_close(store);
 }
 
-/* ---- what a hash gives away ---- */
-
-#define ROWS_TRIED 200
-
-static struct error *keep_detail(void *context, const struct event_record *record)
-{
-    if (strcmp(record->event.kind, "dataset-imported") == 0)
-        (void)snprintf(context, 256, "%s", record->event.detail);
-    return NULL;
-}
-
-static bool guessed(const struct chain_head *before, const struct chain_head *after, const char *kind,
-                    const char *detail)
-{
-    const struct chain_event guess = {.sequence = after->sequence, .at = NOW, .kind = kind, .detail = detail};
-    struct digest hash;
-    must(chain_next(&before->hash, &guess, &hash));
-    return digest_equal(&hash, &after->hash);
-}
-
-/* Whoever is shown the heads around an event, knows its time and form, and tries every number of rows, the right one too. */
-static void test_store_event_private_detail_cannot_be_guessed_from_heads(void **state)
-{
-    struct store *store = workspace_store(*state);
-    struct chain_head before, after;
-    uint8_t signature[SIGNATURE_BYTES];
-    char guess[128], first[256] = "", second[256] = "";
-    struct event_filter all = {.limit = 0};
-    add(store, EVENT_SERVE_STARTED, NOW, "");
-    must(store_head(store, &before, signature));
-    add(store, EVENT_DATASET_IMPORTED, NOW, "dataset claims, 117 rows");
-    must(store_head(store, &after, signature));
-    for (int rows = 0; rows < ROWS_TRIED; rows++) {
-        (void)snprintf(guess, sizeof(guess), "dataset claims, %d rows", rows);
-        assert_false(guessed(&before, &after, "dataset-imported", guess));
-    }
-    must(store_events(store, &all, keep_detail, first));
-    assert_true(guessed(&before, &after, "dataset-imported", first)); /* who has the file verifies it */
-    assert_int_equal(chain_detail_bytes(first), strlen("dataset claims, 117 rows"));
-    assert_int_equal(strlen(first), strlen("dataset claims, 117 rows") + CHAIN_SALT_TEXT_BYTES - 1);
-    add(store, EVENT_DATASET_IMPORTED, NOW, "dataset claims, 117 rows");
-    must(store_events(store, &all, keep_detail, second));
-    assert_string_not_equal(first, second);
-    must(store_head(store, &before, signature));
-    add(store, EVENT_SERVE_STOPPED, NOW, "plain");
-    must(store_head(store, &after, signature));
-    assert_true(
-        guessed(&before, &after, "serve-stopped", "plain")); /* the attack does find what has no salt */
-    store_close(store);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_make, workspace_remove)
 
 int main(void)
@@ -479,7 +428,6 @@ int main(void)
         cmocka_unit_test(test_store_event_of_version_1_is_covered_by_the_first_hash),
         TEST(test_store_event_is_not_added_to_an_emptied_chain),
         TEST(test_store_event_head_of_version_1_alone_is_not_found),
-        TEST(test_store_event_private_detail_cannot_be_guessed_from_heads),
         TEST(test_store_event_filters_choose),
         TEST(test_store_event_filter_by_requester_chooses_its_jobs),
         TEST(test_store_event_visitor_that_fails_ends_the_visit),
