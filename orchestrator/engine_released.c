@@ -6,15 +6,14 @@ struct error *engine_check_answer(const struct engine *engine, ProtobufCBinaryDa
                                   ProtobufCBinaryData run_id, uint32_t round)
 {
     struct error *err = NULL;
-    char answered[RUN_EXCHANGE_NAME_BYTES], asked[RUN_EXCHANGE_NAME_BYTES];
+    char asked[RUN_EXCHANGE_NAME_BYTES];
     if (job_id.len != DIGEST_BYTES || memcmp(job_id.data, engine->record->job_id.bytes, DIGEST_BYTES) != 0)
         FAIL(ERROR_INVALID, "Its answer is about another job.");
     if (run_id.len != RUN_ID_BYTES || memcmp(run_id.data, engine->record->run_id, RUN_ID_BYTES) != 0)
         FAIL(ERROR_INVALID, "Its answer is about another run.");
-    run_record_exchange_words(engine->record, round, false, answered);
     run_record_exchange_words(engine->record, engine->round->round, false, asked);
     if (round != engine->round->round)
-        FAIL(ERROR_INVALID, "Its answer is about %s instead of %s.", answered, asked);
+        FAIL(ERROR_INVALID, "Its answer is about round %u instead of %s.", round, asked);
 done:
     return err;
 }
