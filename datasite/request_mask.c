@@ -1,12 +1,10 @@
 /* Mask and Sum. What is known without rows, keys and models is checked here, so that a message that cannot succeed costs
  * little; the executor and the airlock check everything. */
-#include "datasite/log_repeats.h"
 #include "datasite/release_check.h"
 #include "datasite/request_parts.h"
 #include "datasite/secagg_roster.h"
 #include "datasite/secagg_vector.h"
 #include "learning/softmax.h"
-#include "schemas/clock.h"
 
 #include <inttypes.h>
 
@@ -106,60 +104,6 @@ done:
     return err;
 }
 
-/* Takes over what `approval` holds. */
-static struct error *step_new(const struct request *request, enum step_kind kind,
-                              const ProtobufCBinaryData *job_id, const ProtobufCBinaryData *run_id,
-                              struct approval *approval, struct step **ret_step)
-{
-    struct step *step = calloc(1, sizeof(*step));
-    if (step == NULL)
-        return error_new(ERROR_MEMORY, "There is not enough memory for a step.");
-    step->kind = kind;
-    step->peer = request->peer;
-    step->number = request->number;
-    memcpy(step->job_id.bytes, job_id->data, DIGEST_BYTES);
-    memcpy(step->run_id, run_id->data, STORE_RUN_ID_BYTES);
-    step->deadline = clock_monotonic_ms() + (int64_t)approval->job->round_deadline_s * 1000;
-    step->approval = *approval;
-    memset(approval, 0, sizeof(*approval));
-    *ret_step = step;
-    return NULL;
-}
-
-/* What was released in answer to the same message before. */
-static struct error *mask_answer_again(const struct requests *requests, const struct step *step,
-                                       struct reply *ret_reply)
-{
-    struct error *err = NULL;
-    struct step_answer answer;
-    TRY(step_repeat(requests->store, requests->identity, step, &answer));
-    if (answer.body == NULL)
-        goto done;
-    *ret_reply = (struct reply){
-        .type = request_answer_type(answer.refused), .body = answer.body, .body_bytes = answer.bytes};
-    if (log_repeats_first(requests->repeats, EVENT_ANSWER_REPEATED, &step->peer, clock_monotonic_ms()))
-        LOG(requests->log, EVENT_ANSWER_REPEATED, log_job(&step->job_id), log_run(step->run_id),
-            log_round(step->round));
-done:
-    return err;
-}
-
-/* The approval under which the message's job may be worked on. */
-static struct error *mask_approval(const struct requests *requests, const struct request *request,
-                                   const ProtobufCBinaryData *job_id, const Fds__Witness *witness,
-                                   struct approval *ret_approval, uint64_t *ret_arrived)
-{
-    struct error *err = NULL;
-    struct digest id;
-    memcpy(id.bytes, job_id->data, DIGEST_BYTES);
-    TRY(request_witness(requests, request, witness, ret_arrived));
-    TRY(request_uncontradicted(requests));
-    TRY(approval_find(requests->store, requests->identity, &requests->policy->gate, &id, &request->peer,
-                      requests->clock() / 1000, ret_approval));
-done:
-    return err;
-}
-
 struct error *request_mask(const struct requests *requests, const struct request *request,
                            struct reply *ret_reply)
 {
@@ -169,21 +113,15 @@ struct error *request_mask(const struct requests *requests, const struct request
     struct step *step = NULL;
     uint64_t arrived = 0;
     TRY(wire_mask_decode(request->body, request->body_bytes, &mask));
-    TRY(mask_approval(requests, request, &mask->job_id, mask->witness, &approval, &arrived));
+    TRY(request_step_approval(requests, request, &mask->job_id, mask->witness, &approval, &arrived));
     TRY(mask_check(requests, &approval, mask));
-    TRY(step_new(request, STEP_MASK, &mask->job_id, &mask->run_id, &approval, &step));
-    step->round = mask->round;
+    TRY(request_step_new(request, STEP_MASK, &mask->job_id, &mask->run_id, mask->round, &approval, &step));
     step->attempt = mask->attempt;
     step->arrived = arrived;
     memcpy(step->model_digest.bytes, mask->model_digest.data, DIGEST_BYTES);
     step->mask = mask;
     mask = NULL;
-    TRY(mask_answer_again(requests, step, ret_reply));
-    if (ret_reply->body == NULL) {
-        TRY(executor_submit(requests->executor, step));
-        step = NULL;
-        ret_reply->later = true;
-    }
+    TRY(request_step_answer(requests, &step, ret_reply));
 done:
     step_free(step);
     approval_clear(&approval);
@@ -200,10 +138,9 @@ struct error *request_sum(const struct requests *requests, const struct request 
     struct step *step = NULL;
     uint64_t arrived = 0;
     TRY(wire_sum_decode(request->body, request->body_bytes, &sum));
-    TRY(mask_approval(requests, request, &sum->job_id, sum->witness, &approval, &arrived));
+    TRY(request_step_approval(requests, request, &sum->job_id, sum->witness, &approval, &arrived));
     TRY(sum_check(requests, &approval, sum));
-    TRY(step_new(request, STEP_SUM, &sum->job_id, &sum->run_id, &approval, &step));
-    step->round = sum->round;
+    TRY(request_step_new(request, STEP_SUM, &sum->job_id, &sum->run_id, sum->round, &approval, &step));
     step->attempt = sum->attempt;
     step->arrived = arrived;
     step->sum = sum;

@@ -4,6 +4,7 @@
 
 #include "datasite/release.h"
 #include "datasite/requests.h"
+#include "datasite/step.h"
 #include "schemas/error.h"
 #include "schemas/wire.h"
 
@@ -31,6 +32,21 @@ MUST_USE struct error *request_witness(const struct requests *requests, const st
                                        const Fds__Witness *witness, uint64_t *ret_arrived);
 /* ERROR_REFUSED while the owner has not looked at a contradiction. */
 MUST_USE struct error *request_uncontradicted(const struct requests *requests);
+
+/* ---- steps of the executor: Train, Evaluate, Mask and Sum (request_step.c) ---- */
+
+/* The approval under which the message's job may be worked on now; approval_clear. *ret_arrived: of request_witness. */
+MUST_USE struct error *request_step_approval(const struct requests *requests, const struct request *request,
+                                             const ProtobufCBinaryData *job_id, const Fds__Witness *witness,
+                                             struct approval *ret_approval, uint64_t *ret_arrived);
+/* A step without what the message brings; takes over what `approval` holds. */
+MUST_USE struct error *request_step_new(const struct request *request, enum step_kind kind,
+                                        const ProtobufCBinaryData *job_id, const ProtobufCBinaryData *run_id,
+                                        uint32_t round, struct approval *approval, struct step **ret_step);
+/* What was released in answer to the same message before; else the executor takes *step over (NULL then), and the answer
+ * comes later. */
+MUST_USE struct error *request_step_answer(const struct requests *requests, struct step **step,
+                                           struct reply *ret_reply);
 
 /* The message type of a step's answer. */
 uint32_t request_answer_type(bool refused);

@@ -46,27 +46,39 @@ static struct error *step_check_model(const struct step *step)
                      "The model has a parameter that is not finite or beyond single precision (3.4e38).");
 }
 
-static struct error *step_new(const struct request *request, const struct step_message *message,
-                              const struct job *job, struct step **ret_step)
+struct error *request_step_approval(const struct requests *requests, const struct request *request,
+                                    const ProtobufCBinaryData *job_id, const Fds__Witness *witness,
+                                    struct approval *ret_approval, uint64_t *ret_arrived)
 {
     struct error *err = NULL;
+    struct digest id;
+    memcpy(id.bytes, job_id->data, DIGEST_BYTES);
+    TRY(request_witness(requests, request, witness, ret_arrived));
+    TRY(request_uncontradicted(requests));
+    TRY(approval_find(requests->store, requests->identity, &requests->policy->gate, &id, &request->peer,
+                      requests->clock() / 1000, ret_approval));
+done:
+    return err;
+}
+
+struct error *request_step_new(const struct request *request, enum step_kind kind,
+                               const ProtobufCBinaryData *job_id, const ProtobufCBinaryData *run_id,
+                               uint32_t round, struct approval *approval, struct step **ret_step)
+{
     struct step *step = calloc(1, sizeof(*step));
     if (step == NULL)
-        FAIL(ERROR_MEMORY, "There is not enough memory for a step.");
-    step->kind = message->kind;
+        return error_new(ERROR_MEMORY, "There is not enough memory for a step.");
+    step->kind = kind;
     step->peer = request->peer;
     step->number = request->number;
-    memcpy(step->job_id.bytes, message->job_id->data, DIGEST_BYTES);
-    memcpy(step->run_id, message->run_id->data, STORE_RUN_ID_BYTES);
-    step->round = message->round;
-    step->deadline = clock_monotonic_ms() + (int64_t)job->round_deadline_s * 1000;
-    TRY(step_take_parameters(step, message->parameters->data, message->parameters->len));
-    TRY(step_check_model(step));
+    memcpy(step->job_id.bytes, job_id->data, DIGEST_BYTES);
+    memcpy(step->run_id, run_id->data, STORE_RUN_ID_BYTES);
+    step->round = round;
+    step->deadline = clock_monotonic_ms() + (int64_t)approval->job->round_deadline_s * 1000;
+    step->approval = *approval;
+    memset(approval, 0, sizeof(*approval));
     *ret_step = step;
-    step = NULL;
-done:
-    step_free(step);
-    return err;
+    return NULL;
 }
 
 /* What was released in answer to the same message before. */
@@ -87,30 +99,35 @@ done:
     return err;
 }
 
+struct error *request_step_answer(const struct requests *requests, struct step **step,
+                                  struct reply *ret_reply)
+{
+    struct error *err = NULL;
+    TRY(step_answer_again(requests, *step, ret_reply));
+    if (ret_reply->body == NULL) {
+        TRY(executor_submit(requests->executor, *step));
+        *step = NULL;
+        ret_reply->later = true;
+    }
+done:
+    return err;
+}
+
 static struct error *step_request(const struct requests *requests, const struct request *request,
                                   const struct step_message *message, struct reply *ret_reply)
 {
     struct error *err = NULL;
     struct approval approval = {.job = NULL};
     struct step *step = NULL;
-    struct digest job_id;
     uint64_t arrived = 0;
-    memcpy(job_id.bytes, message->job_id->data, DIGEST_BYTES);
-    TRY(request_witness(requests, request, message->witness, &arrived));
-    TRY(request_uncontradicted(requests));
-    TRY(approval_find(requests->store, requests->identity, &requests->policy->gate, &job_id, &request->peer,
-                      requests->clock() / 1000, &approval));
+    TRY(request_step_approval(requests, request, message->job_id, message->witness, &approval, &arrived));
     TRY(step_check(requests, &approval, message));
-    TRY(step_new(request, message, approval.job, &step));
-    step->approval = approval;
+    TRY(request_step_new(request, message->kind, message->job_id, message->run_id, message->round, &approval,
+                         &step));
     step->arrived = arrived;
-    memset(&approval, 0, sizeof(approval));
-    TRY(step_answer_again(requests, step, ret_reply));
-    if (ret_reply->body == NULL) {
-        TRY(executor_submit(requests->executor, step));
-        step = NULL;
-        ret_reply->later = true;
-    }
+    TRY(step_take_parameters(step, message->parameters->data, message->parameters->len));
+    TRY(step_check_model(step));
+    TRY(request_step_answer(requests, &step, ret_reply));
 done:
     step_free(step);
     approval_clear(&approval);
