@@ -286,23 +286,13 @@ struct secagg_unmasking driver_unmasking(const struct masked_attempt *attempt, u
 void driver_unmask_all(struct masked_sites *masked, struct masked_attempt *attempt)
 {
     struct secagg_unmasking unmaskings[MASKED_SITES];
-    const struct secagg_attempt *about = &attempt->about;
-    uint64_t *one = calloc(about->words, sizeof(*one));
-    attempt->sum = calloc(about->words, sizeof(*attempt->sum));
-    assert_true(one != NULL && attempt->sum != NULL);
     for (size_t i = 0; i < attempt->u3.count; i++) {
         uint32_t position = attempt->contributors[i];
         unmaskings[i] = driver_unmasking(
             attempt, position,
-            driver_unmask(masked, about, position, attempt->agreements, attempt->agreement_count));
-        mask_read(about->ring, attempt->inputs[i], about->words, one);
-        mask_add_words(about->ring, attempt->sum, one, about->words);
+            driver_unmask(masked, &attempt->about, position, attempt->agreements, attempt->agreement_count));
     }
-    must(secagg_open_secrets(about, attempt->u3, unmaskings, attempt->u3.count, &attempt->opened, NULL));
-    must(secagg_sum_unmask(about, attempt->u3, attempt->opened, attempt->sum));
-    for (size_t i = 0; i < attempt->u3.count; i++)
-        free((void *)(uintptr_t)unmaskings[i].revealed);
-    free(one);
+    masked_open(attempt, unmaskings);
 }
 
 void driver_round(struct masked_sites *masked, struct masked_attempt *attempt, const uint32_t *contributors,
@@ -316,4 +306,30 @@ void driver_round(struct masked_sites *masked, struct masked_attempt *attempt, c
 struct reply driver_sum(struct masked_sites *masked, uint32_t position, Fds__Sum *sum)
 {
     return ask(masked, position, FDS__MESSAGE_TYPE__MESSAGE_SUM, &sum->base);
+}
+
+/* ---- how attacks begin and end ---- */
+
+static const uint32_t everybody[] = {1, 2, 3, 4};
+
+struct masked_mask driver_first(uint32_t position, uint32_t round, uint32_t attempt, uint32_t slot)
+{
+    struct masked_mask mask = masked_first(position);
+    mask.round = round;
+    mask.attempt = attempt;
+    mask.slot = slot;
+    return mask;
+}
+
+void driver_collect_first(struct masked_sites *masked, struct masked_attempt *attempt)
+{
+    struct digest zeros = masked_zeros();
+    driver_begin(masked, &(struct masked_words){0});
+    masked_attempt_begin(masked, 1, 0, 0, &zeros, everybody, 4, attempt);
+    driver_collect(masked, attempt, everybody, 4, NULL);
+}
+
+void driver_expect_silence(struct masked_sites *masked, uint32_t slot)
+{
+    assert_int_equal(driver_given(masked, slot), 0);
 }

@@ -6,14 +6,6 @@
 #include "tests/unit/datasite/masked_sites.h"
 #include "tests/unit/datasite/wire_record.h"
 
-/* Refused, and nothing more was released than before. */
-#define DRIVER_REFUSED(masked, position, reply, code, words)                                                 \
-    do {                                                                                                     \
-        int64_t held = site_released((masked)->sites[(position)-1]);                                         \
-        site_expect_refusal((reply), (code), (words));                                                       \
-        assert_int_equal(site_released((masked)->sites[(position)-1]), held);                                \
-    } while (0)
-
 /* cmocka set-up (tear-down: masked_remove): as masked_make, with a run id of its own. */
 int driver_make(void **state);
 /* Submits and approves the job at all sites, and makes a batch of MASKED_BATCH slots from 0. */
@@ -22,6 +14,8 @@ void driver_batch(struct masked_sites *masked, uint32_t first_slot);
 
 /* Shares that all sites gave about a slot, as the record has it. */
 size_t driver_given(struct masked_sites *masked, uint32_t slot);
+/* None: nothing of any site was revealed. */
+void driver_expect_silence(struct masked_sites *masked, uint32_t slot);
 
 /* ---- single messages ---- */
 
@@ -42,7 +36,13 @@ struct secagg_agreement driver_agreement(struct masked_sites *masked, uint32_t p
 struct secagg_unmasking driver_unmasking(const struct masked_attempt *attempt, uint32_t position,
                                          struct reply reply);
 
+/* A Mask with zeros and all sites as sharers. */
+struct masked_mask driver_first(uint32_t position, uint32_t round, uint32_t attempt, uint32_t slot);
+
 /* ---- whole steps ---- */
+
+/* The job begun; attempt 0 of round 1 in slot 0, with everybody's vector. */
+void driver_collect_first(struct masked_sites *masked, struct masked_attempt *attempt);
 
 /* Of everybody in `contributors`, with attempt->u2. */
 void driver_collect(struct masked_sites *masked, struct masked_attempt *attempt, const uint32_t *contributors,

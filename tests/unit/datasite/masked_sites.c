@@ -383,15 +383,13 @@ static struct secagg_unmasking masked_reveal(struct masked_sites *masked,
     return (struct secagg_unmasking){position, revealed, count};
 }
 
-void masked_unmask(struct masked_sites *masked, struct masked_attempt *attempt)
+void masked_open(struct masked_attempt *attempt, const struct secagg_unmasking *unmaskings)
 {
-    struct secagg_unmasking unmaskings[MASKED_SITES];
     const struct secagg_attempt *about = &attempt->about;
     uint64_t *one = calloc(about->words, sizeof(*one));
     attempt->sum = calloc(about->words, sizeof(*attempt->sum));
     assert_true(one != NULL && attempt->sum != NULL);
     for (size_t i = 0; i < attempt->u3.count; i++) {
-        unmaskings[i] = masked_reveal(masked, attempt, attempt->contributors[i]);
         mask_read(about->ring, attempt->inputs[i], about->words, one);
         mask_add_words(about->ring, attempt->sum, one, about->words);
     }
@@ -400,6 +398,14 @@ void masked_unmask(struct masked_sites *masked, struct masked_attempt *attempt)
     for (size_t i = 0; i < attempt->u3.count; i++)
         free((void *)(uintptr_t)unmaskings[i].revealed);
     free(one);
+}
+
+void masked_unmask(struct masked_sites *masked, struct masked_attempt *attempt)
+{
+    struct secagg_unmasking unmaskings[MASKED_SITES];
+    for (size_t i = 0; i < attempt->u3.count; i++)
+        unmaskings[i] = masked_reveal(masked, attempt, attempt->contributors[i]);
+    masked_open(attempt, unmaskings);
 }
 
 void masked_round(struct masked_sites *masked, struct masked_attempt *attempt, const uint32_t *contributors,

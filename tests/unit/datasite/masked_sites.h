@@ -111,6 +111,8 @@ void masked_collect(struct masked_sites *masked, struct masked_attempt *attempt,
 void masked_agree(struct masked_sites *masked, struct masked_attempt *attempt);
 /* The secrets from the shares of the contributors, and the sum without masks. */
 void masked_unmask(struct masked_sites *masked, struct masked_attempt *attempt);
+/* The same from what each contributor revealed [u3.count], which is freed. */
+void masked_open(struct masked_attempt *attempt, const struct secagg_unmasking *unmaskings);
 void masked_attempt_clear(struct masked_attempt *attempt);
 /* Steps collect, agree and unmask. */
 void masked_round(struct masked_sites *masked, struct masked_attempt *attempt, const uint32_t *contributors,

@@ -2,7 +2,7 @@
  * sites; and what an owner can refuse it with. */
 #include "tests/unit/datasite/driver.h"
 
-#define REFUSED DRIVER_REFUSED
+#define REFUSED MASKED_REFUSED
 #define POOLED_WORDS (1 + SITE_PARAMETERS + MASKED_CELLS)
 
 static const uint32_t everybody[] = {1, 2, 3, 4};

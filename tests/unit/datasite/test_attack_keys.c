@@ -7,7 +7,7 @@
 
 static const uint32_t everybody[] = {1, 2, 3, 4};
 
-#define REFUSED DRIVER_REFUSED
+#define REFUSED MASKED_REFUSED
 
 /* Adverts of the second batch, of all sites; and room for one more. */
 struct second {

@@ -2,35 +2,9 @@
  * is theirs. (Rounds and lists: test_attack_sum.c.) */
 #include "tests/unit/datasite/driver.h"
 
-#define REFUSED DRIVER_REFUSED
+#define REFUSED MASKED_REFUSED
 
 static const uint32_t everybody[] = {1, 2, 3, 4};
-
-static struct masked_mask mask_of(uint32_t position, uint32_t round, uint32_t attempt, uint32_t slot)
-{
-    return (struct masked_mask){.position = position,
-                                .round = round,
-                                .attempt = attempt,
-                                .slot = slot,
-                                .model = masked_zeros(),
-                                .sharers = everybody,
-                                .sharer_count = 4};
-}
-
-/* Attempt 0 of round 1 in slot 0, with everybody's vector. */
-static void collect_first(struct masked_sites *masked, struct masked_attempt *attempt)
-{
-    struct digest zeros = masked_zeros();
-    driver_begin(masked, &(struct masked_words){0});
-    masked_attempt_begin(masked, 1, 0, 0, &zeros, everybody, 4, attempt);
-    driver_collect(masked, attempt, everybody, 4, NULL);
-}
-
-/* Nothing of any site was revealed in a slot. */
-static void expect_silence(struct masked_sites *masked, uint32_t slot)
-{
-    assert_int_equal(driver_given(masked, slot), 0);
-}
 
 /* ---- models ---- */
 
@@ -41,7 +15,7 @@ static void test_attack_model_of_another_value_for_each_site_is_refused(void **s
     struct masked_sites *masked = *state;
     driver_begin(masked, &(struct masked_words){0});
     for (uint32_t position = 1; position <= 4; position++) {
-        struct masked_mask mask = mask_of(position, 1, 0, 0);
+        struct masked_mask mask = driver_first(position, 1, 0, 0);
         mask.model.bytes[position] ^= 1;
         REFUSED(masked, position, driver_mask(masked, &mask), ERROR_REFUSED, "another model");
     }
@@ -65,7 +39,7 @@ static void test_attack_model_of_a_false_sum_is_refused_where_sums_are_verified(
     struct masked_sites *masked = *state;
     struct masked_attempt attempt;
     Fds__Sum *sum = false_sum(masked, &attempt, ", verify_sum: true");
-    struct masked_mask mask = mask_of(1, 2, 0, 1);
+    struct masked_mask mask = driver_first(1, 2, 0, 1);
     mask.previous = sum;
     REFUSED(masked, 1, driver_mask(masked, &mask), ERROR_UNTRUSTED, "give another one");
     REFUSED(masked, 2, driver_sum(masked, 2, sum), ERROR_UNTRUSTED, "give another one");
@@ -151,8 +125,8 @@ static void test_attack_model_of_somebody_elses_run_is_not_continued(void **stat
 {
     struct masked_sites *masked = *state;
     struct masked_attempt attempt;
-    struct masked_mask mask = mask_of(1, 2, 0, 1);
-    collect_first(masked, &attempt);
+    struct masked_mask mask = driver_first(1, 2, 0, 1);
+    driver_collect_first(masked, &attempt);
     struct site *site = masked->sites[0];
     struct site_id researcher = site->researcher;
     site->researcher = *identity_id(masked->sites[1]->identity);
@@ -170,13 +144,13 @@ static void test_attack_model_of_a_run_that_is_over_is_not_continued(void **stat
 {
     struct masked_sites *masked = *state;
     struct masked_attempt attempt;
-    collect_first(masked, &attempt);
+    driver_collect_first(masked, &attempt);
     driver_agree_all(masked, &attempt);
     site_expect_state(site_end_run(masked->sites[0], "stopped"), FDS__JOB_STATE__JOB_FINISHED);
     REFUSED(masked, 1, driver_unmask(masked, &attempt.about, 1, attempt.agreements, 4), ERROR_REFUSED,
             "is finished");
     REFUSED(masked, 1, driver_advertise(masked, 1, MASKED_BATCH), ERROR_REFUSED, "is finished");
-    expect_silence(masked, 0);
+    driver_expect_silence(masked, 0);
     masked_attempt_clear(&attempt);
 }
 

@@ -10,33 +10,7 @@
 static const uint32_t everybody[] = {1, 2, 3, 4};
 static const uint32_t first_three[] = {1, 2, 3};
 
-#define REFUSED DRIVER_REFUSED
-
-static struct masked_mask mask_of(uint32_t position, uint32_t round, uint32_t attempt, uint32_t slot)
-{
-    return (struct masked_mask){.position = position,
-                                .round = round,
-                                .attempt = attempt,
-                                .slot = slot,
-                                .model = masked_zeros(),
-                                .sharers = everybody,
-                                .sharer_count = 4};
-}
-
-/* Attempt 0 of round 1 in slot 0, with everybody's vector. */
-static void collect_first(struct masked_sites *masked, struct masked_attempt *attempt)
-{
-    struct digest zeros = masked_zeros();
-    driver_begin(masked, &(struct masked_words){0});
-    masked_attempt_begin(masked, 1, 0, 0, &zeros, everybody, 4, attempt);
-    driver_collect(masked, attempt, everybody, 4, NULL);
-}
-
-/* Nothing of any site was revealed in a slot. */
-static void expect_silence(struct masked_sites *masked, uint32_t slot)
-{
-    assert_int_equal(driver_given(masked, slot), 0);
-}
+#define REFUSED MASKED_REFUSED
 
 /* ---- the well-behaved one ---- */
 
@@ -76,7 +50,7 @@ static void test_attack_sum_second_list_of_an_attempt_is_refused(void **state)
 {
     struct masked_sites *masked = *state;
     struct masked_attempt attempt;
-    collect_first(masked, &attempt);
+    driver_collect_first(masked, &attempt);
     driver_agree_all(masked, &attempt);
     driver_unmask_all(masked, &attempt);
     for (uint32_t position = 1; position <= 3; position++)
@@ -93,7 +67,7 @@ static void test_attack_sum_two_lists_told_to_two_halves_unmask_nobody(void **st
     struct masked_attempt attempt;
     struct secagg_agreement agreements[4];
     struct secagg_input without_2[3];
-    collect_first(masked, &attempt);
+    driver_collect_first(masked, &attempt);
     without_2[0] = attempt.statements[0];
     without_2[1] = attempt.statements[2];
     without_2[2] = attempt.statements[3];
@@ -110,7 +84,7 @@ static void test_attack_sum_two_lists_told_to_two_halves_unmask_nobody(void **st
     REFUSED(masked, 3, driver_unmask(masked, &attempt.about, 3, agreements, 4), ERROR_UNTRUSTED, "site 1");
     REFUSED(masked, 3, driver_agree(masked, &attempt.about, 3, attempt.statements, 4), ERROR_REFUSED,
             "signs that once");
-    expect_silence(masked, 0);
+    driver_expect_silence(masked, 0);
     masked_attempt_clear(&attempt);
 }
 
@@ -123,12 +97,12 @@ static void test_attack_sum_finished_round_is_not_run_again_without_one_site(voi
     struct masked_sites *masked = *state;
     struct masked_attempt attempt, again;
     struct digest zeros = masked_zeros();
-    collect_first(masked, &attempt);
+    driver_collect_first(masked, &attempt);
     driver_agree_all(masked, &attempt);
     driver_unmask_all(masked, &attempt);
     masked_attempt_begin(masked, 1, 1, 1, &zeros, everybody, 4, &again);
     for (uint32_t position = 1; position <= 4; position++) {
-        struct masked_mask mask = mask_of(position, 1, 1, 1);
+        struct masked_mask mask = driver_first(position, 1, 1, 1);
         REFUSED(masked, position, driver_mask(masked, &mask), ERROR_REFUSED, "one such statement a round");
         mask.sharers = first_three;
         mask.sharer_count = 3;
@@ -138,7 +112,7 @@ static void test_attack_sum_finished_round_is_not_run_again_without_one_site(voi
         REFUSED(masked, position, driver_agree(masked, &again.about, position, attempt.statements, 3),
                 ERROR_REFUSED, "does not serve attempt 2");
     }
-    expect_silence(masked, 1);
+    driver_expect_silence(masked, 1);
     masked_attempt_clear(&attempt);
     masked_attempt_clear(&again);
 }
@@ -150,7 +124,7 @@ static void test_attack_sum_attempt_before_the_signed_one_is_not_signed_any_more
     struct masked_sites *masked = *state;
     struct masked_attempt first, second;
     struct digest zeros = masked_zeros();
-    collect_first(masked, &first);
+    driver_collect_first(masked, &first);
     masked_attempt_begin(masked, 1, 1, 1, &zeros, everybody, 4, &second);
     driver_collect(masked, &second, first_three, 3, NULL);
     driver_agree_all(masked, &second);
@@ -162,7 +136,7 @@ static void test_attack_sum_attempt_before_the_signed_one_is_not_signed_any_more
                 driver_unmask(masked, &first.about, position, second.agreements, second.agreement_count),
                 ERROR_REFUSED, "has not signed who contributed to attempt 1");
     }
-    expect_silence(masked, 0);
+    driver_expect_silence(masked, 0);
     masked_attempt_clear(&first);
     masked_attempt_clear(&second);
 }
@@ -174,14 +148,14 @@ static void test_attack_sum_sites_split_over_two_attempts_unmask_nobody(void **s
     struct masked_attempt first, second;
     struct digest zeros = masked_zeros();
     static const uint32_t last_two[] = {3, 4};
-    collect_first(masked, &first);
+    driver_collect_first(masked, &first);
     for (uint32_t position = 1; position <= 2; position++)
         first.agreements[position - 1] = driver_agreement(
             masked, position, driver_agree(masked, &first.about, position, first.statements, 4));
     masked_attempt_begin(masked, 1, 1, 1, &zeros, everybody, 4, &second);
     driver_collect(masked, &second, last_two, 2, NULL);
     for (uint32_t position = 1; position <= 2; position++) {
-        struct masked_mask mask = mask_of(position, 1, 1, 1);
+        struct masked_mask mask = driver_first(position, 1, 1, 1);
         REFUSED(masked, position, driver_mask(masked, &mask), ERROR_REFUSED, "one such statement a round");
         REFUSED(masked, position, driver_unmask(masked, &first.about, position, first.agreements, 2),
                 ERROR_INVALID, "agreements must be from 3");
@@ -189,8 +163,8 @@ static void test_attack_sum_sites_split_over_two_attempts_unmask_nobody(void **s
     for (uint32_t position = 3; position <= 4; position++)
         REFUSED(masked, position, driver_agree(masked, &second.about, position, second.statements, 2),
                 ERROR_INVALID, "inputs must be from 3");
-    expect_silence(masked, 0);
-    expect_silence(masked, 1);
+    driver_expect_silence(masked, 0);
+    driver_expect_silence(masked, 1);
     masked_attempt_clear(&first);
     masked_attempt_clear(&second);
 }
@@ -202,7 +176,7 @@ static void test_attack_sum_site_twice_in_the_list_is_refused(void **state)
     struct masked_sites *masked = *state;
     struct masked_attempt attempt;
     struct secagg_input inputs[5];
-    collect_first(masked, &attempt);
+    driver_collect_first(masked, &attempt);
     memcpy(inputs, attempt.statements, 4 * sizeof(*inputs));
     inputs[4] = inputs[3];
     REFUSED(masked, 1, driver_agree(masked, &attempt.about, 1, inputs, 5), ERROR_INVALID, "inputs");
@@ -212,7 +186,7 @@ static void test_attack_sum_site_twice_in_the_list_is_refused(void **state)
     inputs[2] = attempt.statements[1];
     REFUSED(masked, 1, driver_agree(masked, &attempt.about, 1, inputs, 4), ERROR_INVALID, "inputs");
     site_expect_type(driver_agree(masked, &attempt.about, 1, attempt.statements, 4), AGREEMENT);
-    expect_silence(masked, 0);
+    driver_expect_silence(masked, 0);
     masked_attempt_clear(&attempt);
 }
 
@@ -237,7 +211,7 @@ static void test_attack_sum_list_without_the_site_itself_is_refused(void **state
 {
     struct masked_sites *masked = *state;
     struct masked_attempt attempt;
-    collect_first(masked, &attempt);
+    driver_collect_first(masked, &attempt);
     REFUSED(masked, 4, driver_agree(masked, &attempt.about, 4, attempt.statements, 3), ERROR_REFUSED,
             "This site is not in the list");
     REFUSED(masked, 1, driver_agree(masked, &attempt.about, 1, attempt.statements, 2), ERROR_INVALID,
@@ -250,7 +224,7 @@ static void test_attack_sum_forged_input_of_another_site_is_refused(void **state
 {
     struct masked_sites *masked = *state;
     struct masked_attempt attempt;
-    collect_first(masked, &attempt);
+    driver_collect_first(masked, &attempt);
     attempt.statements[2].digest.bytes[7] ^= 1;
     REFUSED(masked, 1, driver_agree(masked, &attempt.about, 1, attempt.statements, 4), ERROR_UNTRUSTED,
             "site 3");
@@ -297,7 +271,7 @@ static void test_attack_sum_one_agreement_too_few_unmasks_nobody(void **state)
     identity_public_key(masked->orchestrator, agreements[3].public_key);
     must(secagg_sign(masked->orchestrator, "agreement", body, sizeof(body), agreements[3].signature));
     REFUSED(masked, 1, driver_unmask(masked, &attempt.about, 1, agreements, 4), ERROR_UNTRUSTED, "site 4");
-    expect_silence(masked, 0);
+    driver_expect_silence(masked, 0);
     masked_attempt_clear(&attempt);
 }
 
@@ -322,7 +296,7 @@ static void test_attack_sum_one_share_too_few_opens_nothing(void **state)
     struct masked_attempt attempt;
     struct secagg_unmasking unmaskings[2];
     struct secagg_opened *opened = NULL;
-    collect_first(masked, &attempt);
+    driver_collect_first(masked, &attempt);
     driver_agree_all(masked, &attempt);
     for (uint32_t position = 1; position <= 2; position++)
         unmaskings[position - 1] = driver_unmasking(
@@ -351,10 +325,10 @@ static void test_attack_sum_slot_serves_one_context(void **state)
 {
     struct masked_sites *masked = *state;
     struct masked_attempt attempt;
-    collect_first(masked, &attempt);
-    struct masked_mask mask = mask_of(1, 1, 1, 0); /* another attempt */
+    driver_collect_first(masked, &attempt);
+    struct masked_mask mask = driver_first(1, 1, 1, 0); /* another attempt */
     REFUSED(masked, 1, driver_mask(masked, &mask), ERROR_REFUSED, "Slot 0 is not open");
-    mask = mask_of(1, 1, 0, 0); /* other sharers */
+    mask = driver_first(1, 1, 0, 0); /* other sharers */
     mask.sharers = first_three;
     mask.sharer_count = 3;
     REFUSED(masked, 1, driver_mask(masked, &mask), ERROR_REFUSED, "other sites");
@@ -363,7 +337,7 @@ static void test_attack_sum_slot_serves_one_context(void **state)
     Fds__Sum *sum = masked_sum(masked, &attempt, false);
     site_expect_state(driver_sum(masked, 1, sum), FDS__JOB_STATE__JOB_RUNNING);
     struct secagg_model model = masked_model(masked, 1);
-    mask = mask_of(1, 2, 0, 0); /* another round */
+    mask = driver_first(1, 2, 0, 0); /* another round */
     mask.model = model.digest;
     REFUSED(masked, 1, driver_mask(masked, &mask), ERROR_REFUSED, "Slot 0 is not open");
     mask.slot = 1;
@@ -385,7 +359,7 @@ static void test_attack_sum_slot_that_was_left_out_is_dead(void **state)
     Fds__Sum *sum = masked_sum(masked, &attempt, false);
     site_expect_state(driver_sum(masked, 1, sum), FDS__JOB_STATE__JOB_RUNNING);
     struct secagg_model model = masked_model(masked, 1);
-    struct masked_mask mask = mask_of(1, 2, 0, 2);
+    struct masked_mask mask = driver_first(1, 2, 0, 2);
     mask.model = model.digest;
     REFUSED(masked, 1, driver_mask(masked, &mask), ERROR_REFUSED, "Slot 2 is not open");
     secagg_model_clear(&model);

@@ -2,35 +2,20 @@
 
 #include "schemas/job.h"
 #include "tests/unit/schemas/refusal.h"
+#include "tests/unit/schemas/wire_kind.h"
 
 #include <math.h>
 
-/* Every kind of message: its decoder and its release, without their types. */
-typedef struct error *wire_decoder(const uint8_t *bytes, size_t count, void *ret_message);
-
-#define KIND(lower, Upper)                                                                                   \
-    static struct error *decode_##lower(const uint8_t *bytes, size_t count, void *ret_message)               \
-    {                                                                                                        \
-        Fds__##Upper *message = NULL;                                                                        \
-        struct error *err = wire_##lower##_decode(bytes, count, &message);                                   \
-        memcpy(ret_message, &message, sizeof(message));                                                      \
-        return err;                                                                                          \
-    }                                                                                                        \
-    static void free_##lower(void *message)                                                                  \
-    {                                                                                                        \
-        wire_##lower##_free(message);                                                                        \
-    }
-
-KIND(greeting, Greeting)
-KIND(refusal, Refusal)
-KIND(submit, Submit)
-KIND(job_query, JobQuery)
-KIND(job_status, JobStatus)
-KIND(train, Train)
-KIND(update, Update)
-KIND(evaluate, Evaluate)
-KIND(evaluation, Evaluation)
-KIND(end_run, EndRun)
+WIRE_KIND(greeting, Greeting)
+WIRE_KIND(refusal, Refusal)
+WIRE_KIND(submit, Submit)
+WIRE_KIND(job_query, JobQuery)
+WIRE_KIND(job_status, JobStatus)
+WIRE_KIND(train, Train)
+WIRE_KIND(update, Update)
+WIRE_KIND(evaluate, Evaluate)
+WIRE_KIND(evaluation, Evaluation)
+WIRE_KIND(end_run, EndRun)
 
 static uint8_t wire_id[33] = {1, 2, 3};
 static uint8_t wire_values[24] = {0, 0, 0, 0, 0, 0, 0xf0, 0x3f}; /* 1, 0, 0 */
@@ -122,85 +107,26 @@ static void wire_make(struct wire_messages *m)
     m->end_run.status = status;
 }
 
-static const struct wire_kind {
-    const char *name;
-    size_t offset;
-    wire_decoder *decode;
-    void (*release)(void *message);
-} wire_kinds[] = {
-    {"Greeting", offsetof(struct wire_messages, greeting), decode_greeting, free_greeting},
-    {"Refusal", offsetof(struct wire_messages, refusal), decode_refusal, free_refusal},
-    {"Submit", offsetof(struct wire_messages, submit), decode_submit, free_submit},
-    {"JobQuery", offsetof(struct wire_messages, query), decode_job_query, free_job_query},
-    {"JobStatus", offsetof(struct wire_messages, status), decode_job_status, free_job_status},
-    {"Train", offsetof(struct wire_messages, train), decode_train, free_train},
-    {"Update", offsetof(struct wire_messages, update), decode_update, free_update},
-    {"Evaluate", offsetof(struct wire_messages, evaluate), decode_evaluate, free_evaluate},
-    {"Evaluation", offsetof(struct wire_messages, evaluation), decode_evaluation, free_evaluation},
-    {"EndRun", offsetof(struct wire_messages, end_run), decode_end_run, free_end_run},
+static const struct wire_kind wire_kinds[] = {
+    WIRE_KIND_ROW("Greeting", struct wire_messages, greeting, greeting),
+    WIRE_KIND_ROW("Refusal", struct wire_messages, refusal, refusal),
+    WIRE_KIND_ROW("Submit", struct wire_messages, submit, submit),
+    WIRE_KIND_ROW("JobQuery", struct wire_messages, query, job_query),
+    WIRE_KIND_ROW("JobStatus", struct wire_messages, status, job_status),
+    WIRE_KIND_ROW("Train", struct wire_messages, train, train),
+    WIRE_KIND_ROW("Update", struct wire_messages, update, update),
+    WIRE_KIND_ROW("Evaluate", struct wire_messages, evaluate, evaluate),
+    WIRE_KIND_ROW("Evaluation", struct wire_messages, evaluation, evaluation),
+    WIRE_KIND_ROW("EndRun", struct wire_messages, end_run, end_run),
 };
 #define WIRE_KINDS (sizeof(wire_kinds) / sizeof(wire_kinds[0]))
-
-static void wire_pack(const struct wire_messages *m, const struct wire_kind *kind, uint8_t **ret_bytes,
-                      size_t *ret_count)
-{
-    assert_done(wire_encode((const ProtobufCMessage *)(const void *)((const char *)m + kind->offset),
-                            ret_bytes, ret_count));
-}
-
-/* Decodes, encodes what came out, and expects the same bytes. */
-static void wire_check_again(const struct wire_kind *kind, const uint8_t *bytes, size_t count)
-{
-    ProtobufCMessage *message = NULL;
-    uint8_t *again = NULL;
-    size_t again_count = 0;
-    assert_done(kind->decode(bytes, count, &message));
-    assert_done(wire_encode(message, &again, &again_count));
-    assert_int_equal(again_count, count);
-    assert_memory_equal(again, bytes, count);
-    kind->release(message);
-    free(again);
-}
 
 static void test_wire_every_kind_is_read_as_written(void **state)
 {
     (void)state;
     struct wire_messages m;
     wire_make(&m);
-    for (size_t i = 0; i < WIRE_KINDS; i++) {
-        uint8_t *bytes = NULL;
-        size_t count = 0;
-        wire_pack(&m, &wire_kinds[i], &bytes, &count);
-        wire_check_again(&wire_kinds[i], bytes, count);
-        free(bytes);
-    }
-}
-
-/* A part is refused with the name of the message, or is a message that keeps every rule when it is read
- * again. */
-static void wire_check_part(const struct wire_kind *kind, const uint8_t *bytes, size_t count)
-{
-    ProtobufCMessage *message = NULL;
-    uint8_t *part = malloc(count == 0 ? 1 : count); /* of exact size, so that a read beyond it is noticed */
-    assert_non_null(part);
-    memcpy(part, bytes, count);
-    struct error *err = kind->decode(part, count, &message);
-    free(part);
-    if (err != NULL) {
-        assert_null(message);
-        assert_true(err->code == ERROR_INVALID &&
-                    strncmp(err->sentence, kind->name, strlen(kind->name)) == 0);
-        error_free(err);
-        return;
-    }
-    uint8_t *again = NULL;
-    size_t again_count = 0;
-    ProtobufCMessage *second = NULL;
-    assert_done(wire_encode(message, &again, &again_count));
-    assert_done(kind->decode(again, again_count, &second));
-    kind->release(second);
-    kind->release(message);
-    free(again);
+    wire_kinds_check_again(wire_kinds, WIRE_KINDS, &m);
 }
 
 static void test_wire_every_kind_truncated_at_every_byte_is_safe(void **state)
@@ -208,14 +134,7 @@ static void test_wire_every_kind_truncated_at_every_byte_is_safe(void **state)
     (void)state;
     struct wire_messages m;
     wire_make(&m);
-    for (size_t i = 0; i < WIRE_KINDS; i++) {
-        uint8_t *bytes = NULL;
-        size_t count = 0;
-        wire_pack(&m, &wire_kinds[i], &bytes, &count);
-        for (size_t cut = 0; cut < count; cut++)
-            wire_check_part(&wire_kinds[i], bytes, cut);
-        free(bytes);
-    }
+    wire_kinds_check_truncated(wire_kinds, WIRE_KINDS, &m);
 }
 
 static void test_wire_every_kind_with_any_bit_flipped_is_safe(void **state)
@@ -223,33 +142,7 @@ static void test_wire_every_kind_with_any_bit_flipped_is_safe(void **state)
     (void)state;
     struct wire_messages m;
     wire_make(&m);
-    for (size_t i = 0; i < WIRE_KINDS; i++) {
-        uint8_t *bytes = NULL;
-        size_t count = 0;
-        wire_pack(&m, &wire_kinds[i], &bytes, &count);
-        for (size_t bit = 0; bit < 8 * count; bit++) {
-            bytes[bit / 8] ^= (uint8_t)(1u << (bit % 8));
-            wire_check_part(&wire_kinds[i], bytes, count);
-            bytes[bit / 8] ^= (uint8_t)(1u << (bit % 8));
-        }
-        free(bytes);
-    }
-}
-
-static void wire_assert_refused(const struct wire_messages *m, const void *message, const char *sentence)
-{
-    size_t offset = (size_t)((const char *)message - (const char *)m);
-    const struct wire_kind *kind = wire_kinds;
-    uint8_t *bytes = NULL;
-    size_t count = 0;
-    ProtobufCMessage *decoded = NULL;
-    while (kind->offset != offset)
-        kind++;
-    wire_pack(m, kind, &bytes, &count);
-    struct error *err = kind->decode(bytes, count, &decoded);
-    free(bytes);
-    assert_null(decoded);
-    assert_refused(err, ERROR_INVALID, sentence);
+    wire_kinds_check_flipped(wire_kinds, WIRE_KINDS, &m);
 }
 
 /* Changes one field of a valid message and expects its refusal. */
@@ -258,7 +151,7 @@ static void wire_assert_refused(const struct wire_messages *m, const void *messa
         struct wire_messages m;                                                                              \
         wire_make(&m);                                                                                       \
         change;                                                                                              \
-        wire_assert_refused(&m, &m.message, sentence);                                                       \
+        wire_kinds_check_refused(wire_kinds, WIRE_KINDS, &m, &m.message, sentence);                          \
     } while (0)
 
 static char wire_long_text[2048];
@@ -433,13 +326,7 @@ static void test_wire_ends_of_every_range_are_taken(void **state)
     m.metrics.n_confusion = 0;
     m.evaluation.n_confusion = 1;
     m.evaluation.confusion = most;
-    for (size_t i = 0; i < WIRE_KINDS; i++) {
-        uint8_t *bytes = NULL;
-        size_t count = 0;
-        wire_pack(&m, &wire_kinds[i], &bytes, &count);
-        wire_check_again(&wire_kinds[i], bytes, count);
-        free(bytes);
-    }
+    wire_kinds_check_again(wire_kinds, WIRE_KINDS, &m);
 }
 
 static void test_wire_parameters_of_wrong_length_are_refused(void **state)
@@ -638,8 +525,8 @@ static void test_wire_end_run_of_unknown_status_is_refused(void **state)
         size_t count = 0;
         wire_make(&m);
         m.end_run.status = good[i];
-        wire_pack(&m, &wire_kinds[WIRE_KINDS - 1], &bytes, &count);
-        wire_check_again(&wire_kinds[WIRE_KINDS - 1], bytes, count);
+        wire_kind_pack(&wire_kinds[WIRE_KINDS - 1], &m, &bytes, &count);
+        wire_kind_check_again(&wire_kinds[WIRE_KINDS - 1], bytes, count);
         free(bytes);
     }
 }

@@ -2,92 +2,41 @@
 #include "schemas/job.h"
 #include "tests/unit/schemas/refusal.h"
 #include "tests/unit/schemas/secagg_sample.h"
+#include "tests/unit/schemas/wire_kind.h"
 
-/* Every kind of message: its decoder and its release, without their types. */
-typedef struct error *wire_decoder(const uint8_t *bytes, size_t count, void *ret_message);
+WIRE_KIND(advertise, Advertise)
+WIRE_KIND(advert, Advert)
+WIRE_KIND(share, Share)
+WIRE_KIND(shares, Shares)
+WIRE_KIND(mask, Mask)
+WIRE_KIND(masked_input, MaskedInput)
+WIRE_KIND(agree, Agree)
+WIRE_KIND(agreement, Agreement)
+WIRE_KIND(unmask, Unmask)
+WIRE_KIND(unmasking, Unmasking)
+WIRE_KIND(sum, Sum)
 
-#define KIND(lower, Upper)                                                                                   \
-    static struct error *decode_##lower(const uint8_t *bytes, size_t count, void *ret_message)               \
-    {                                                                                                        \
-        Fds__##Upper *message = NULL;                                                                        \
-        struct error *err = wire_##lower##_decode(bytes, count, &message);                                   \
-        memcpy(ret_message, &message, sizeof(message));                                                      \
-        return err;                                                                                          \
-    }                                                                                                        \
-    static void free_##lower(void *message)                                                                  \
-    {                                                                                                        \
-        wire_##lower##_free(message);                                                                        \
-    }
-
-KIND(advertise, Advertise)
-KIND(advert, Advert)
-KIND(share, Share)
-KIND(shares, Shares)
-KIND(mask, Mask)
-KIND(masked_input, MaskedInput)
-KIND(agree, Agree)
-KIND(agreement, Agreement)
-KIND(unmask, Unmask)
-KIND(unmasking, Unmasking)
-KIND(sum, Sum)
-
-static const struct kind {
-    const char *name;
-    size_t offset;
-    wire_decoder *decode;
-    void (*release)(void *message);
-} kinds[] = {
-    {"Advertise", offsetof(struct secagg_sample, advertise), decode_advertise, free_advertise},
-    {"Advert", offsetof(struct secagg_sample, advert), decode_advert, free_advert},
-    {"Share", offsetof(struct secagg_sample, share), decode_share, free_share},
-    {"Shares", offsetof(struct secagg_sample, shares), decode_shares, free_shares},
-    {"Mask", offsetof(struct secagg_sample, mask), decode_mask, free_mask},
-    {"MaskedInput", offsetof(struct secagg_sample, masked_input), decode_masked_input, free_masked_input},
-    {"Agree", offsetof(struct secagg_sample, agree), decode_agree, free_agree},
-    {"Agreement", offsetof(struct secagg_sample, agreement), decode_agreement, free_agreement},
-    {"Unmask", offsetof(struct secagg_sample, unmask), decode_unmask, free_unmask},
-    {"Unmasking", offsetof(struct secagg_sample, unmasking), decode_unmasking, free_unmasking},
-    {"Sum", offsetof(struct secagg_sample, sum), decode_sum, free_sum},
+static const struct wire_kind kinds[] = {
+    WIRE_KIND_ROW("Advertise", struct secagg_sample, advertise, advertise),
+    WIRE_KIND_ROW("Advert", struct secagg_sample, advert, advert),
+    WIRE_KIND_ROW("Share", struct secagg_sample, share, share),
+    WIRE_KIND_ROW("Shares", struct secagg_sample, shares, shares),
+    WIRE_KIND_ROW("Mask", struct secagg_sample, mask, mask),
+    WIRE_KIND_ROW("MaskedInput", struct secagg_sample, masked_input, masked_input),
+    WIRE_KIND_ROW("Agree", struct secagg_sample, agree, agree),
+    WIRE_KIND_ROW("Agreement", struct secagg_sample, agreement, agreement),
+    WIRE_KIND_ROW("Unmask", struct secagg_sample, unmask, unmask),
+    WIRE_KIND_ROW("Unmasking", struct secagg_sample, unmasking, unmasking),
+    WIRE_KIND_ROW("Sum", struct secagg_sample, sum, sum),
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
-
-static void pack(const struct secagg_sample *s, const struct kind *kind, uint8_t **ret_bytes,
-                 size_t *ret_count)
-{
-    assert_done(wire_encode((const ProtobufCMessage *)(const void *)((const char *)s + kind->offset),
-                            ret_bytes, ret_count));
-}
-
-static void check_again(const struct kind *kind, const uint8_t *bytes, size_t count)
-{
-    ProtobufCMessage *message = NULL;
-    uint8_t *again = NULL;
-    size_t again_count = 0;
-    assert_done(kind->decode(bytes, count, &message));
-    assert_done(wire_encode(message, &again, &again_count));
-    assert_int_equal(again_count, count);
-    assert_memory_equal(again, bytes, count);
-    kind->release(message);
-    free(again);
-}
-
-static void check_all(const struct secagg_sample *s)
-{
-    for (size_t i = 0; i < KINDS; i++) {
-        uint8_t *bytes = NULL;
-        size_t count = 0;
-        pack(s, &kinds[i], &bytes, &count);
-        check_again(&kinds[i], bytes, count);
-        free(bytes);
-    }
-}
 
 static void test_wire_secagg_every_kind_is_read_as_written(void **state)
 {
     (void)state;
     struct secagg_sample s;
     secagg_sample_make(&s);
-    check_all(&s);
+    wire_kinds_check_again(kinds, KINDS, &s);
 }
 
 /* What may be absent is. */
@@ -107,7 +56,7 @@ static void test_wire_secagg_every_kind_at_its_least_is_read(void **state)
     s.sum.round = 1;
     s.unmasking.revealed.len = 41;
     s.sealed[0].len = s.sealed[1].len = s.mask.sealed.len = 98;
-    check_all(&s);
+    wire_kinds_check_again(kinds, KINDS, &s);
 }
 
 static void test_wire_secagg_ends_of_every_range_are_taken(void **state)
@@ -128,33 +77,7 @@ static void test_wire_secagg_ends_of_every_range_are_taken(void **state)
     s.mask.slot = s.agree.slot = s.unmask.slot = s.masked_input.slot = 4095;
     s.sharers[2] = s.contributors[2] = s.inputs[2].position = s.agreements[2].position = JOB_MAX_SITES;
     s.witness.sequence = s.advert.ledger_sequence = INT64_MAX;
-    check_all(&s);
-}
-
-/* A part is refused with the name of a message, or is a message that keeps every rule when it is read again. */
-static void check_part(const struct kind *kind, const uint8_t *bytes, size_t count)
-{
-    ProtobufCMessage *message = NULL;
-    uint8_t *part = malloc(count == 0 ? 1 : count); /* of exact size, so that a read beyond it is noticed */
-    assert_non_null(part);
-    memcpy(part, bytes, count);
-    struct error *err = kind->decode(part, count, &message);
-    free(part);
-    if (err != NULL) {
-        assert_null(message);
-        assert_int_equal(err->code, ERROR_INVALID);
-        assert_non_null(strchr(err->sentence, ':'));
-        error_free(err);
-        return;
-    }
-    uint8_t *again = NULL;
-    size_t again_count = 0;
-    ProtobufCMessage *second = NULL;
-    assert_done(wire_encode(message, &again, &again_count));
-    assert_done(kind->decode(again, again_count, &second));
-    kind->release(second);
-    kind->release(message);
-    free(again);
+    wire_kinds_check_again(kinds, KINDS, &s);
 }
 
 static void test_wire_secagg_truncated_at_every_byte_is_safe(void **state)
@@ -162,14 +85,7 @@ static void test_wire_secagg_truncated_at_every_byte_is_safe(void **state)
     (void)state;
     struct secagg_sample s;
     secagg_sample_make(&s);
-    for (size_t i = 0; i < KINDS; i++) {
-        uint8_t *bytes = NULL;
-        size_t count = 0;
-        pack(&s, &kinds[i], &bytes, &count);
-        for (size_t cut = 0; cut < count; cut++)
-            check_part(&kinds[i], bytes, cut);
-        free(bytes);
-    }
+    wire_kinds_check_truncated(kinds, KINDS, &s);
 }
 
 static void test_wire_secagg_with_a_bit_flipped_is_safe(void **state)
@@ -177,33 +93,7 @@ static void test_wire_secagg_with_a_bit_flipped_is_safe(void **state)
     (void)state;
     struct secagg_sample s;
     secagg_sample_make(&s);
-    for (size_t i = 0; i < KINDS; i++) {
-        uint8_t *bytes = NULL;
-        size_t count = 0;
-        pack(&s, &kinds[i], &bytes, &count);
-        for (size_t bit = 0; bit < 8 * count; bit++) {
-            bytes[bit / 8] ^= (uint8_t)(1u << (bit % 8));
-            check_part(&kinds[i], bytes, count);
-            bytes[bit / 8] ^= (uint8_t)(1u << (bit % 8));
-        }
-        free(bytes);
-    }
-}
-
-static void check_refused(const struct secagg_sample *s, const void *message, const char *sentence)
-{
-    size_t offset = (size_t)((const char *)message - (const char *)s);
-    const struct kind *kind = kinds;
-    uint8_t *bytes = NULL;
-    size_t count = 0;
-    ProtobufCMessage *decoded = NULL;
-    while (kind->offset != offset)
-        kind++;
-    pack(s, kind, &bytes, &count);
-    struct error *err = kind->decode(bytes, count, &decoded);
-    free(bytes);
-    assert_null(decoded);
-    assert_refused(err, ERROR_INVALID, sentence);
+    wire_kinds_check_flipped(kinds, KINDS, &s);
 }
 
 /* Changes one field of a valid message and expects its refusal. */
@@ -212,7 +102,7 @@ static void check_refused(const struct secagg_sample *s, const void *message, co
         struct secagg_sample s;                                                                              \
         secagg_sample_make(&s);                                                                              \
         change;                                                                                              \
-        check_refused(&s, &s.message, sentence);                                                             \
+        wire_kinds_check_refused(kinds, KINDS, &s, &s.message, sentence);                                    \
     } while (0)
 
 /* The fields that most messages have. */
@@ -307,7 +197,8 @@ static void test_wire_secagg_share_of_too_many_adverts_is_refused(void **state)
         many[i] = &s.adverts[0];
     s.share.adverts = many;
     s.share.n_adverts = JOB_MAX_SITES + 1;
-    check_refused(&s, &s.share, "Share: adverts must be from 3 to 1000 and are 1001.");
+    wire_kinds_check_refused(kinds, KINDS, &s, &s.share,
+                             "Share: adverts must be from 3 to 1000 and are 1001.");
 }
 
 static void test_wire_secagg_shares_corrupted_is_refused(void **state)
