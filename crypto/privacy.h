@@ -1,0 +1,76 @@
+/* How much a job tells about one record: the accountant of differential privacy.
+ *
+ * Neighbouring datasets differ by one record, added or removed. One event is a number of steps that each add Gaussian noise
+ * of standard deviation noise_multiplier · (clip norm) to the sum of clipped contributions of a Poisson sample: every record
+ * takes part in a step with probability sampling_rate, by itself. Batches of a fixed size, or shuffled ones, are no such
+ * sample: their events have sampling_rate 1. Events compose, in any order, whatever their number.
+ *
+ *     PRIVACY_PLD       privacy loss distributions (Doroshenko, Ghazi, Kamath, Kumar, Manurangsi, "Connect the dots", PETS
+ *                       2022): discretised at PRIVACY_PLD_INTERVAL so that every figure is an upper bound, both directions
+ *                       of adjacency, convolved by FFT (privacy_fft.h). The figure that is reported and approved.
+ *     PRIVACY_RDP       Rényi orders 1.1 … 10.9 by 0.1, 11 … 63, 128, 256, 512, 1024 (Mironov 2017; Mironov, Talwar, Zhang
+ *                       2019 for the sampled Gaussian, fractional orders too); epsilon = rdp + log1p(-1/α) - ln(δα)/(α-1)
+ *                       (Canonne, Kamath, Steinke 2020, proposition 12), the least of all orders and at least 0.
+ *     PRIVACY_GAUSSIAN  exact for one Gaussian without sampling (Balle, Wang 2018): events with sampling_rate 1 alone.
+ *
+ * Every function gives an upper bound of what is true; none is ever below it. All pure. Errors: ERROR_INVALID (a value
+ * outside its range), ERROR_LIMIT (more than can be accounted: epsilon would be above PRIVACY_MAX_EPSILON), ERROR_MEMORY. */
+#pragma once
+
+#include "schemas/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PRIVACY_MIN_NOISE 0.05
+#define PRIVACY_MAX_NOISE 1e6
+#define PRIVACY_MIN_DELTA 1e-15
+#define PRIVACY_MAX_DELTA 0.1
+#define PRIVACY_MAX_STEPS ((uint64_t)10000000) /* of all events together */
+#define PRIVACY_MAX_EVENTS 64
+#define PRIVACY_MAX_EPSILON 1000.0
+#define PRIVACY_PLD_INTERVAL 1e-4
+
+enum privacy_accountant { PRIVACY_PLD, PRIVACY_RDP, PRIVACY_GAUSSIAN };
+
+struct privacy_event {
+    double noise_multiplier; /* PRIVACY_MIN_NOISE to PRIVACY_MAX_NOISE */
+    double sampling_rate;    /* above 0, at most 1 */
+    uint64_t steps;          /* at least 1 */
+};
+
+/* The least epsilon that this accountant can vouch for at `delta`. Events that are the same are taken together. */
+MUST_USE struct error *privacy_epsilon(enum privacy_accountant accountant, const struct privacy_event *events,
+                                       size_t count, double delta, double *ret_epsilon);
+
+/* The least delta at `epsilon`, PLD or exact Gaussian; ERROR_INVALID for RDP. */
+MUST_USE struct error *privacy_delta(enum privacy_accountant accountant, const struct privacy_event *events,
+                                     size_t count, double epsilon, double *ret_delta);
+
+/* The least noise multiplier, to 1e-4 relative and rounded up, with which `event` (its own noise_multiplier is not read)
+ * together with `others` (their noise is given; may be none) stays within epsilon at delta. ERROR_INVALID, with what the
+ * others alone come to, when no noise would do. */
+MUST_USE struct error *privacy_calibrate(enum privacy_accountant accountant, struct privacy_event event,
+                                         const struct privacy_event *others, size_t other_count,
+                                         double epsilon, double delta, double *ret_noise_multiplier);
+
+/* The most steps of `event` (its own number is not read) that stay within epsilon at delta together with `others`; 0: none. */
+MUST_USE struct error *privacy_steps(enum privacy_accountant accountant, struct privacy_event event,
+                                     const struct privacy_event *others, size_t other_count, double epsilon,
+                                     double delta, uint64_t *ret_steps);
+
+/* ---- the filter of a budget over orders (Lécuyer 2021; Feldman, Zrnic 2021) ---- */
+
+#define PRIVACY_FILTER_ORDERS 12
+extern const double privacy_filter_orders[PRIVACY_FILTER_ORDERS]; /* 2,3,4,5,6,8,12,16,24,32,48,64 */
+
+/* Adds the Rényi divergence of the events at each of these orders to `rdp`. */
+MUST_USE struct error *privacy_filter_add(const struct privacy_event *events, size_t count,
+                                          double rdp[static PRIVACY_FILTER_ORDERS]);
+/* Whether at some order the sum converts, at delta / PRIVACY_FILTER_ORDERS, to at most epsilon; the least epsilon of all
+ * orders in ret_epsilon unless NULL. Valid for events that were chosen after seeing earlier answers. */
+bool privacy_filter_admits(const double rdp[static PRIVACY_FILTER_ORDERS], double epsilon, double delta,
+                           double *ret_epsilon);
+
+/* "pld", "rdp", "gaussian". */
+const char *privacy_accountant_word(enum privacy_accountant accountant);
