@@ -322,6 +322,22 @@ done:
     return err;
 }
 
+/* A job that asks for a protection, or a way to see its rows, that the steps do not have is not worked on without it. */
+static struct error *approval_supported(const struct job *job)
+{
+    struct error *err = NULL;
+    if (job_private(job))
+        FAIL(ERROR_UNSUPPORTED, "privacy.mechanism: %s is not supported by this site.",
+             job_mechanism_word(job->privacy.mechanism));
+    if (job->features != JOB_FEATURES_RAW)
+        FAIL(ERROR_UNSUPPORTED, "features.kind: %s is not supported by this site.",
+             job_features_word(job->features));
+    if (job->model != JOB_SOFTMAX_REGRESSION)
+        FAIL(ERROR_UNSUPPORTED, "model.kind: %s is not supported by this site.", job_model_word(job->model));
+done:
+    return err;
+}
+
 struct error *approval_find(struct store *store, const struct identity *identity,
                             const struct policy_gate *gate, const struct digest *job_id,
                             const struct site_id *requester, int64_t now, struct approval *ret_approval)
@@ -337,6 +353,7 @@ struct error *approval_find(struct store *store, const struct identity *identity
     }
     TRY(approval_state(approval.record.state));
     TRY(approval_job(&approval.record, &approval.job));
+    TRY(approval_supported(approval.job));
     TRY(approval_decision(store, identity, &approval, now));
     TRY(approval_owners(store, identity, gate, &approval));
     TRY(approval_dataset(store, &approval));

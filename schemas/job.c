@@ -6,7 +6,8 @@
 
 /* --- Words: the place in a table is the value of the enum --- */
 
-static const char *const job_model_words[] = {[JOB_SOFTMAX_REGRESSION] = "softmax-regression", NULL};
+static const char *const job_model_words[] = {
+    [JOB_SOFTMAX_REGRESSION] = "softmax-regression", [JOB_FEATURE_STATISTICS] = "feature-statistics", NULL};
 static const char *const job_init_words[] = {
     [JOB_INIT_ZEROS] = "zeros", [JOB_INIT_SEEDED] = "seeded", [JOB_INIT_FILE] = "file", NULL};
 static const char *const job_optimizer_words[] = {[JOB_LBFGS] = "lbfgs", [JOB_SGD] = "sgd", NULL};
@@ -64,20 +65,6 @@ static struct error *job_read_init(const struct document_value *value, void *ret
     return NULL;
 }
 
-/* A protection that this version lacks is refused by name: a job that asks for one must never run without it. */
-static struct error *job_read_mechanism(const struct document_value *value, void *ret_job)
-{
-    struct error *err = NULL;
-    const char *text = NULL;
-    (void)ret_job;
-    TRY(document_text(value, &text));
-    if (strcmp(text, "none") != 0)
-        err = document_error(value, ERROR_UNSUPPORTED,
-                             "must be none: this version does not have mechanisms of differential privacy.");
-done:
-    return err;
-}
-
 static const struct document_key job_idx_keys[] = {
     {.key = "images", .type = DOCUMENT_TEXT, .required = true, DOCUMENT_INTO(struct job, global_test_images)},
     {.key = "labels", .type = DOCUMENT_TEXT, .required = true, DOCUMENT_INTO(struct job, global_test_labels)},
@@ -114,9 +101,6 @@ static struct error *job_read_sites(const struct document_value *value, void *re
 }
 
 /* --- The tables --- */
-
-/* Readers that fill several members get the whole structure. */
-#define JOB_WHOLE .offset = 0, .bytes = sizeof(struct job)
 
 static const struct document_key job_model_keys[] = {
     {.key = "kind",
@@ -161,6 +145,12 @@ static const struct document_key job_training_keys[] = {
      .first = 1,
      .last = 1000,
      DOCUMENT_INTO(struct job, local_epochs)},
+    {.key = "average_tail",
+     .type = DOCUMENT_REAL,
+     .least = 0,
+     .most = 1,
+     .most_open = true,
+     DOCUMENT_INTO(struct job, average_tail)},
     {0},
 };
 
@@ -207,15 +197,11 @@ static const struct document_key job_federation_keys[] = {
     {0},
 };
 
-static const struct document_key job_privacy_keys[] = {
-    {.key = "mechanism", .type = DOCUMENT_READER, .read = job_read_mechanism, JOB_WHOLE},
-    {0},
-};
-
 static const struct document_key job_keys[] = {
     {.key = "job", .type = DOCUMENT_NAME, .required = true, DOCUMENT_INTO(struct job, name)},
     {.key = "dataset", .type = DOCUMENT_NAME, .required = true, DOCUMENT_INTO(struct job, dataset)},
     {.key = "model", .type = DOCUMENT_MAPPING, .required = true, .keys = job_model_keys},
+    {.key = "features", .type = DOCUMENT_MAPPING, .keys = job_features_keys},
     {.key = "training", .type = DOCUMENT_MAPPING, .keys = job_training_keys},
     {.key = "evaluation", .type = DOCUMENT_MAPPING, .keys = job_evaluation_keys},
     {.key = "federation", .type = DOCUMENT_MAPPING, .required = true, .keys = job_federation_keys},
@@ -287,6 +273,8 @@ static struct job *job_new(void)
     job->strategy = JOB_FEDAVG;
     job->weighting = JOB_WEIGHT_EXAMPLES;
     job->round_deadline_s = 60;
+    job->privacy.sampling_rate = 1;
+    job->privacy.steps = 1;
     job_secure_defaults(job);
     return job;
 }
@@ -304,6 +292,8 @@ struct error *job_parse(const char *text, size_t bytes, const char *where, struc
     TRY(document_read(&root, job_keys, job));
     TRY(job_check_optimizer(&root, job));
     TRY(job_secure_settle(&root, job));
+    TRY(job_privacy_settle(&root, job));
+    TRY(job_features_settle(&root, job));
     TRY(job_settle_min_sites(&root, job));
     *ret_job = job;
     job = NULL;
@@ -318,5 +308,7 @@ void job_free(struct job *job)
     if (job == NULL)
         return;
     free(job->sites);
+    free(job->feature_mean);
+    free(job->feature_deviation);
     free(job);
 }

@@ -133,8 +133,9 @@ static struct error *job_secure_check_sites(const struct document_value *root, c
     if (job->site_count == 2)
         return document_error(&value, ERROR_INVALID,
                               "cannot be true with two sites: each would learn the other's update by "
-                              "subtracting its own from the sum. Noise at each site would be needed, which "
-                              "this version does not have; with three sites or more it can.");
+                              "subtracting its own from the sum. With three sites or more it can; with two, "
+                              "privacy: {mechanism: dp-sgd} without secure aggregation protects the records "
+                              "of each by its own noise.");
     return NULL;
 }
 

@@ -28,6 +28,11 @@ static const struct document_key roster_keys[] = {
      .nullable = true,
      .read = roster_read_endpoint,
      DOCUMENT_INTO(struct job_site, endpoint)},
+    {.key = "examples",
+     .type = DOCUMENT_COUNT,
+     .first = 1,
+     .last = UINT64_C(1) << 40,
+     DOCUMENT_INTO(struct job_site, examples)},
     {0},
 };
 
@@ -48,6 +53,9 @@ static struct error *roster_check(const struct document_value *element, const st
     if (dialled && node->endpoint[0] == '\0')
         return document_error(element, ERROR_INVALID,
                               "lacks the key endpoint, which must be tcp://HOST:PORT.");
+    if (dialled && node->examples != 0)
+        return document_error(element, ERROR_INVALID,
+                              "has the key examples, which belongs to the sites of a job.");
     for (size_t i = 0; i < index; i++) {
         if (strcmp(nodes[i].name, node->name) == 0)
             return roster_twice(element, "name", i);

@@ -45,9 +45,12 @@ static const struct job_row job_name_rows[] = {
 
 static const struct job_row job_model_rows[] = {
     {3, "model: softmax-regression", ERROR_INVALID, "3:8: model must be a mapping of keys to values."},
-    {3, "model: {}", ERROR_INVALID, "3:8: model lacks the key kind, which must be softmax-regression."},
-    {3, "model: {kind: resnet}", ERROR_INVALID, "3:15: model.kind must be softmax-regression."},
-    {3, "model: {kind: 5}", ERROR_INVALID, "3:15: model.kind must be softmax-regression."},
+    {3, "model: {}", ERROR_INVALID,
+     "3:8: model lacks the key kind, which must be softmax-regression or feature-statistics."},
+    {3, "model: {kind: resnet}", ERROR_INVALID,
+     "3:15: model.kind must be softmax-regression or feature-statistics."},
+    {3, "model: {kind: 5}", ERROR_INVALID,
+     "3:15: model.kind must be softmax-regression or feature-statistics."},
     {3, "model: {kind: softmax-regression, l2: -1}", ERROR_INVALID,
      "3:39: model.l2 must be at least 0 and at most 1000000."},
     {3, "model: {kind: softmax-regression, l2: 1000001}", ERROR_INVALID,
@@ -90,7 +93,7 @@ static const struct job_row job_training_rows[] = {
     {4, "training: {optimizer: SGD}", ERROR_INVALID, "4:23: training.optimizer must be lbfgs or sgd."},
     {4, "training: {optimizer: sgd, momentun: 0.5}", ERROR_INVALID,
      "4:28: training.momentun is not a known key; did you mean momentum? Known here: optimizer, "
-     "local_iterations, batch_size, learning_rate, momentum, local_epochs."},
+     "local_iterations, batch_size, learning_rate, momentum, local_epochs, average_tail."},
     {4, "training: {optimizer: sgd, momentum: 1}", ERROR_INVALID,
      "4:38: training.momentum must be at least 0 and below 1."},
     {4, "training: {optimizer: sgd, momentum: -0.1}", ERROR_INVALID,
@@ -203,12 +206,14 @@ static const struct job_row job_protection_rows[] = {
      "7:31: secure_aggregation.enabled must be true or false."},
     {7, "secure_aggregation: {enabled: \"false\"}", ERROR_INVALID,
      "7:31: secure_aggregation.enabled must be true or false."},
-    {7, "privacy: {mechanism: gaussian}", ERROR_UNSUPPORTED,
-     "7:22: privacy.mechanism must be none: this version does not have mechanisms of differential privacy."},
+    {7, "privacy: {mechanism: gaussian}", ERROR_INVALID,
+     "7:22: privacy.mechanism must be none, dp-sgd, distributed-dp or site-level."},
     {7, "privacy: {mechanism: 1}", ERROR_INVALID,
-     "7:22: privacy.mechanism must be text; put it in double quotes if it is meant so."},
+     "7:22: privacy.mechanism must be none, dp-sgd, distributed-dp or site-level."},
     {7, "privacy: {epsilon: 1}", ERROR_INVALID,
-     "7:11: privacy.epsilon is not a known key. Known here: mechanism."},
+     "7:11: privacy.epsilon is not a known key. Known here: mechanism, clip, noise_multiplier, "
+     "target_epsilon, delta, sampling_rate, steps, "
+     "metrics_noise, metrics_rounds."},
 };
 
 static const struct job_row job_seed_rows[] = {
@@ -293,7 +298,7 @@ static const struct job_row job_sites_rows[] = {
      "10:117: sites[1].endpoint is not an address. The host must be followed by a colon and a port"},
     {10, "  - {name: North, fingerprint: \"" FP_A "\", endpont: \"tcp://x:1\"}", ERROR_INVALID,
      "10:107: sites[1].endpont is not a known key; did you mean endpoint? Known here: name, fingerprint, "
-     "endpoint."},
+     "endpoint, examples."},
 };
 
 static void test_job_wrong_name_is_refused(void **state)

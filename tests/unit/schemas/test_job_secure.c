@@ -138,8 +138,8 @@ static void test_job_secure_too_few_sites_refused_with_the_reason(void **state)
     refused(
         2, "enabled: true", "", "rounds: 5",
         "secure_aggregation.enabled cannot be true with two sites: each would learn the other's update by "
-        "subtracting its own from the sum. Noise at each site would be needed, which this version does not "
-        "have");
+        "subtracting its own from the sum. With three sites or more it can; with two, privacy: {mechanism: "
+        "dp-sgd} without secure aggregation protects the records of each by its own noise.");
 }
 
 static void test_job_secure_more_colluders_than_the_roster_bears_refused(void **state)
