@@ -1,0 +1,196 @@
+#include "crypto/privacy_plan.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define PLAN_VALUES ((uint64_t)1 << 22) /* as learning/softmax.h's largest model */
+
+/* Noise of a site that adds a share of it. */
+static bool shared_noise(const struct job *job)
+{
+    return job->secure.enabled;
+}
+
+uint32_t privacy_plan_honest(const struct job *job)
+{
+    return shared_noise(job) ? job->secure.threshold - job->secure.tolerate_colluding : 1;
+}
+
+static enum noise_level plan_level(const struct job *job)
+{
+    return shared_noise(job) ? NOISE_SHARE : NOISE_LOCAL;
+}
+
+uint32_t privacy_plan_evaluations(const struct job *job, uint32_t rounds)
+{
+    if (!(job->privacy.metrics_noise > 0))
+        return 0;
+    switch (job->privacy.metrics_rounds) {
+    case JOB_METRICS_LAST:
+        return 1;
+    case JOB_METRICS_ALL:
+        break;
+    }
+    return shared_noise(job) ? rounds + 1 : rounds;
+}
+
+void privacy_plan_events(const struct job *job, uint32_t rounds, uint32_t evaluations,
+                         struct privacy_event ret_events[static PRIVACY_PLAN_EVENTS], size_t *ret_count)
+{
+    size_t count = 0;
+    const struct job_privacy *privacy = &job->privacy;
+    if (rounds > 0)
+        ret_events[count++] = (struct privacy_event){privacy->noise_multiplier, privacy->sampling_rate,
+                                                     (uint64_t)rounds * privacy->steps};
+    if (evaluations > 0)
+        ret_events[count++] = (struct privacy_event){privacy->metrics_noise, 1.0, evaluations};
+    *ret_count = count;
+}
+
+static uint64_t plan_steps(const struct job *job, uint32_t rounds, uint32_t evaluations)
+{
+    return (uint64_t)rounds * job->privacy.steps + evaluations;
+}
+
+/* What is left of the job's delta for the accountant once the sampler has its own. */
+static struct error *plan_delta(const struct job *job, uint64_t steps, double *ret_delta)
+{
+    struct error *err = NULL;
+    double slack = noise_grid_delta_slack(PLAN_VALUES, steps);
+    if (!(job->privacy.delta - slack > 0))
+        FAIL(ERROR_INVALID,
+             "privacy.delta is %g, and the sampler of the noise alone may cost %g in %llu steps; a larger "
+             "delta or "
+             "fewer steps would do.",
+             job->privacy.delta, slack, (unsigned long long)steps);
+    *ret_delta = job->privacy.delta - slack;
+done:
+    return err;
+}
+
+static struct error *plan_epsilon_of(const struct job *job, enum privacy_accountant accountant,
+                                     const struct privacy_event *events, size_t count, double *ret_epsilon)
+{
+    struct error *err = NULL;
+    double delta = 0, epsilon = 0;
+    uint64_t steps = 0;
+    for (size_t i = 0; i < count; i++)
+        steps += events[i].steps;
+    if (count > 0) {
+        TRY(plan_delta(job, steps, &delta));
+        TRY(privacy_epsilon(accountant, events, count, delta, &epsilon));
+        epsilon += noise_grid_epsilon_slack(plan_level(job), PLAN_VALUES, steps);
+    }
+    *ret_epsilon = epsilon;
+done:
+    return err;
+}
+
+struct error *privacy_plan_epsilon(const struct job *job, enum privacy_accountant accountant, uint32_t rounds,
+                                   uint32_t evaluations, double *ret_epsilon)
+{
+    struct privacy_event events[PRIVACY_PLAN_EVENTS];
+    size_t count = 0;
+    privacy_plan_events(job, rounds, evaluations, events, &count);
+    return plan_epsilon_of(job, accountant, events, count, ret_epsilon);
+}
+
+struct error *privacy_plan_worst(const struct job *job, uint32_t rounds, uint32_t evaluations,
+                                 double *ret_epsilon)
+{
+    struct privacy_event events[PRIVACY_PLAN_EVENTS];
+    size_t count = 0;
+    privacy_plan_events(job, rounds, evaluations, events, &count);
+    for (size_t i = 0; i < count; i++)
+        events[i].noise_multiplier /= sqrt((double)privacy_plan_honest(job));
+    return plan_epsilon_of(job, PRIVACY_PLD, events, count, ret_epsilon);
+}
+
+struct error *privacy_plan_calibrate(const struct job *job, double *ret_noise_multiplier)
+{
+    struct error *err = NULL;
+    struct privacy_event events[PRIVACY_PLAN_EVENTS];
+    size_t count = 0;
+    double delta = 0;
+    uint32_t evaluations = privacy_plan_evaluations(job, job->rounds);
+    uint64_t steps = plan_steps(job, job->rounds, evaluations);
+    double slack = noise_grid_epsilon_slack(plan_level(job), PLAN_VALUES, steps);
+    if (!(job->privacy.target_epsilon > 0))
+        FAIL(ERROR_INVALID, "The job has no privacy.target_epsilon to compute its noise from.");
+    privacy_plan_events(job, job->rounds, evaluations, events, &count);
+    TRY(plan_delta(job, steps, &delta));
+    TRY(privacy_calibrate(PRIVACY_PLD, events[0], events + 1, count - 1, job->privacy.target_epsilon - slack,
+                          delta, ret_noise_multiplier));
+done:
+    return err;
+}
+
+struct error *privacy_plan_check(const struct job *job)
+{
+    struct error *err = NULL;
+    double epsilon = 0;
+    if (!(job->privacy.target_epsilon > 0) || !(job->privacy.noise_multiplier > 0))
+        return NULL;
+    TRY(privacy_plan_epsilon(job, PRIVACY_PLD, job->rounds, privacy_plan_evaluations(job, job->rounds),
+                             &epsilon));
+    if (epsilon > job->privacy.target_epsilon)
+        FAIL(ERROR_INVALID,
+             "privacy.noise_multiplier %g gives epsilon %.4f, more than privacy.target_epsilon %g: the two "
+             "do not "
+             "belong together. Remove noise_multiplier, and it is computed anew.",
+             job->privacy.noise_multiplier, epsilon, job->privacy.target_epsilon);
+done:
+    return err;
+}
+
+struct error *privacy_plan_grid(const struct job *job, struct noise_grid *ret_grid)
+{
+    return noise_grid_plan(plan_level(job), job->privacy.clip, job->privacy.noise_multiplier,
+                           privacy_plan_honest(job), ret_grid);
+}
+
+struct error *privacy_plan_counts_grid(const struct job *job, struct noise_grid *ret_grid)
+{
+    struct error *err = NULL;
+    if (!(job->privacy.metrics_noise > 0))
+        FAIL(ERROR_INVALID, "The job has no privacy.metrics_noise: no counts leave.");
+    TRY(noise_grid_plan(plan_level(job), 1.0, job->privacy.metrics_noise, privacy_plan_honest(job),
+                        ret_grid));
+done:
+    return err;
+}
+
+double privacy_plan_divisor(const struct job *job, size_t site)
+{
+    double examples = 0;
+    if (job->privacy.mechanism == JOB_DP_SGD)
+        return job->privacy.sampling_rate * (double)job->sites[site].examples;
+    for (size_t i = 0; i < job->site_count; i++)
+        examples += (double)job->sites[i].examples;
+    return job->privacy.sampling_rate * examples;
+}
+
+double privacy_plan_weight(const struct job *job, size_t site)
+{
+    uint64_t most = 1;
+    if (job->weighting == JOB_WEIGHT_EQUAL)
+        return 1.0;
+    for (size_t i = 0; i < job->site_count; i++)
+        most = job->sites[i].examples > most ? job->sites[i].examples : most;
+    return (double)job->sites[site].examples / (double)most;
+}
+
+void privacy_plan_describe(const struct job *job, char ret_text[static PRIVACY_PLAN_WORDS])
+{
+    const struct job_privacy *privacy = &job->privacy;
+    if (privacy->mechanism == JOB_SITE_LEVEL)
+        (void)snprintf(ret_text, PRIVACY_PLAN_WORDS, "%s, noise multiplier %g, clip %g, %u rounds, delta %g",
+                       job_mechanism_word(privacy->mechanism), privacy->noise_multiplier, privacy->clip,
+                       job->rounds, privacy->delta);
+    else
+        (void)snprintf(ret_text, PRIVACY_PLAN_WORDS,
+                       "%s, noise multiplier %g, clip %g, sampling rate %g, %llu steps, delta %g",
+                       job_mechanism_word(privacy->mechanism), privacy->noise_multiplier, privacy->clip,
+                       privacy->sampling_rate, (unsigned long long)job->rounds * privacy->steps,
+                       privacy->delta);
+}

@@ -1,0 +1,131 @@
+/* The privacy budget of the owner's records: what jobs may learn about one of them in all, and what they did.
+ *
+ * A pool is a set of datasets that share records, found by keyed hashes of the rows' features when rows are stored, so that
+ * importing the same rows again, under whatever name, does not refill it. Each pool has one ledger and at most one cap in
+ * force, which the owner signs (budget_set). Rows of the ledger are only ever added, and each is bound by its digest to an event of
+ * the site's chain (audit/chain.h), whose heads leave with every receipt and advert: a file that was put back shows.
+ *
+ *     reserve   with the beginning of a run, in the same transaction: the worst case of all its rounds
+ *     begin     before rows are read for a round or an evaluation: from here on it counts as spent, whatever becomes of it
+ *     settle    with the release, in the airlock's transaction
+ *     close     with the end of the run: what was reserved and not begun is given back where the filter allows
+ *     clear     an answer without privacy left: a loss without bound, for the record
+ *
+ * The cap is a filter that was fixed before the jobs were seen, since jobs are chosen after seeing earlier answers:
+ *
+ *     sum   Σ of the jobs' epsilon (PLD) and Σ of their delta within the caps; a run counts whole once one of its rounds was
+ *           begun, and not at all if none was
+ *     rdp   at one of privacy_filter_orders the sum of all divergences, spent and reserved, converts to at most epsilon; rounds
+ *           that were not begun are given back
+ *
+ * A pool with a cap lets no job without privacy compute. A pool without one lets the owner's approval decide, and records. */
+#pragma once
+
+#include "crypto/identity.h"
+#include "datasite/approval.h"
+#include "datasite/store.h"
+
+enum budget_filter { BUDGET_SUM, BUDGET_RDP };
+
+struct budget_cap {
+    double epsilon; /* above 0, at most PRIVACY_MAX_EPSILON */
+    double delta;   /* PRIVACY_MIN_DELTA to PRIVACY_MAX_DELTA */
+    enum budget_filter filter;
+};
+
+#define BUDGET_POOL_DATASETS 16
+
+/* A pool as the owner sees it. */
+struct budget_state {
+    int64_t pool;
+    size_t datasets; /* that share it; the names of the first BUDGET_POOL_DATASETS */
+    char names[BUDGET_POOL_DATASETS][65];
+    bool capped;
+    struct budget_cap cap;
+    int64_t set_at;
+    double spent_epsilon, spent_delta;       /* by the filter of the cap; sum without a cap */
+    double reserved_epsilon, reserved_delta; /* of runs in progress */
+    double left_epsilon, left_delta;         /* with a cap */
+    uint64_t clear_answers;                  /* that left without privacy */
+};
+
+/* One line of the ledger. */
+struct budget_entry {
+    int64_t at;
+    char kind[8]; /* reserve, begin, settle, close, clear, set */
+    struct digest job_id;
+    uint8_t run_id[STORE_RUN_ID_BYTES];
+    uint32_t round;
+    char mechanism[16];
+    double noise_multiplier, sampling_rate;
+    uint64_t steps;
+    double epsilon, delta; /* of a reservation or cap; NaN: none */
+    uint64_t event;        /* of the chain */
+};
+
+/* Signs and stores the cap of the dataset's pool, with its event. A lower cap than what is spent is taken: nothing more then
+ * fits. ERROR_NOT_FOUND, ERROR_INVALID. */
+MUST_USE struct error *budget_set(struct store *store, const struct identity *identity, const char *dataset,
+                                  const struct budget_cap *cap, int64_t now);
+
+/* ERROR_UNTRUSTED where the cap or a row of the ledger is not what its signature and events say. */
+MUST_USE struct error *budget_state(struct store *store, const struct identity *identity, int64_t dataset_id,
+                                    struct budget_state *ret_state);
+/* All pools that have a dataset, a cap or an entry. */
+MUST_USE struct error *budget_list(struct store *store, const struct identity *identity,
+                                   struct budget_state **ret_states, size_t *ret_count);
+MUST_USE struct error *budget_entries(struct store *store, const struct identity *identity, int64_t pool,
+                                      struct error *(*visit)(void *context, const struct budget_entry *entry),
+                                      void *context);
+
+/* What the job would cost one run, and whether that fits beside what is spent and reserved. `ret_sentence` says it: what it
+ * takes, what is left, and, where it does not fit, what would (rounds, or noise_multiplier). */
+struct budget_offer {
+    bool private_job, capped, fits;
+    double epsilon, delta; /* of the job; infinite without privacy */
+    double left_epsilon, left_delta;
+    uint32_t rounds_that_fit;
+    double noise_that_fits; /* 0: none */
+    char sentence[512];
+};
+MUST_USE struct error *budget_offer(struct store *store, const struct identity *identity,
+                                    const struct job *job, const struct dataset_info *dataset,
+                                    struct budget_offer *ret_offer);
+
+/* Begins the run, or finds it, as store_run_begin, and reserves for it in the same transaction. ERROR_REFUSED when it does not
+ * fit, with what would. */
+MUST_USE struct error *budget_run_begin(struct store *store, const struct identity *identity,
+                                        const struct approval *approval,
+                                        const uint8_t run_id[static STORE_RUN_ID_BYTES], int64_t now,
+                                        struct run_record *ret_run);
+
+enum budget_use { BUDGET_TRAINING, BUDGET_EVALUATION };
+
+/* Before rows are read: the round, or evaluation, counts as spent from now on, committed. The same again changes nothing.
+ * ERROR_REFUSED without a reservation that covers it. Jobs without privacy pass, unless their pool has a cap. */
+MUST_USE struct error *budget_begin(struct store *store, const struct identity *identity,
+                                    const struct approval *approval,
+                                    const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                    enum budget_use use, int64_t now);
+
+/* In the airlock's transaction: the event of what leaves. ERROR_REFUSED unless it was begun, and not yet settled by another
+ * release than this one's retry. */
+MUST_USE struct error *budget_settle(struct store *store, const struct identity *identity,
+                                     const struct approval *approval,
+                                     const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                     enum budget_use use, int64_t now);
+
+/* In the transaction that ends a run. */
+MUST_USE struct error *budget_run_over(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                       int64_t now);
+
+/* ---- pools, by who stores rows ---- */
+
+/* In the transaction that stores rows: their hashes are remembered for good, pools that share one become one. `hashes`
+ * [count], each the first 16 bytes of HMAC-SHA-256(key of the site, the row's features as stored). */
+#define BUDGET_HASH_BYTES 16
+MUST_USE struct error *budget_pool_rows(struct store *store, int64_t dataset_id,
+                                        const uint8_t (*hashes)[BUDGET_HASH_BYTES], size_t count);
+
+/* "sum", "rdp". */
+const char *budget_filter_word(enum budget_filter filter);
