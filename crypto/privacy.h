@@ -28,7 +28,7 @@
 #define PRIVACY_MAX_DELTA 0.1
 #define PRIVACY_MAX_STEPS ((uint64_t)10000000) /* of all events together */
 #define PRIVACY_MAX_EVENTS 64
-#define PRIVACY_MAX_EPSILON 1000.0
+#define PRIVACY_MAX_EPSILON 10000.0
 #define PRIVACY_PLD_INTERVAL 1e-4
 
 enum privacy_accountant { PRIVACY_PLD, PRIVACY_RDP, PRIVACY_GAUSSIAN };

@@ -1,0 +1,67 @@
+#include "crypto/privacy_parts.h"
+
+#include <math.h>
+
+/* Covers the rounding of what is computed below. */
+#define GAUSSIAN_ALLOWANCE 1e-11
+#define GAUSSIAN_HALVINGS 200
+
+double privacy_gaussian_tail(double z)
+{
+    return 0.5 * erfc(z * M_SQRT1_2);
+}
+
+/* e^(x²) erfc(x) for x >= 0. */
+static double gaussian_scaled_erfc(double x)
+{
+    if (x < 10)
+        return exp(x * x) * erfc(x);
+    /* The continued fraction 1 / (x + (1/2) / (x + (2/2) / (x + …))). */
+    double fraction = x;
+    for (int k = 24; k >= 1; k--)
+        fraction = x + 0.5 * k / fraction;
+    return 1 / (fraction * sqrt(M_PI));
+}
+
+double privacy_gaussian_log_tail(double z)
+{
+    double x = z * M_SQRT1_2;
+    return x < 10 ? log(0.5 * erfc(x)) : log(0.5 * gaussian_scaled_erfc(x)) - x * x;
+}
+
+double privacy_gaussian_shift(const struct privacy_event *events, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += (double)events[i].steps / (events[i].noise_multiplier * events[i].noise_multiplier);
+    return sqrt(sum);
+}
+
+/* Balle, Wang, theorem 8: P(Z > a) - e^epsilon P(Z > b) with b² - a² = 2 epsilon, so that both have e^(-a²/2) in common. */
+double privacy_gaussian_delta(double shift, double epsilon)
+{
+    double a = epsilon / shift - shift / 2, b = epsilon / shift + shift / 2;
+    double second = exp(-a * a / 2) * gaussian_scaled_erfc(b * M_SQRT1_2) / 2;
+    double first =
+        a < 0 ? privacy_gaussian_tail(a) : exp(-a * a / 2) * gaussian_scaled_erfc(a * M_SQRT1_2) / 2;
+    /* What cancels is of the size of `first`. */
+    double delta = first - second + first * GAUSSIAN_ALLOWANCE * fmin(1, shift);
+    return fmin(fmax(delta, 0), 1);
+}
+
+double privacy_gaussian_epsilon(double shift, double delta)
+{
+    double low = 0, high = 1;
+    if (privacy_gaussian_delta(shift, 0) <= delta)
+        return 0;
+    while (privacy_gaussian_delta(shift, high) > delta && high < 1e300)
+        high *= 2;
+    for (int i = 0; i < GAUSSIAN_HALVINGS && high - low > 1e-13 * high; i++) {
+        double middle = low + (high - low) / 2;
+        if (privacy_gaussian_delta(shift, middle) > delta)
+            low = middle;
+        else
+            high = middle;
+    }
+    return high;
+}

@@ -1,0 +1,64 @@
+/* What the files of the accountant share; for crypto/privacy*.c and their tests only. */
+#pragma once
+
+#include "crypto/privacy.h"
+
+/* ---- one step, Rényi (privacy_rdp.c) ---- */
+
+#define PRIVACY_ORDERS 156
+
+/* 1.1 … 10.9 by 0.1, 11 … 63, 128, 256, 512, 1024. */
+void privacy_orders(double ret_orders[static PRIVACY_ORDERS]);
+
+/* The Rényi divergence of `order` above 1 of one step: an upper bound. Exact, but for 1e-10 relative, at integer orders and
+ * without sampling; of other orders privacy_rdp.c says what is summed. May be infinite. */
+double privacy_rdp_step(double noise_multiplier, double sampling_rate, double order);
+
+/* The epsilon, at least 0, that the divergence `rdp` of `order` allows at `delta`; and the delta, at most 1, at `epsilon`. */
+double privacy_rdp_epsilon(double rdp, double order, double delta);
+double privacy_rdp_delta(double rdp, double order, double epsilon);
+
+/* The divergence of all events together at every order. */
+void privacy_rdp_total(const struct privacy_event *events, size_t count,
+                       double ret_rdp[static PRIVACY_ORDERS]);
+
+/* ---- one Gaussian without sampling (privacy_gaussian.c) ---- */
+
+/* shift: sensitivity / standard deviation of all steps together, √(Σ steps / noise_multiplier²). */
+double privacy_gaussian_shift(const struct privacy_event *events, size_t count);
+double privacy_gaussian_delta(double shift, double epsilon);
+double privacy_gaussian_epsilon(double shift, double delta);
+
+/* The probability that a standard Gaussian is above z, and its logarithm. */
+double privacy_gaussian_tail(double z);
+double privacy_gaussian_log_tail(double z);
+
+/* ---- one step, as a distribution of losses (privacy_losses.c) ---- */
+
+enum privacy_direction { PRIVACY_REMOVE, PRIVACY_ADD, PRIVACY_DIRECTIONS };
+
+/* The probability of a loss of (first + i) · interval is e^log_mass[i]; that of an infinite one is `beyond`. */
+struct privacy_losses {
+    int64_t first;
+    size_t count;
+    double *log_mass; /* owned */
+    double beyond;
+};
+
+/* How many losses privacy_losses_new would make at this interval. */
+double privacy_losses_size(const struct privacy_event *event, double interval, double tail);
+
+/* One step in both directions, ret_losses[PRIVACY_REMOVE] and ret_losses[PRIVACY_ADD], to be freed by privacy_losses_free.
+ * What is `tail` standard deviations out is taken for an infinite loss. */
+MUST_USE struct error *privacy_losses_new(const struct privacy_event *event, double interval, double tail,
+                                          struct privacy_losses ret_losses[static PRIVACY_DIRECTIONS]);
+void privacy_losses_free(struct privacy_losses losses[static PRIVACY_DIRECTIONS]);
+
+/* ---- many steps (privacy_pld.c) ---- */
+
+/* Events are valid and all different. `order`: at which the Rényi divergence says most (it decides how exact the figure is,
+ * not whether it holds). An infinite ret_epsilon, or a ret_delta of 1: nothing better is known than RDP. */
+MUST_USE struct error *privacy_pld_epsilon(const struct privacy_event *events, size_t count, double delta,
+                                           double order, double *ret_epsilon);
+MUST_USE struct error *privacy_pld_delta(const struct privacy_event *events, size_t count, double epsilon,
+                                         double order, double *ret_delta);
