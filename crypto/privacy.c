@@ -87,34 +87,32 @@ done:
 
 /* ---- Rényi ---- */
 
-struct best {
-    double value, order;
-};
-
-static struct best privacy_best_epsilon(const struct privacy_event *events, size_t count, double delta)
+static struct privacy_best privacy_best_epsilon(const struct privacy_event *events, size_t count,
+                                                double delta)
 {
     double orders[PRIVACY_ORDERS], rdp[PRIVACY_ORDERS];
-    struct best best = {INFINITY, 2};
+    struct privacy_best best = {INFINITY, 2};
     privacy_orders(orders);
     privacy_rdp_total(events, count, rdp);
     for (size_t k = 0; k < PRIVACY_ORDERS; k++) {
         double epsilon = privacy_rdp_epsilon(rdp[k], orders[k], delta);
         if (epsilon < best.value)
-            best = (struct best){epsilon, orders[k]};
+            best = (struct privacy_best){epsilon, orders[k]};
     }
     return best;
 }
 
-static struct best privacy_best_delta(const struct privacy_event *events, size_t count, double epsilon)
+static struct privacy_best privacy_best_delta(const struct privacy_event *events, size_t count,
+                                              double epsilon)
 {
     double orders[PRIVACY_ORDERS], rdp[PRIVACY_ORDERS];
-    struct best best = {INFINITY, 2};
+    struct privacy_best best = {INFINITY, 2};
     privacy_orders(orders);
     privacy_rdp_total(events, count, rdp);
     for (size_t k = 0; k < PRIVACY_ORDERS; k++) {
         double delta = privacy_rdp_delta(rdp[k], orders[k], epsilon);
         if (delta < best.value)
-            best = (struct best){delta, orders[k]};
+            best = (struct privacy_best){delta, orders[k]};
     }
     return best;
 }
@@ -126,11 +124,11 @@ static struct error *privacy_pld_or_rdp(const struct privacy_event *events, size
                                         double *ret_epsilon)
 {
     struct error *err = NULL;
-    struct best best = privacy_best_epsilon(events, count, delta);
+    struct privacy_best best = privacy_best_epsilon(events, count, delta);
     double epsilon = best.value;
     /* Far beyond what is reported anyway. */
     if (best.value <= 2 * PRIVACY_MAX_EPSILON) {
-        TRY(privacy_pld_epsilon(events, count, delta, best.order, &epsilon));
+        TRY(privacy_pld_epsilon(events, count, delta, &best, &epsilon));
         epsilon = fmin(epsilon, best.value);
     }
     *ret_epsilon = epsilon;
@@ -189,8 +187,8 @@ struct error *privacy_delta(enum privacy_accountant accountant, const struct pri
     if (accountant == PRIVACY_GAUSSIAN) {
         delta = privacy_gaussian_delta(privacy_gaussian_shift(gathered, count), epsilon);
     } else {
-        struct best best = privacy_best_delta(gathered, count, epsilon);
-        TRY(privacy_pld_delta(gathered, count, epsilon, best.order, &delta));
+        struct privacy_best best = privacy_best_delta(gathered, count, epsilon);
+        TRY(privacy_pld_delta(gathered, count, epsilon, &best, &delta));
         delta = fmin(fmin(delta, best.value), 1);
     }
     *ret_delta = delta;

@@ -56,9 +56,14 @@ void privacy_losses_free(struct privacy_losses losses[static PRIVACY_DIRECTIONS]
 
 /* ---- many steps (privacy_pld.c) ---- */
 
-/* Events are valid and all different. `order`: at which the Rényi divergence says most (it decides how exact the figure is,
- * not whether it holds). An infinite ret_epsilon, or a ret_delta of 1: nothing better is known than RDP. */
+/* RDP's figure, epsilon or delta, and the order that gives it. */
+struct privacy_best {
+    double value, order;
+};
+
+/* Events are valid and all different. `rdp` decides how exact the figure is, not whether it holds. An infinite ret_epsilon, or
+ * a ret_delta of 1 or above: nothing better is known than RDP. */
 MUST_USE struct error *privacy_pld_epsilon(const struct privacy_event *events, size_t count, double delta,
-                                           double order, double *ret_epsilon);
+                                           const struct privacy_best *rdp, double *ret_epsilon);
 MUST_USE struct error *privacy_pld_delta(const struct privacy_event *events, size_t count, double epsilon,
-                                         double order, double *ret_delta);
+                                         const struct privacy_best *rdp, double *ret_delta);

@@ -20,18 +20,15 @@
 #define PLD_MAX_LOSSES 2e6
 /* Relative to 1 a step. */
 #define LOSS_ALLOWANCE 4e-13
-/* e^-36 of the tilted sum is outside of each side of the window. */
-#define PLD_OUTSIDE 36.0
+/* Of delta: what is outside of each side of the window, and what rounding may come to where there is a choice. */
+#define PLD_CHARGED 1e-9
+#define PLD_ROUNDED 1e-7
 /* Frequencies with less than e^-90 are taken for 0. */
 #define PLD_NEGLIGIBLE 90.0
 /* The grid is finer where rounding losses to it would add more than this share to the variance, but not beyond this. */
 #define PLD_ADDED_VARIANCE 0.003
 #define PLD_FINEST (PRIVACY_PLD_INTERVAL / 4096)
 #define PLD_COARSEST 1.0
-/* Tilts that are tried one after the other, times the order's: the smaller the tilt the lower the window. */
-static const double pld_tilts[] = {1, 0.3, 0.1, 0.03, 0.003};
-#define PLD_TILTS (sizeof pld_tilts / sizeof pld_tilts[0])
-
 struct pld {
     const struct privacy_event *events;
     struct privacy_losses (*losses)[PRIVACY_DIRECTIONS]; /* of each event */
@@ -120,87 +117,116 @@ done:
 
 /* ---- cumulants ---- */
 
-struct cumulant {
-    double log_mass, mean, variance;
-};
-
-/* Of one step under a tilt; the mean and the variance are those of the tilted loss. */
-static struct cumulant pld_step_cumulant(const struct privacy_losses *losses, double interval, double tilt)
+/* log Σ e^(log_mass + tilt · loss) of one step. */
+static double pld_step_cumulant(const struct privacy_losses *losses, double interval, double tilt)
 {
-    double high = -INFINITY, sum = 0, first = 0, second = 0;
-    size_t top = 0;
+    double high = -INFINITY, sum = 0, slope = tilt * interval;
+    for (size_t i = 0; i < losses->count; i++)
+        high = fmax(high, losses->log_mass[i] + slope * (double)i);
     for (size_t i = 0; i < losses->count; i++) {
-        double exponent = losses->log_mass[i] + tilt * interval * (double)i;
-        if (exponent > high) {
-            high = exponent;
-            top = i;
-        }
+        double exponent = losses->log_mass[i] + slope * (double)i - high;
+        if (exponent > -60)
+            sum += exp(exponent);
     }
-    for (size_t i = 0; i < losses->count; i++) {
-        double exponent = losses->log_mass[i] + tilt * interval * (double)i - high;
-        if (exponent < -60)
-            continue;
-        double mass = exp(exponent), place = (double)i - (double)top;
-        sum += mass;
-        first += mass * place;
-        second += mass * place * place;
-    }
-    first /= sum;
-    return (struct cumulant){.log_mass = high + log(sum) + tilt * interval * (double)losses->first,
-                             .mean = ((double)losses->first + (double)top + first) * interval,
-                             .variance = fmax(second / sum - first * first, 0) * interval * interval};
+    /* What was left out is below e^-60 for each of them. */
+    sum += (double)losses->count * exp(-60);
+    return high + log(sum) + slope * (double)losses->first;
 }
 
-static struct cumulant pld_cumulant(const struct pld *pld, enum privacy_direction direction, double tilt)
+/* Of all steps. */
+static double pld_cumulant(const struct pld *pld, enum privacy_direction direction, double tilt)
 {
-    struct cumulant all = {0};
-    for (size_t i = 0; i < pld->count; i++) {
-        struct cumulant one = pld_step_cumulant(&pld->losses[i][direction], pld->interval, tilt);
-        double steps = (double)pld->events[i].steps;
-        all.log_mass += steps * one.log_mass;
-        all.mean += steps * one.mean;
-        all.variance += steps * one.variance;
-    }
-    return all;
+    double sum = 0;
+    for (size_t i = 0; i < pld->count; i++)
+        sum +=
+            (double)pld->events[i].steps * pld_step_cumulant(&pld->losses[i][direction], pld->interval, tilt);
+    return sum;
 }
 
 /* ---- the window ---- */
 
+/* What is asked: epsilon at a delta, or (is_delta) delta at an epsilon; the other one is RDP's figure. */
+struct question {
+    bool is_delta;
+    double epsilon, delta, order;
+};
+
 struct window {
+    double tilt;
     int64_t first;
     size_t size; /* 0: more than PLD_MAX_SIZE */
     double outside;
 };
 
-/* Chernoff's bound at a few tilts around that of a Gaussian with the same variance. */
-static struct window pld_window(const struct pld *pld, enum privacy_direction direction, double tilt,
-                                const struct cumulant *at)
+/* Cumulants at these tilts, times that of the order. Those from PLD_FIRST to PLD_LAST are tried as the tilt itself, from the
+ * highest: where few steps tell much, a lower one keeps them from filling the window. */
+static const double pld_tilts[] = {-4, -2,   -1,  -0.5, -0.2, 0.1, 0.2, 0.35, 0.5, 0.75,
+                                   1,  1.15, 1.3, 1.5,  1.7,  2,   2.5, 3.5,  6};
+#define PLD_TILTS (sizeof pld_tilts / sizeof pld_tilts[0])
+#define PLD_FIRST 5
+#define PLD_LAST 10
+
+struct cumulants {
+    double tilt[PLD_TILTS], log_mass[PLD_TILTS];
+};
+
+/* The window for the tilt of place `at`, by Chernoff's bound at all the others: what is outside, and comes in at the other end, is
+ * at most PLD_CHARGED of delta on each side. */
+static struct window pld_window_at(const struct cumulants *all, size_t at, double interval,
+                                   const struct question *question)
 {
-    static const double shares[] = {0.35, 1, 2};
-    struct window window = {0};
-    double spread = fmax(sqrt(at->variance), pld->interval);
-    double low = -INFINITY, high = INFINITY, outside = 0;
-    for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
-        double more = shares[i] * sqrt(2 * PLD_OUTSIDE) / spread;
-        double above = pld_cumulant(pld, direction, tilt + more).log_mass;
-        double below = pld_cumulant(pld, direction, tilt - more).log_mass;
-        double top = (above - at->log_mass + PLD_OUTSIDE) / more;
-        if (top < high) {
-            high = top;
-            outside = above - (tilt + more) * top;
-        }
-        low = fmax(low, -(below - at->log_mass + PLD_OUTSIDE) / more);
+    double tilt = all->tilt[at], charged = log(PLD_CHARGED * question->delta);
+    double low = -INFINITY, high = INFINITY, outside = INFINITY;
+    for (size_t i = 0; i < PLD_TILTS; i++) {
+        double apart = all->tilt[i] - tilt, reach = all->log_mass[i] - charged - tilt * question->epsilon;
+        if (i > at)
+            high = fmin(high, reach / apart);
+        else if (i < at)
+            low = fmax(low, reach / apart);
     }
-    double size = (high - low) / pld->interval + 4;
-    if (!(size <= (double)PLD_MAX_SIZE) || fabs(low) > 1e12 * pld->interval)
+    high = fmax(high, question->epsilon + 2 * interval);
+    low = fmin(low, question->epsilon * (question->epsilon > 20 ? 0.7 : 0.3) - 2 * interval);
+    for (size_t i = at; i < PLD_TILTS; i++)
+        outside = fmin(outside, exp(all->log_mass[i] - all->tilt[i] * high));
+    struct window window = {.tilt = tilt, .outside = outside};
+    double size = (high - low) / interval + 4;
+    if (!(size <= (double)PLD_MAX_SIZE) || fabs(high) > 1e12 * interval)
         return window;
     window.size = PLD_MIN_SIZE;
     while ((double)window.size < size)
         window.size *= 2;
-    /* All of what the window has beyond `high` is room below. */
-    window.first = (int64_t)ceil(high / pld->interval) + 1 - (int64_t)window.size;
-    window.outside = exp(outside);
+    /* All of what it has beyond what is needed is room below. */
+    window.first = (int64_t)ceil(high / interval) + 1 - (int64_t)window.size;
     return window;
+}
+
+/* Whether rounding is small against delta with this tilt. About: each point of the sum, some 1/3 standard deviation, is off by
+ * 2e-14 a step. */
+static bool pld_is_exact(const struct pld *pld, const struct cumulants *all, size_t at,
+                         const struct question *question)
+{
+    double tilt = all->tilt[at],
+           weight = all->log_mass[at] - tilt * question->epsilon - log(tilt * (tilt + 1));
+    return weight + log(pld->steps * 2e-14 * all->tilt[PLD_LAST]) <= log(PLD_ROUNDED * question->delta);
+}
+
+/* The smallest of all tilts that are exact enough, else that of the order. */
+static struct window pld_window(const struct pld *pld, enum privacy_direction direction,
+                                const struct question *question)
+{
+    struct cumulants all;
+    for (size_t i = 0; i < PLD_TILTS; i++) {
+        all.tilt[i] = (question->order - 1) * pld_tilts[i];
+        all.log_mass[i] = pld_cumulant(pld, direction, all.tilt[i]);
+    }
+    struct window best = pld_window_at(&all, PLD_LAST, pld->interval, question);
+    for (size_t at = PLD_LAST; at-- > PLD_FIRST;) {
+        struct window window = pld_window_at(&all, at, pld->interval, question);
+        if (window.size != 0 && (best.size == 0 || window.size < best.size) &&
+            pld_is_exact(pld, &all, at, question))
+            best = window;
+    }
+    return best;
 }
 
 /* ---- composition ---- */
@@ -273,12 +299,12 @@ static void pld_sum_free(struct pld_sum *sum)
 }
 
 /* The tilted sum of all losses in the window. */
-static struct error *pld_compose(const struct pld *pld, enum privacy_direction direction, double tilt,
-                                 const struct cumulant *at, const struct window *window,
-                                 struct pld_sum *ret_sum)
+static struct error *pld_compose(const struct pld *pld, enum privacy_direction direction,
+                                 const struct window *window, struct pld_sum *ret_sum)
 {
     struct error *err = NULL;
     size_t size = window->size;
+    double tilt = window->tilt, cumulant = 0;
     struct privacy_fft *fft = NULL;
     struct privacy_complex *values = malloc(size * sizeof *values);
     struct privacy_complex *product = malloc(size * sizeof *product);
@@ -292,7 +318,8 @@ static struct error *pld_compose(const struct pld *pld, enum privacy_direction d
         product[k] = (struct privacy_complex){1, 0};
     for (size_t i = 0; i < pld->count; i++) {
         const struct privacy_losses *losses = &pld->losses[i][direction];
-        double log_mass = pld_step_cumulant(losses, pld->interval, tilt).log_mass;
+        double log_mass = pld_step_cumulant(losses, pld->interval, tilt);
+        cumulant += (double)pld->events[i].steps * log_mass;
         pld_place(losses, pld->interval, tilt, log_mass, size, values);
         privacy_fft_forward(fft, values);
         pld_multiply(values, pld->events[i].steps, privacy_fft_error(fft), size, product, log_bound);
@@ -302,7 +329,7 @@ static struct error *pld_compose(const struct pld *pld, enum privacy_direction d
     for (size_t k = 0; k < size; k++)
         values[k].re = fmax(product[pld_wrapped(window->first + (int64_t)k, size)].re, 0) + error;
     *ret_sum = (struct pld_sum){.tilt = tilt,
-                                .cumulant = at->log_mass,
+                                .cumulant = cumulant,
                                 .first = window->first,
                                 .size = size,
                                 .values = values,
@@ -335,7 +362,7 @@ static double pld_log_scale(const struct pld_sum *sum, double loss)
     return sum->cumulant - sum->tilt * loss;
 }
 
-/* -1: epsilon is below the window. */
+/* At least the lower end of the window. */
 static double pld_sum_epsilon(const struct pld *pld, const struct pld_sum *sum, double delta)
 {
     struct walk walk = {0, 0};
@@ -359,7 +386,7 @@ static double pld_sum_epsilon(const struct pld *pld, const struct pld_sum *sum, 
         double share = (left * exp(-pld_log_scale(sum, higher)) - beyond) / above;
         return fmax(higher + log1p(-fmin(fmax(share, 0), -expm1(-pld->interval))), 0);
     }
-    return -1;
+    return fmax((double)sum->first * pld->interval, 0);
 }
 
 /* Epsilon is rounded down to the grid; 1 where it is outside of the window. */
@@ -379,67 +406,52 @@ static double pld_sum_delta(const struct pld *pld, const struct pld_sum *sum, do
 
 /* ---- both directions ---- */
 
-/* What is asked: epsilon at a delta, or (epsilon >= 0) delta at an epsilon. */
-struct question {
-    double epsilon, delta;
-};
-
 /* ret_coarser: the window has no room at this interval. */
-static struct error *pld_direction(const struct pld *pld, enum privacy_direction direction, double order,
+static struct error *pld_direction(const struct pld *pld, enum privacy_direction direction,
                                    const struct question *question, double *ret_answer, bool *ret_coarser)
 {
     struct error *err = NULL;
     struct pld_sum sum = {0};
-    *ret_answer = question->epsilon >= 0 ? 1 : INFINITY;
-    for (size_t i = 0; i < PLD_TILTS; i++) {
-        double tilt = (order - 1) * pld_tilts[i];
-        struct cumulant at = pld_cumulant(pld, direction, tilt);
-        struct window window = pld_window(pld, direction, tilt, &at);
-        *ret_coarser = window.size == 0;
-        if (*ret_coarser)
-            goto done;
-        TRY(pld_compose(pld, direction, tilt, &at, &window, &sum));
-        double answer = question->epsilon >= 0 ? pld_sum_delta(pld, &sum, question->epsilon)
-                                               : pld_sum_epsilon(pld, &sum, question->delta);
-        pld_sum_free(&sum);
-        if (answer >= 0 && answer < *ret_answer) {
-            *ret_answer = answer;
-            break;
-        }
-    }
+    struct window window = pld_window(pld, direction, question);
+    *ret_coarser = window.size == 0;
+    if (*ret_coarser)
+        goto done;
+    TRY(pld_compose(pld, direction, &window, &sum));
+    *ret_answer = question->is_delta ? pld_sum_delta(pld, &sum, question->epsilon)
+                                     : pld_sum_epsilon(pld, &sum, question->delta);
 done:
     pld_sum_free(&sum);
     return err;
 }
 
-static struct error *pld_both(const struct pld *pld, double order, const struct question *question,
-                              double *ret_answer, bool *ret_coarser)
+static struct error *pld_both(const struct pld *pld, const struct question *question, double *ret_answer,
+                              bool *ret_coarser)
 {
     struct error *err = NULL;
     double removed = 0, added = 0;
-    TRY(pld_direction(pld, PRIVACY_REMOVE, order, question, &removed, ret_coarser));
+    TRY(pld_direction(pld, PRIVACY_REMOVE, question, &removed, ret_coarser));
     if (*ret_coarser)
         goto done;
-    TRY(pld_direction(pld, PRIVACY_ADD, order, question, &added, ret_coarser));
+    TRY(pld_direction(pld, PRIVACY_ADD, question, &added, ret_coarser));
     *ret_answer = fmax(removed, added);
 done:
     return err;
 }
 
 /* At the interval of pld_interval, or the smallest above it that has room. */
-static struct error *pld_answer(const struct privacy_event *events, size_t count, double tail, double order,
+static struct error *pld_answer(const struct privacy_event *events, size_t count, double tail,
                                 const struct question *question, double *ret_answer)
 {
     struct error *err = NULL;
     struct pld pld = {0};
     bool coarser = true;
     double interval = pld_interval(events, count);
-    *ret_answer = question->epsilon >= 0 ? 1 : INFINITY;
+    *ret_answer = question->is_delta ? 1 : INFINITY;
     for (; coarser && interval < PLD_COARSEST; interval *= 2) {
         if (pld_size(events, count, interval, tail) > PLD_MAX_LOSSES)
             continue;
         TRY(pld_open(events, count, interval, tail, &pld));
-        TRY(pld_both(&pld, order, question, ret_answer, &coarser));
+        TRY(pld_both(&pld, question, ret_answer, &coarser));
         pld_free(&pld);
     }
 done:
@@ -459,15 +471,17 @@ static double pld_tail(const struct privacy_event *events, size_t count, double 
 }
 
 struct error *privacy_pld_epsilon(const struct privacy_event *events, size_t count, double delta,
-                                  double order, double *ret_epsilon)
+                                  const struct privacy_best *rdp, double *ret_epsilon)
 {
-    struct question question = {.epsilon = -1, .delta = delta};
-    return pld_answer(events, count, pld_tail(events, count, 1e-7 * delta), order, &question, ret_epsilon);
+    struct question question = {.epsilon = rdp->value, .delta = delta, .order = rdp->order};
+    return pld_answer(events, count, pld_tail(events, count, 1e-7 * delta), &question, ret_epsilon);
 }
 
 struct error *privacy_pld_delta(const struct privacy_event *events, size_t count, double epsilon,
-                                double order, double *ret_delta)
+                                const struct privacy_best *rdp, double *ret_delta)
 {
-    struct question question = {.epsilon = epsilon, .delta = 0};
-    return pld_answer(events, count, pld_tail(events, count, 1e-22), order, &question, ret_delta);
+    double delta = fmax(rdp->value, 1e-200);
+    struct question question = {.is_delta = true, .epsilon = epsilon, .delta = delta, .order = rdp->order};
+    return pld_answer(events, count, pld_tail(events, count, fmax(1e-7 * delta, 1e-40)), &question,
+                      ret_delta);
 }
