@@ -37,7 +37,8 @@ struct loss_grid {
 
 static double loss_at(const struct loss_grid *grid, double x)
 {
-    return log1p(grid->rate * expm1((2 * x - 1) / (2 * grid->variance)));
+    double u = (2 * x - 1) / (2 * grid->variance);
+    return grid->rate < 1 ? log1p(grid->rate * expm1(u)) : u;
 }
 
 static struct loss_grid loss_grid_of(const struct privacy_event *event, double interval, double tail)
@@ -106,10 +107,37 @@ double privacy_losses_size(const struct privacy_event *event, double interval, d
     return (double)(grid.last - grid.first) + 1;
 }
 
-/* Adds probability to one loss. */
-static void loss_raise(double *log_mass, double probability)
+/* Of PRIVACY_BLOCK losses each. */
+static size_t loss_blocks(size_t count)
 {
-    *log_mass = log(exp(*log_mass) + probability);
+    return (count + PRIVACY_BLOCK - 1) / PRIVACY_BLOCK;
+}
+
+static size_t loss_block_end(const struct privacy_losses *losses, size_t block)
+{
+    size_t end = (block + 1) * PRIVACY_BLOCK;
+    return end < losses->count ? end : losses->count;
+}
+
+static struct error *losses_new(int64_t first, size_t count, double beyond, struct privacy_losses *ret_losses)
+{
+    struct privacy_losses losses = {.first = first, .count = count, .beyond = beyond};
+    losses.mass = calloc(count, sizeof *losses.mass);
+    losses.peak = calloc(loss_blocks(count), sizeof *losses.peak);
+    *ret_losses = losses;
+    if (losses.mass == NULL || losses.peak == NULL)
+        return error_new(ERROR_MEMORY, "There is not enough memory to account for privacy.");
+    return NULL;
+}
+
+static void losses_finish(struct privacy_losses *losses)
+{
+    for (size_t block = 0; block < loss_blocks(losses->count); block++) {
+        double most = 0;
+        for (size_t i = block * PRIVACY_BLOCK; i < loss_block_end(losses, block); i++)
+            most = fmax(most, losses->mass[i]);
+        losses->peak[block] = log(most);
+    }
 }
 
 struct error *privacy_losses_new(const struct privacy_event *event, double interval, double tail,
@@ -118,38 +146,69 @@ struct error *privacy_losses_new(const struct privacy_event *event, double inter
     struct error *err = NULL;
     struct loss_grid grid = loss_grid_of(event, interval, tail);
     size_t count = (size_t)(grid.last - grid.first) + 1;
-    double *rest = calloc(count, sizeof *rest);
-    double *removed = malloc(count * sizeof *removed);
-    double *added = malloc(count * sizeof *added);
-    if (rest == NULL || removed == NULL || added == NULL)
-        FAIL(ERROR_MEMORY, "There is not enough memory to account for privacy.");
-    loss_masses(&grid, rest);
+    double outside = privacy_gaussian_tail(tail), far = privacy_gaussian_tail(tail + 1 / grid.noise);
+    struct privacy_losses losses[PRIVACY_DIRECTIONS] = {0};
+    struct privacy_losses *removed = &losses[PRIVACY_REMOVE], *added = &losses[PRIVACY_ADD];
+    TRY(losses_new(grid.first, count, (1 - grid.rate) * far + grid.rate * outside, removed));
+    TRY(losses_new(-grid.last, count, outside, added));
+    loss_masses(&grid, removed->mass);
     for (size_t i = 0; i < count; i++) {
-        double log_rest = log(rest[i]);
-        removed[i] = log_rest + (double)(grid.first + (int64_t)i) * interval;
-        added[count - 1 - i] = log_rest;
+        added->mass[count - 1 - i] = removed->mass[i];
+        removed->mass[i] *= exp((double)(grid.first + (int64_t)i) * interval);
     }
     /* What is outside: losses below the second point of the grid are rounded up to it, large ones are infinite. */
-    double outside = privacy_gaussian_tail(tail), far = privacy_gaussian_tail(tail + 1 / grid.noise);
-    loss_raise(&removed[1], (1 - grid.rate) * outside + grid.rate * far);
-    loss_raise(&added[1], far);
-    ret_losses[PRIVACY_REMOVE] =
-        (struct privacy_losses){.first = grid.first,
-                                .count = count,
-                                .log_mass = removed,
-                                .beyond = (1 - grid.rate) * far + grid.rate * outside};
-    ret_losses[PRIVACY_ADD] =
-        (struct privacy_losses){.first = -grid.last, .count = count, .log_mass = added, .beyond = outside};
-    removed = added = NULL;
+    removed->mass[1] += (1 - grid.rate) * outside + grid.rate * far;
+    added->mass[1] += far;
+    losses_finish(removed);
+    losses_finish(added);
+    for (size_t d = 0; d < PRIVACY_DIRECTIONS; d++) {
+        ret_losses[d] = losses[d];
+        losses[d] = (struct privacy_losses){0};
+    }
 done:
-    free(rest);
-    free(removed);
-    free(added);
+    privacy_losses_free(losses);
     return err;
 }
 
 void privacy_losses_free(struct privacy_losses losses[static PRIVACY_DIRECTIONS])
 {
-    for (size_t d = 0; d < PRIVACY_DIRECTIONS; d++)
-        free(losses[d].log_mass);
+    for (size_t d = 0; d < PRIVACY_DIRECTIONS; d++) {
+        free(losses[d].mass);
+        free(losses[d].peak);
+    }
+}
+
+/* One exponential a block; within it powers of e^slope, of which 64 stay far from float64's limits. */
+double privacy_losses_cumulant(const struct privacy_losses *losses, double interval, double tilt)
+{
+    double slope = tilt * interval, factor = exp(slope), high = -INFINITY, sum = 0;
+    size_t blocks = loss_blocks(losses->count);
+    for (size_t b = 0; b < blocks; b++)
+        high = fmax(high, losses->peak[b] + slope * (double)(b * PRIVACY_BLOCK));
+    for (size_t b = 0; b < blocks; b++) {
+        double scale = slope * (double)(b * PRIVACY_BLOCK) - high, inner = 0;
+        if (losses->peak[b] + scale < -700)
+            continue;
+        for (size_t i = loss_block_end(losses, b); i-- > b * PRIVACY_BLOCK;)
+            inner = inner * factor + losses->mass[i];
+        sum += inner * exp(scale);
+    }
+    return high + log(sum) + slope * (double)losses->first;
+}
+
+void privacy_losses_tilt(const struct privacy_losses *losses, double interval, double tilt, double cumulant,
+                         size_t size, struct privacy_complex *values)
+{
+    double slope = tilt * interval, factor = exp(slope);
+    for (size_t b = 0; b < loss_blocks(losses->count); b++) {
+        int64_t first = losses->first + (int64_t)(b * PRIVACY_BLOCK);
+        double exponent = slope * (double)first - cumulant;
+        if (losses->peak[b] + exponent < -700)
+            continue;
+        double scale = exp(exponent);
+        for (size_t i = b * PRIVACY_BLOCK; i < loss_block_end(losses, b); i++) {
+            values[(size_t)(losses->first + (int64_t)i) & (size - 1)].re += losses->mass[i] * scale;
+            scale *= factor;
+        }
+    }
 }

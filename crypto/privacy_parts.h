@@ -2,6 +2,7 @@
 #pragma once
 
 #include "crypto/privacy.h"
+#include "crypto/privacy_fft.h"
 
 /* ---- one step, Rényi (privacy_rdp.c) ---- */
 
@@ -37,11 +38,15 @@ double privacy_gaussian_log_tail(double z);
 
 enum privacy_direction { PRIVACY_REMOVE, PRIVACY_ADD, PRIVACY_DIRECTIONS };
 
-/* The probability of a loss of (first + i) · interval is e^log_mass[i]; that of an infinite one is `beyond`. */
+#define PRIVACY_BLOCK 64
+
+/* mass[i] is the probability of a loss of (first + i) · interval, peak[b] the logarithm of the largest mass of
+ * PRIVACY_BLOCK losses from b · PRIVACY_BLOCK on (-inf where all are 0), beyond the probability of an infinite loss. */
 struct privacy_losses {
     int64_t first;
     size_t count;
-    double *log_mass; /* owned */
+    double *mass; /* owned, as is peak */
+    double *peak;
     double beyond;
 };
 
@@ -53,6 +58,13 @@ double privacy_losses_size(const struct privacy_event *event, double interval, d
 MUST_USE struct error *privacy_losses_new(const struct privacy_event *event, double interval, double tail,
                                           struct privacy_losses ret_losses[static PRIVACY_DIRECTIONS]);
 void privacy_losses_free(struct privacy_losses losses[static PRIVACY_DIRECTIONS]);
+
+/* log Σ mass(loss) e^(tilt · loss). */
+double privacy_losses_cumulant(const struct privacy_losses *losses, double interval, double tilt);
+
+/* Adds mass(loss) e^(tilt · loss - cumulant) to the place (first + i) modulo `size`, a power of two. */
+void privacy_losses_tilt(const struct privacy_losses *losses, double interval, double tilt, double cumulant,
+                         size_t size, struct privacy_complex *values);
 
 /* ---- many steps (privacy_pld.c) ---- */
 

@@ -15,9 +15,9 @@
  * end, which only adds); the error of the transforms, as a bound on every point of the result; and LOSS_ALLOWANCE for each
  * step, for the rounding of its masses. */
 
-#define PLD_MAX_SIZE ((size_t)1 << 20)
+#define PLD_MAX_SIZE ((size_t)1 << 19)
 #define PLD_MIN_SIZE ((size_t)1 << 10)
-#define PLD_MAX_LOSSES 2e6
+#define PLD_MAX_LOSSES 3e5
 /* Relative to 1 a step. */
 #define LOSS_ALLOWANCE 4e-13
 /* Of delta: what is outside of each side of the window, and what rounding may come to where there is a choice. */
@@ -29,6 +29,8 @@
 #define PLD_ADDED_VARIANCE 0.003
 #define PLD_FINEST (PRIVACY_PLD_INTERVAL / 4096)
 #define PLD_COARSEST 1.0
+/* A delta below this is not asked for, nor told precisely. */
+#define PLD_LEAST_DELTA 1e-30
 struct pld {
     const struct privacy_event *events;
     struct privacy_losses (*losses)[PRIVACY_DIRECTIONS]; /* of each event */
@@ -117,38 +119,23 @@ done:
 
 /* ---- cumulants ---- */
 
-/* log Σ e^(log_mass + tilt · loss) of one step. */
-static double pld_step_cumulant(const struct privacy_losses *losses, double interval, double tilt)
-{
-    double high = -INFINITY, sum = 0, slope = tilt * interval;
-    for (size_t i = 0; i < losses->count; i++)
-        high = fmax(high, losses->log_mass[i] + slope * (double)i);
-    for (size_t i = 0; i < losses->count; i++) {
-        double exponent = losses->log_mass[i] + slope * (double)i - high;
-        if (exponent > -60)
-            sum += exp(exponent);
-    }
-    /* What was left out is below e^-60 for each of them. */
-    sum += (double)losses->count * exp(-60);
-    return high + log(sum) + slope * (double)losses->first;
-}
-
 /* Of all steps. */
 static double pld_cumulant(const struct pld *pld, enum privacy_direction direction, double tilt)
 {
     double sum = 0;
     for (size_t i = 0; i < pld->count; i++)
-        sum +=
-            (double)pld->events[i].steps * pld_step_cumulant(&pld->losses[i][direction], pld->interval, tilt);
+        sum += (double)pld->events[i].steps *
+               privacy_losses_cumulant(&pld->losses[i][direction], pld->interval, tilt);
     return sum;
 }
 
 /* ---- the window ---- */
 
-/* What is asked: epsilon at a delta, or (is_delta) delta at an epsilon; the other one is RDP's figure. */
+/* What is asked: epsilon at a delta, or (is_delta) delta at an epsilon; the other one is RDP's figure. The window reaches
+ * down to the epsilon `least`. */
 struct question {
     bool is_delta;
-    double epsilon, delta, order;
+    double epsilon, delta, order, least;
 };
 
 struct window {
@@ -185,7 +172,7 @@ static struct window pld_window_at(const struct cumulants *all, size_t at, doubl
             low = fmax(low, reach / apart);
     }
     high = fmax(high, question->epsilon + 2 * interval);
-    low = fmin(low, question->epsilon * (question->epsilon > 20 ? 0.7 : 0.3) - 2 * interval);
+    low = fmin(low, question->least - 2 * interval);
     for (size_t i = at; i < PLD_TILTS; i++)
         outside = fmin(outside, exp(all->log_mass[i] - all->tilt[i] * high));
     struct window window = {.tilt = tilt, .outside = outside};
@@ -244,25 +231,6 @@ static struct privacy_complex pld_power(struct privacy_complex value, uint64_t s
     return power;
 }
 
-static size_t pld_wrapped(int64_t place, size_t size)
-{
-    return (size_t)place & (size - 1); /* size is a power of two: also right below 0 */
-}
-
-/* One step's tilted losses, at their places modulo the size. */
-static void pld_place(const struct privacy_losses *losses, double interval, double tilt, double log_mass,
-                      size_t size, struct privacy_complex *ret_values)
-{
-    for (size_t k = 0; k < size; k++)
-        ret_values[k] = (struct privacy_complex){0, 0};
-    for (size_t i = 0; i < losses->count; i++) {
-        int64_t place = losses->first + (int64_t)i;
-        double exponent = losses->log_mass[i] + tilt * interval * (double)place - log_mass;
-        if (exponent > -745)
-            ret_values[pld_wrapped(place, size)].re += exp(exponent);
-    }
-}
-
 /* Multiplies the product of all events so far, and the logarithm of a bound on its size, by one event's power. */
 static void pld_multiply(const struct privacy_complex *values, uint64_t steps, double error, size_t size,
                          struct privacy_complex *product, double *log_bound)
@@ -318,16 +286,18 @@ static struct error *pld_compose(const struct pld *pld, enum privacy_direction d
         product[k] = (struct privacy_complex){1, 0};
     for (size_t i = 0; i < pld->count; i++) {
         const struct privacy_losses *losses = &pld->losses[i][direction];
-        double log_mass = pld_step_cumulant(losses, pld->interval, tilt);
+        double log_mass = privacy_losses_cumulant(losses, pld->interval, tilt);
         cumulant += (double)pld->events[i].steps * log_mass;
-        pld_place(losses, pld->interval, tilt, log_mass, size, values);
+        for (size_t k = 0; k < size; k++)
+            values[k] = (struct privacy_complex){0, 0};
+        privacy_losses_tilt(losses, pld->interval, tilt, log_mass, size, values);
         privacy_fft_forward(fft, values);
         pld_multiply(values, pld->events[i].steps, privacy_fft_error(fft), size, product, log_bound);
     }
     double error = pld_error(product, log_bound, pld->steps, privacy_fft_error(fft), size);
     privacy_fft_inverse(fft, product);
     for (size_t k = 0; k < size; k++)
-        values[k].re = fmax(product[pld_wrapped(window->first + (int64_t)k, size)].re, 0) + error;
+        values[k].re = fmax(product[(size_t)(window->first + (int64_t)k) & (size - 1)].re, 0) + error;
     *ret_sum = (struct pld_sum){.tilt = tilt,
                                 .cumulant = cumulant,
                                 .first = window->first,
@@ -470,18 +440,45 @@ static double pld_tail(const struct privacy_event *events, size_t count, double 
     return tail;
 }
 
+/* RDP's figure decides where the window is. Where it was far off, the first answer is a better one to decide by. */
+#define PLD_ANSWERS 3
+
 struct error *privacy_pld_epsilon(const struct privacy_event *events, size_t count, double delta,
                                   const struct privacy_best *rdp, double *ret_epsilon)
 {
+    struct error *err = NULL;
+    double tail = pld_tail(events, count, 1e-7 * delta), least = INFINITY;
     struct question question = {.epsilon = rdp->value, .delta = delta, .order = rdp->order};
-    return pld_answer(events, count, pld_tail(events, count, 1e-7 * delta), &question, ret_epsilon);
+    question.least = question.epsilon * (question.epsilon > 20 ? 0.7 : 0.3);
+    for (int i = 0; i < PLD_ANSWERS; i++) {
+        double epsilon = INFINITY;
+        TRY(pld_answer(events, count, tail, &question, &epsilon));
+        least = fmin(least, epsilon);
+        if (!(epsilon < 0.5 * question.epsilon || epsilon < question.least))
+            break;
+        question.epsilon = epsilon;
+        question.least = 0;
+    }
+    *ret_epsilon = least;
+done:
+    return err;
 }
 
 struct error *privacy_pld_delta(const struct privacy_event *events, size_t count, double epsilon,
                                 const struct privacy_best *rdp, double *ret_delta)
 {
-    double delta = fmax(rdp->value, 1e-200);
-    struct question question = {.is_delta = true, .epsilon = epsilon, .delta = delta, .order = rdp->order};
-    return pld_answer(events, count, pld_tail(events, count, fmax(1e-7 * delta, 1e-40)), &question,
-                      ret_delta);
+    struct error *err = NULL;
+    struct question question = {.is_delta = true, .epsilon = epsilon, .order = rdp->order, .least = epsilon};
+    double least = rdp->value;
+    for (int i = 0; i < PLD_ANSWERS; i++) {
+        double delta = 1;
+        question.delta = fmax(least, PLD_LEAST_DELTA);
+        TRY(pld_answer(events, count, pld_tail(events, count, 1e-7 * question.delta), &question, &delta));
+        least = fmin(least, delta);
+        if (!(delta < 1e-3 * question.delta) || delta < PLD_LEAST_DELTA)
+            break;
+    }
+    *ret_delta = least;
+done:
+    return err;
 }
