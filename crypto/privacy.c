@@ -85,38 +85,6 @@ done:
     return err;
 }
 
-/* ---- Rényi ---- */
-
-static struct privacy_best privacy_best_epsilon(const struct privacy_event *events, size_t count,
-                                                double delta)
-{
-    double orders[PRIVACY_ORDERS], rdp[PRIVACY_ORDERS];
-    struct privacy_best best = {INFINITY, 2};
-    privacy_orders(orders);
-    privacy_rdp_total(events, count, rdp);
-    for (size_t k = 0; k < PRIVACY_ORDERS; k++) {
-        double epsilon = privacy_rdp_epsilon(rdp[k], orders[k], delta);
-        if (epsilon < best.value)
-            best = (struct privacy_best){epsilon, orders[k]};
-    }
-    return best;
-}
-
-static struct privacy_best privacy_best_delta(const struct privacy_event *events, size_t count,
-                                              double epsilon)
-{
-    double orders[PRIVACY_ORDERS], rdp[PRIVACY_ORDERS];
-    struct privacy_best best = {INFINITY, 2};
-    privacy_orders(orders);
-    privacy_rdp_total(events, count, rdp);
-    for (size_t k = 0; k < PRIVACY_ORDERS; k++) {
-        double delta = privacy_rdp_delta(rdp[k], orders[k], epsilon);
-        if (delta < best.value)
-            best = (struct privacy_best){delta, orders[k]};
-    }
-    return best;
-}
-
 /* ---- epsilon and delta ---- */
 
 /* No more than RDP's figure, which is an upper bound too. */
@@ -124,7 +92,7 @@ static struct error *privacy_pld_or_rdp(const struct privacy_event *events, size
                                         double *ret_epsilon)
 {
     struct error *err = NULL;
-    struct privacy_best best = privacy_best_epsilon(events, count, delta);
+    struct privacy_best best = privacy_rdp_best_epsilon(events, count, delta);
     double epsilon = best.value;
     /* Far beyond what is reported anyway. */
     if (best.value <= 2 * PRIVACY_MAX_EPSILON) {
@@ -144,7 +112,7 @@ static struct error *privacy_any_epsilon(enum privacy_accountant accountant,
     case PRIVACY_PLD:
         return privacy_pld_or_rdp(events, count, delta, ret_epsilon);
     case PRIVACY_RDP:
-        *ret_epsilon = privacy_best_epsilon(events, count, delta).value;
+        *ret_epsilon = privacy_rdp_best_epsilon(events, count, delta).value;
         return NULL;
     case PRIVACY_GAUSSIAN:
         *ret_epsilon = privacy_gaussian_epsilon(privacy_gaussian_shift(events, count), delta);
@@ -187,7 +155,7 @@ struct error *privacy_delta(enum privacy_accountant accountant, const struct pri
     if (accountant == PRIVACY_GAUSSIAN) {
         delta = privacy_gaussian_delta(privacy_gaussian_shift(gathered, count), epsilon);
     } else {
-        struct privacy_best best = privacy_best_delta(gathered, count, epsilon);
+        struct privacy_best best = privacy_rdp_best_delta(gathered, count, epsilon);
         TRY(privacy_pld_delta(gathered, count, epsilon, &best, &delta));
         delta = fmin(fmin(delta, best.value), 1);
     }
@@ -218,10 +186,13 @@ bool privacy_filter_admits(const double rdp[static PRIVACY_FILTER_ORDERS], doubl
                            double *ret_epsilon)
 {
     double least = INFINITY;
-    for (size_t k = 0; k < PRIVACY_FILTER_ORDERS; k++)
-        least =
-            fmin(least, privacy_rdp_epsilon(rdp[k], privacy_filter_orders[k], delta / PRIVACY_FILTER_ORDERS));
+    for (size_t k = 0; k < PRIVACY_FILTER_ORDERS; k++) {
+        /* A divergence below 0, or none, is a broken sum. */
+        if (rdp[k] >= 0)
+            least = fmin(
+                least, privacy_rdp_epsilon(rdp[k], privacy_filter_orders[k], delta / PRIVACY_FILTER_ORDERS));
+    }
     if (ret_epsilon != NULL)
         *ret_epsilon = least;
-    return least <= epsilon;
+    return isfinite(least) && least <= epsilon;
 }

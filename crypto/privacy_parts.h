@@ -19,9 +19,12 @@ double privacy_rdp_step(double noise_multiplier, double sampling_rate, double or
 double privacy_rdp_epsilon(double rdp, double order, double delta);
 double privacy_rdp_delta(double rdp, double order, double epsilon);
 
-/* The divergence of all events together at every order. */
-void privacy_rdp_total(const struct privacy_event *events, size_t count,
-                       double ret_rdp[static PRIVACY_ORDERS]);
+/* The least epsilon, or delta, of all orders, and the order that gives it. */
+struct privacy_best {
+    double value, order;
+};
+struct privacy_best privacy_rdp_best_epsilon(const struct privacy_event *events, size_t count, double delta);
+struct privacy_best privacy_rdp_best_delta(const struct privacy_event *events, size_t count, double epsilon);
 
 /* ---- one Gaussian without sampling (privacy_gaussian.c) ---- */
 
@@ -67,11 +70,6 @@ void privacy_losses_tilt(const struct privacy_losses *losses, double interval, d
                          size_t size, struct privacy_complex *values);
 
 /* ---- many steps (privacy_pld.c) ---- */
-
-/* RDP's figure, epsilon or delta, and the order that gives it. */
-struct privacy_best {
-    double value, order;
-};
 
 /* Events are valid and all different. `rdp` decides how exact the figure is, not whether it holds. An infinite ret_epsilon, or
  * a ret_delta of 1 or above: nothing better is known than RDP. */

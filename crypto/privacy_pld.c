@@ -457,6 +457,7 @@ struct error *privacy_pld_epsilon(const struct privacy_event *events, size_t cou
         if (!(epsilon < 0.5 * question.epsilon || epsilon < question.least))
             break;
         question.epsilon = epsilon;
+        question.order = privacy_rdp_best_delta(events, count, epsilon).order;
         question.least = 0;
     }
     *ret_epsilon = least;

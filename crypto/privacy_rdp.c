@@ -96,15 +96,42 @@ double privacy_rdp_delta(double rdp, double order, double epsilon)
     return fmin(exp((order - 1) * (rdp - epsilon + log1p(-1 / order))) / order, 1);
 }
 
-void privacy_rdp_total(const struct privacy_event *events, size_t count,
-                       double ret_rdp[static PRIVACY_ORDERS])
+/* The divergence of all events together at every order. */
+static void rdp_total(const struct privacy_event *events, size_t count,
+                      const double orders[static PRIVACY_ORDERS], double ret_rdp[static PRIVACY_ORDERS])
 {
-    double orders[PRIVACY_ORDERS];
-    privacy_orders(orders);
     for (size_t k = 0; k < PRIVACY_ORDERS; k++) {
         ret_rdp[k] = 0;
         for (size_t i = 0; i < count; i++)
             ret_rdp[k] += (double)events[i].steps *
                           privacy_rdp_step(events[i].noise_multiplier, events[i].sampling_rate, orders[k]);
     }
+}
+
+struct privacy_best privacy_rdp_best_epsilon(const struct privacy_event *events, size_t count, double delta)
+{
+    double orders[PRIVACY_ORDERS], rdp[PRIVACY_ORDERS];
+    struct privacy_best best = {INFINITY, 2};
+    privacy_orders(orders);
+    rdp_total(events, count, orders, rdp);
+    for (size_t k = 0; k < PRIVACY_ORDERS; k++) {
+        double epsilon = privacy_rdp_epsilon(rdp[k], orders[k], delta);
+        if (epsilon < best.value)
+            best = (struct privacy_best){epsilon, orders[k]};
+    }
+    return best;
+}
+
+struct privacy_best privacy_rdp_best_delta(const struct privacy_event *events, size_t count, double epsilon)
+{
+    double orders[PRIVACY_ORDERS], rdp[PRIVACY_ORDERS];
+    struct privacy_best best = {INFINITY, 2};
+    privacy_orders(orders);
+    rdp_total(events, count, orders, rdp);
+    for (size_t k = 0; k < PRIVACY_ORDERS; k++) {
+        double delta = privacy_rdp_delta(rdp[k], orders[k], epsilon);
+        if (delta < best.value)
+            best = (struct privacy_best){delta, orders[k]};
+    }
+    return best;
 }
