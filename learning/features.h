@@ -7,12 +7,23 @@
  *                         28×28 pixels give 1296 features
  *     FEATURES_STANDARDIZE  (x - mean) / deviation with the statistics that are given, never computed here; a deviation of 0 gives 0
  *
- * Statistics are public constants to this room: a site never makes them from its rows except through a job of the model
- * feature-statistics (moments.h), under whatever protects that job. All pure. */
+ * HOG in detail: the gradient of a pixel is (right - left, below - above), the nearest pixel standing in beyond the border. Its
+ * length goes to the two orientations whose centres (20·b + 10 degrees, b = 0 … 8, around 180) are nearest, in
+ * proportion to how near; all of it to the pixel's own cell. A block is its four cells, row by row, divided by
+ * sqrt(sum of squares + 4), which is about its norm: the 4 keeps noise of a single grey level from becoming features. The row
+ * as a whole is divided by the square root of the number of blocks, so that its norm is at most 1. Order of
+ * features: block row, block column, cell of the block, orientation.
+ *
+ * A row that is not finite stays not finite, and private_sum.h lets it count for nothing. Statistics are public constants to
+ * this room: a site never makes them from its rows except through a job of the model feature-statistics (moments.h), under
+ * whatever protects that job. All pure. */
 #pragma once
 
 #include "learning/matrix.h"
 #include "schemas/error.h"
+
+/* Memory that mapped rows may take: 60000 rows of 1296 float32 features are 311 MB. */
+#define FEATURES_MAX_BYTES ((uint64_t)4 << 30)
 
 enum features_kind { FEATURES_RAW, FEATURES_UNIT_NORM, FEATURES_HOG, FEATURES_STANDARDIZE };
 
@@ -25,6 +36,9 @@ struct features_map {
 /* How many features rows of `features` features become. ERROR_INVALID, with the reason, for rows that the map does not fit. */
 MUST_USE struct error *features_count(const struct features_map *map, enum matrix_type type, size_t features,
                                       size_t *ret_count);
+
+/* Refuses, with ERROR_LIMIT, a matrix whose mapped rows would take more than FEATURES_MAX_BYTES. */
+MUST_USE struct error *features_check_size(size_t rows, size_t count);
 
 /* Row-major float32 [rows of the view's array × features_count], of every row of the array (not of the selection alone).
  * RAW is refused: use the view. */

@@ -1,0 +1,68 @@
+/* The inner loops of private sums, in integers, once per instruction set. Internal to this room.
+ *
+ * Rows become int16 and meet int16 deltas: the processor multiplies pairs of them and adds the two products in int32, as
+ * fast as float32 and exactly. Every product is at most 2^PRIVATE_KERNEL_BITS (private_sum.c checks it, row by row), so
+ * the PRIVATE_KERNEL_ROWS rows of a block stay below 2^31 and are then added to int64. All kernels give the same bits.
+ *
+ *     block  at most PRIVATE_KERNEL_ROWS rows: 2·p of them, two beside each other in a pair
+ *     words  one of a pair: the first row's int16 in the low half, the second row's in the high half
+ *     tile   [groups of KERNEL_LANES features × PRIVATE_KERNEL_PAIRS × KERNEL_LANES] words, so that one group of all pairs
+ *            lies together: word of pair p, feature j = tile[(j / LANES · PAIRS + p) · LANES + j % LANES]
+ *     delta  [PRIVATE_KERNEL_PAIRS × K] words, K as in kernel.h
+ *     sum    [k × F], F a multiple of KERNEL_LANES */
+#pragma once
+
+#include "learning/kernel.h"
+
+#define PRIVATE_KERNEL_BITS 24
+#define PRIVATE_KERNEL_PAIRS 32
+#define PRIVATE_KERNEL_ROWS (2 * PRIVATE_KERNEL_PAIRS)
+
+struct private_kernel {
+    enum kernel_isa isa;
+
+    /* The sum of the squares of the stored elements (bytes as 0 to 255), rounded to float32; in one order, the same in
+     * all kernels. Not finite when an element is not, or when it is too large. */
+    float (*squares)(enum matrix_type type, const void *row, size_t features);
+
+    /* The words of one pair for its features: trunc(stored element · 2^exponent). The caller has seen to it that the
+     * squares of a row then add up to less than 2^27. A row that is NULL gives zeros. `tile` is that of pair 0, moved on
+     * by pair · KERNEL_LANES. Sets the exact sums of the squares. */
+    void (*fill)(enum matrix_type type, const void *const rows[2], const int exponents[2], size_t features,
+                 uint32_t *tile, uint32_t ret_squares[2]);
+
+    /* sum += deltaᵀ · rows over the first `pairs` pairs. */
+    void (*multiply)(const uint32_t *tile, const uint32_t *delta, size_t pairs, size_t feature_stride,
+                     size_t classes, size_t class_stride, int64_t *sum);
+};
+
+/* The fastest that this processor has. Never NULL. */
+const struct private_kernel *private_kernel_best(void);
+
+/* Those of one instruction set; NULL when this processor or this build lacks it. KERNEL_BLAS has none. */
+const struct private_kernel *private_kernel_select(enum kernel_isa isa);
+
+/* Lane l of 64 holds the squares of elements l, l + 64, …; halves are added to each other until one is left. */
+#define PRIVATE_KERNEL_SQUARES 64
+static inline float private_kernel_total(float lanes[static PRIVATE_KERNEL_SQUARES])
+{
+    for (size_t half = PRIVATE_KERNEL_SQUARES / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
+/* 2^exponent; exponent -100 to 100. */
+static inline float private_kernel_power(int exponent)
+{
+    uint32_t bits = (uint32_t)(127 + exponent) << 23;
+    float power;
+    __builtin_memcpy(&power, &bits, sizeof(power));
+    return power;
+}
+
+extern const struct private_kernel private_kernel_plain;
+#if defined(__x86_64__)
+extern const struct private_kernel private_kernel_avx2;
+extern const struct private_kernel private_kernel_avx512;
+#endif
