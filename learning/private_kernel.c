@@ -81,11 +81,24 @@ static void plain_multiply(const uint32_t *tile, const uint32_t *delta, size_t p
     }
 }
 
+static uint64_t plain_quantise(const float *delta, double factor, size_t class_stride, int32_t *ret_delta)
+{
+    return private_kernel_quantise(delta, factor, class_stride, ret_delta);
+}
+
+static void plain_advance(const struct private_advance *advance, size_t n, const int64_t *sum,
+                          double *velocity, double *parameters)
+{
+    private_kernel_advance(advance, n, sum, velocity, parameters);
+}
+
 const struct private_kernel private_kernel_plain = {
     .isa = KERNEL_PLAIN,
     .squares = plain_squares,
     .fill = plain_fill,
+    .quantise = plain_quantise,
     .multiply = plain_multiply,
+    .advance = plain_advance,
 };
 
 const struct private_kernel *private_kernel_select(enum kernel_isa isa)
@@ -97,7 +110,9 @@ const struct private_kernel *private_kernel_select(enum kernel_isa isa)
     case KERNEL_AVX2:
         return kernel_select(isa) == NULL ? NULL : &private_kernel_avx2;
     case KERNEL_AVX512:
-        return kernel_select(isa) == NULL ? NULL : &private_kernel_avx512;
+        if (kernel_select(isa) == NULL)
+            return NULL;
+        return __builtin_cpu_supports("avx512vnni") ? &private_kernel_vnni : &private_kernel_avx512;
 #else
     case KERNEL_AVX2:
     case KERNEL_AVX512:

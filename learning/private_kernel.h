@@ -14,9 +14,15 @@
 
 #include "learning/kernel.h"
 
-#define PRIVATE_KERNEL_BITS 24
-#define PRIVATE_KERNEL_PAIRS 32
+#define PRIVATE_KERNEL_BITS 23
+#define PRIVATE_KERNEL_PAIRS 64
 #define PRIVATE_KERNEL_ROWS (2 * PRIVATE_KERNEL_PAIRS)
+
+/* Factors of a step. */
+struct private_advance {
+    double unit; /* of one step of the grid, in the gradient */
+    double l2, momentum, rate;
+};
 
 struct private_kernel {
     enum kernel_isa isa;
@@ -26,14 +32,21 @@ struct private_kernel {
     float (*squares)(enum matrix_type type, const void *row, size_t features);
 
     /* The words of one pair for its features: trunc(stored element · 2^exponent). The caller has seen to it that the
-     * squares of a row then add up to less than 2^27. A row that is NULL gives zeros. `tile` is that of pair 0, moved on
+     * squares of a row then add up to less than 2^29 and none is above 2^28. A row that is NULL gives zeros. `tile` is that of pair 0, moved on
      * by pair · KERNEL_LANES. Sets the exact sums of the squares. */
     void (*fill)(enum matrix_type type, const void *const rows[2], const int exponents[2], size_t features,
                  uint32_t *tile, uint32_t ret_squares[2]);
 
+    /* delta · factor, toward zero and at most 2^15 - 1 in size, [K]; returns the sum of the squares. */
+    uint64_t (*quantise)(const float *delta, double factor, size_t class_stride, int32_t *ret_delta);
+
     /* sum += deltaᵀ · rows over the first `pairs` pairs. */
     void (*multiply)(const uint32_t *tile, const uint32_t *delta, size_t pairs, size_t feature_stride,
                      size_t classes, size_t class_stride, int64_t *sum);
+
+    /* A step from sums, in float64 (private_step.h), over n values. */
+    void (*advance)(const struct private_advance *advance, size_t n, const int64_t *sum, double *velocity,
+                    double *parameters);
 };
 
 /* The fastest that this processor has. Never NULL. */
@@ -61,8 +74,46 @@ static inline float private_kernel_power(int exponent)
     return power;
 }
 
+/* What every quantise is made of; delta and factor are finite. */
+KERNEL_INLINE uint64_t private_kernel_quantise(const float *restrict delta, double factor,
+                                               size_t class_stride, int32_t *restrict ret_delta)
+{
+    uint64_t squares = 0;
+    for (size_t c = 0; c < class_stride; c += KERNEL_LANES) {
+        uint32_t lanes[KERNEL_LANES];
+        for (size_t lane = 0; lane < KERNEL_LANES; lane++) {
+            double value = (double)delta[c + lane] * factor;
+            value = value < INT16_MAX ? value : INT16_MAX;
+            value = value > -INT16_MAX ? value : -INT16_MAX;
+            int32_t whole = (int32_t)value;
+            ret_delta[c + lane] = whole;
+            lanes[lane] = (uint32_t)(whole * whole);
+        }
+        for (size_t lane = 0; lane < KERNEL_LANES; lane++)
+            squares += lanes[lane];
+    }
+    return squares;
+}
+
+/* What every advance is made of: each number by itself, nothing contracted, so that vectors of any width give the same bits. */
+KERNEL_INLINE void private_kernel_advance(const struct private_advance *advance, size_t n, const int64_t *sum,
+                                          double *restrict velocity, double *restrict parameters)
+{
+    const struct private_advance by = *advance;
+    for (size_t i = 0; i < n; i++) {
+        double gradient = (double)sum[i] * by.unit + by.l2 * parameters[i];
+        double speed = by.momentum * velocity[i] + gradient;
+        velocity[i] = speed;
+        parameters[i] -= by.rate * speed;
+    }
+}
+
 extern const struct private_kernel private_kernel_plain;
 #if defined(__x86_64__)
 extern const struct private_kernel private_kernel_avx2;
 extern const struct private_kernel private_kernel_avx512;
+void private_kernel_multiply_vnni(const uint32_t *tile, const uint32_t *delta, size_t pairs,
+                                  size_t feature_stride, size_t classes, size_t class_stride, int64_t *sum);
+extern const struct private_kernel
+    private_kernel_vnni; /* AVX-512 with the instruction that multiplies and adds pairs at once */
 #endif

@@ -49,8 +49,6 @@ static struct way way_of(const void *row, int exponent)
 
 KERNEL_INLINE __m256i quantised(enum matrix_type type, const struct way *way, size_t feature)
 {
-    if (way->row == NULL)
-        return _mm256_setzero_si256();
     if (type == MATRIX_FLOAT32)
         return _mm256_cvttps_epi32(
             _mm256_mul_ps(_mm256_loadu_ps((const float *)way->row + feature), way->power));
@@ -91,6 +89,10 @@ KERNEL_INLINE size_t fill_type(enum matrix_type type, const struct way ways[2], 
 static void avx2_fill(enum matrix_type type, const void *const rows[2], const int exponents[2],
                       size_t features, uint32_t *tile, uint32_t ret_squares[2])
 {
+    if (rows[0] == NULL || rows[1] == NULL) { /* rare */
+        private_kernel_plain.fill(type, rows, exponents, features, tile, ret_squares);
+        return;
+    }
     const struct way ways[2] = {way_of(rows[0], exponents[0]), way_of(rows[1], exponents[1])};
     size_t whole = type == MATRIX_BYTES ? fill_type(MATRIX_BYTES, ways, features, tile, ret_squares)
                                         : fill_type(MATRIX_FLOAT32, ways, features, tile, ret_squares);
@@ -101,7 +103,7 @@ static void avx2_fill(enum matrix_type type, const void *const rows[2], const in
     uint32_t squares[2];
     const void *tails[2];
     for (size_t i = 0; i < 2; i++)
-        tails[i] = rows[i] == NULL ? NULL : (const uint8_t *)rows[i] + whole * element;
+        tails[i] = (const uint8_t *)rows[i] + whole * element;
     private_kernel_plain.fill(type, tails, exponents, features - whole, rest, squares);
     for (size_t j = whole; j < features; j++)
         tile[j / KERNEL_LANES * KERNEL_LANES * PRIVATE_KERNEL_PAIRS + j % KERNEL_LANES] = rest[j - whole];
@@ -166,9 +168,22 @@ static void avx2_multiply(const uint32_t *tile, const uint32_t *delta, size_t pa
                          sum + class * feature_stride);
 }
 
+static uint64_t avx2_quantise(const float *delta, double factor, size_t class_stride, int32_t *ret_delta)
+{
+    return private_kernel_quantise(delta, factor, class_stride, ret_delta);
+}
+
+static void avx2_advance(const struct private_advance *advance, size_t n, const int64_t *sum,
+                         double *velocity, double *parameters)
+{
+    private_kernel_advance(advance, n, sum, velocity, parameters);
+}
+
 const struct private_kernel private_kernel_avx2 = {
     .isa = KERNEL_AVX2,
     .squares = avx2_squares,
     .fill = avx2_fill,
+    .quantise = avx2_quantise,
     .multiply = avx2_multiply,
+    .advance = avx2_advance,
 };

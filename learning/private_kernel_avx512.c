@@ -2,8 +2,8 @@
 
 #include <immintrin.h>
 
-#define LANES KERNEL_LANES
-#define TILE 10 /* classes: two vectors of 10 sums, two of words and one delta fit the 32 registers */
+#define PAIR_SUM(total, words, factor) _mm512_add_epi32(total, _mm512_madd_epi16(words, factor))
+#include "learning/private_kernel_512.h"
 
 KERNEL_INLINE __mmask16 tail_mask(size_t size)
 {
@@ -65,118 +65,101 @@ static struct way way_of(const void *row, int exponent)
                         .right = _mm_cvtsi32_si128(exponent < 0 ? -exponent : 0)};
 }
 
-KERNEL_INLINE __m512i quantised(enum matrix_type type, const struct way *way, size_t feature, __mmask16 mask)
+/* Sixteen elements in integers; a byte's are not negative. */
+KERNEL_INLINE __m512i quantised(enum matrix_type type, bool shifts, const struct way *way, size_t feature,
+                                __mmask16 mask)
 {
-    if (way->row == NULL)
-        return _mm512_setzero_si512();
     if (type == MATRIX_FLOAT32)
         return _mm512_cvttps_epi32(
             _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, (const float *)way->row + feature), way->power));
-    __m128i bytes = _mm_maskz_loadu_epi8(mask, (const uint8_t *)way->row + feature);
-    return _mm512_srl_epi32(_mm512_sll_epi32(_mm512_cvtepu8_epi32(bytes), way->left), way->right);
+    const uint8_t *bytes = (const uint8_t *)way->row + feature;
+    __m128i some = mask == 0xffff ? _mm_loadu_si128((const __m128i *)(const void *)bytes)
+                                  : _mm_maskz_loadu_epi8(mask, bytes);
+    __m512i wide = _mm512_cvtepu8_epi32(some);
+    return shifts ? _mm512_srl_epi32(_mm512_sll_epi32(wide, way->left), way->right) : wide;
 }
 
-KERNEL_INLINE void fill_type(enum matrix_type type, const struct way ways[2], size_t features, uint32_t *tile,
-                             uint32_t ret_squares[2])
+/* What the squares of a pair add up to, so far. */
+struct squares {
+    __m512i first, second;
+};
+
+KERNEL_INLINE void fill_group(enum matrix_type type, bool shifts, const struct way ways[2], size_t feature,
+                              __mmask16 mask, uint32_t *tile, struct squares *squares)
 {
-    __m512i half = _mm512_set1_epi32(0xffff);
-    __m512i first_sum = _mm512_setzero_si512();
-    __m512i second_sum = _mm512_setzero_si512();
-    for (size_t j = 0; j < features; j += LANES) {
-        __mmask16 mask = tail_mask(features - j);
-        __m512i first = _mm512_and_si512(quantised(type, &ways[0], j, mask), half);
-        __m512i second = _mm512_and_si512(quantised(type, &ways[1], j, mask), half);
-        _mm512_storeu_si512(tile + j * PRIVATE_KERNEL_PAIRS,
-                            _mm512_or_si512(first, _mm512_slli_epi32(second, 16)));
-        first_sum = _mm512_add_epi32(first_sum, _mm512_madd_epi16(first, first));
-        second_sum = _mm512_add_epi32(second_sum, _mm512_madd_epi16(second, second));
+    __m512i first = quantised(type, shifts, &ways[0], feature, mask);
+    __m512i second = quantised(type, shifts, &ways[1], feature, mask);
+    if (type == MATRIX_FLOAT32) {
+        __m512i half = _mm512_set1_epi32(0xffff);
+        first = _mm512_and_si512(first, half);
+        second = _mm512_and_si512(second, half);
     }
-    ret_squares[0] = (uint32_t)_mm512_reduce_add_epi32(first_sum);
-    ret_squares[1] = (uint32_t)_mm512_reduce_add_epi32(second_sum);
+    _mm512_store_si512(tile + feature * PRIVATE_KERNEL_PAIRS,
+                       _mm512_or_si512(first, _mm512_slli_epi32(second, 16)));
+    squares->first = _mm512_add_epi32(squares->first, _mm512_madd_epi16(first, first));
+    squares->second = _mm512_add_epi32(squares->second, _mm512_madd_epi16(second, second));
+}
+
+KERNEL_INLINE void fill_type(enum matrix_type type, bool shifts, const struct way ways[2], size_t features,
+                             uint32_t *tile, uint32_t ret_squares[2])
+{
+    struct squares squares = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    size_t feature = 0;
+    for (; feature + LANES <= features; feature += LANES)
+        fill_group(type, shifts, ways, feature, 0xffff, tile, &squares);
+    if (feature < features)
+        fill_group(type, shifts, ways, feature, tail_mask(features - feature), tile, &squares);
+    ret_squares[0] = (uint32_t)_mm512_reduce_add_epi32(squares.first);
+    ret_squares[1] = (uint32_t)_mm512_reduce_add_epi32(squares.second);
 }
 
 static void avx512_fill(enum matrix_type type, const void *const rows[2], const int exponents[2],
                         size_t features, uint32_t *tile, uint32_t ret_squares[2])
 {
+    if (rows[0] == NULL || rows[1] == NULL) { /* rare */
+        private_kernel_plain.fill(type, rows, exponents, features, tile, ret_squares);
+        return;
+    }
     const struct way ways[2] = {way_of(rows[0], exponents[0]), way_of(rows[1], exponents[1])};
-    if (type == MATRIX_BYTES)
-        fill_type(MATRIX_BYTES, ways, features, tile, ret_squares);
+    if (type == MATRIX_FLOAT32)
+        fill_type(MATRIX_FLOAT32, false, ways, features, tile, ret_squares);
+    else if (exponents[0] == 0 && exponents[1] == 0)
+        fill_type(MATRIX_BYTES, false, ways, features, tile, ret_squares);
     else
-        fill_type(MATRIX_FLOAT32, ways, features, tile, ret_squares);
-}
-
-KERNEL_INLINE void add_sums(__m512i sums, int64_t *sum)
-{
-    __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(sums));
-    __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sums, 1));
-    _mm512_storeu_si512(sum, _mm512_add_epi64(_mm512_loadu_si512(sum), low));
-    _mm512_storeu_si512(sum + 8, _mm512_add_epi64(_mm512_loadu_si512(sum + 8), high));
-}
-
-/* `tile_classes` classes for `width` groups of features, summed over the pairs in registers. */
-KERNEL_INLINE void multiply_tile(const uint32_t *tile, const uint32_t *delta, size_t pairs, size_t width,
-                                 size_t tile_classes, size_t class_stride, size_t feature_stride,
-                                 int64_t *sum)
-{
-    __m512i total[2][TILE];
-    KERNEL_UNROLL
-    for (size_t w = 0; w < width; w++) {
-        KERNEL_UNROLL
-        for (size_t c = 0; c < tile_classes; c++)
-            total[w][c] = _mm512_setzero_si512();
-    }
-    for (size_t p = 0; p < pairs; p++) {
-        __m512i words[2];
-        KERNEL_UNROLL
-        for (size_t w = 0; w < width; w++)
-            words[w] = _mm512_load_si512(tile + (w * PRIVATE_KERNEL_PAIRS + p) * LANES);
-        KERNEL_UNROLL
-        for (size_t c = 0; c < tile_classes; c++) {
-            __m512i factor = _mm512_set1_epi32((int)delta[p * class_stride + c]);
-            KERNEL_UNROLL
-            for (size_t w = 0; w < width; w++)
-                total[w][c] = _mm512_add_epi32(total[w][c], _mm512_madd_epi16(words[w], factor));
-        }
-    }
-    KERNEL_UNROLL
-    for (size_t c = 0; c < tile_classes; c++) {
-        KERNEL_UNROLL
-        for (size_t w = 0; w < width; w++)
-            add_sums(total[w][c], sum + c * feature_stride + w * LANES);
-    }
-}
-
-KERNEL_INLINE void multiply_classes(const uint32_t *tile, const uint32_t *delta, size_t pairs,
-                                    size_t tile_classes, size_t class_stride, size_t feature_stride,
-                                    int64_t *sum)
-{
-    size_t feature = 0;
-    for (; feature + 2 * LANES <= feature_stride; feature += 2 * LANES)
-        multiply_tile(tile + feature * PRIVATE_KERNEL_PAIRS, delta, pairs, 2, tile_classes, class_stride,
-                      feature_stride, sum + feature);
-    if (feature < feature_stride)
-        multiply_tile(tile + feature * PRIVATE_KERNEL_PAIRS, delta, pairs, 1, tile_classes, class_stride,
-                      feature_stride, sum + feature);
+        fill_type(MATRIX_BYTES, true, ways, features, tile, ret_squares);
 }
 
 static void avx512_multiply(const uint32_t *tile, const uint32_t *delta, size_t pairs, size_t feature_stride,
                             size_t classes, size_t class_stride, int64_t *sum)
 {
-    size_t class = 0;
-    for (; class + TILE <= classes; class += TILE)
-        multiply_classes(tile, delta + class, pairs, TILE, class_stride, feature_stride,
-                         sum + class * feature_stride);
-    for (; class + 4 <= classes; class += 4)
-        multiply_classes(tile, delta + class, pairs, 4, class_stride, feature_stride,
-                         sum + class * feature_stride);
-    for (; class < classes; class ++)
-        multiply_classes(tile, delta + class, pairs, 1, class_stride, feature_stride,
-                         sum + class * feature_stride);
+    multiply(tile, delta, pairs, feature_stride, classes, class_stride, sum);
+}
+
+static uint64_t avx512_quantise(const float *delta, double factor, size_t class_stride, int32_t *ret_delta)
+{
+    return private_kernel_quantise(delta, factor, class_stride, ret_delta);
+}
+
+static void avx512_advance(const struct private_advance *advance, size_t n, const int64_t *sum,
+                           double *velocity, double *parameters)
+{
+    private_kernel_advance(advance, n, sum, velocity, parameters);
 }
 
 const struct private_kernel private_kernel_avx512 = {
     .isa = KERNEL_AVX512,
     .squares = avx512_squares,
     .fill = avx512_fill,
+    .quantise = avx512_quantise,
     .multiply = avx512_multiply,
+    .advance = avx512_advance,
+};
+
+const struct private_kernel private_kernel_vnni = {
+    .isa = KERNEL_AVX512,
+    .squares = avx512_squares,
+    .fill = avx512_fill,
+    .quantise = avx512_quantise,
+    .multiply = private_kernel_multiply_vnni,
+    .advance = avx512_advance,
 };

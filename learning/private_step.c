@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "learning/private_kernel.h"
+
 struct error *private_step_check(const struct private_step *step)
 {
     struct error *err = NULL;
@@ -25,14 +27,17 @@ void private_step_advance(const struct private_step *step, size_t features, size
                           const int64_t *sum, double *velocity, double *parameters)
 {
     size_t coefficients = classes * features;
-    double divisor = step->scale * step->sampling_rate * (double)step->examples;
-    for (size_t i = 0; i < coefficients + classes; i++) {
-        double gradient = (double)sum[i] / divisor;
-        if (i < coefficients)
-            gradient += step->l2 * parameters[i];
-        velocity[i] = step->momentum * velocity[i] + gradient;
-        parameters[i] -= step->learning_rate * velocity[i];
-    }
+    const struct private_kernel *kernel = private_kernel_best();
+    struct private_advance advance = {
+        .unit = 1.0 / (step->scale * step->sampling_rate * (double)step->examples),
+        .l2 = step->l2,
+        .momentum = step->momentum,
+        .rate = step->learning_rate,
+    };
+    kernel->advance(&advance, coefficients, sum, velocity, parameters);
+    advance.l2 = 0.0;
+    kernel->advance(&advance, classes, sum + coefficients, velocity + coefficients,
+                    parameters + coefficients);
 }
 
 uint32_t private_step_tail(uint32_t steps, double average_tail)
@@ -45,8 +50,13 @@ uint32_t private_step_tail(uint32_t steps, double average_tail)
 
 void private_step_average(const double *parameters, size_t count, uint32_t nth, double *average)
 {
+    double share = 1.0 / (double)nth;
+    if (nth == 1) {
+        memcpy(average, parameters, count * sizeof(*average));
+        return;
+    }
     for (size_t i = 0; i < count; i++)
-        average[i] = nth == 1 ? parameters[i] : average[i] + (parameters[i] - average[i]) / (double)nth;
+        average[i] += (parameters[i] - average[i]) * share;
 }
 
 /* ---- a site's own training ---- */

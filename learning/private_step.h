@@ -3,7 +3,7 @@
  * A step draws a Poisson sample of the rows, sums their clipped gradients on the grid (private_sum.h), adds noise to the
  * integers, and only then computes in float64, all of it post-processing of what is public by then:
  *
- *     gradient   = sum / (scale · sampling_rate · examples) + l2 · coef         (no l2 on the intercept)
+ *     gradient   = sum · (1 / (scale · sampling_rate · examples)) + l2 · coef         (no l2 on the intercept)
  *     velocity   = momentum · velocity + gradient
  *     parameters = parameters - learning_rate · velocity
  *
@@ -41,7 +41,7 @@ void private_step_advance(const struct private_step *step, size_t features, size
  * the nearest number, at least 1 (the last model alone). steps >= 1. */
 uint32_t private_step_tail(uint32_t steps, double average_tail);
 
-/* Takes the `nth` model (from 1) into the running mean of the first nth; 1 begins it. */
+/* Takes the `nth` model (from 1) into the running mean: average + (model - average) · (1 / nth). The first one begins it. */
 void private_step_average(const double *parameters, size_t count, uint32_t nth, double *average);
 
 /* ---- a site's own training ---- */

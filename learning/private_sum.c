@@ -35,8 +35,10 @@ struct private_sum {
     size_t grid_stride;                  /* F: d + 1, padded */
     unsigned shift;                      /* s: one step of the coarse grid is 2^s */
     uint64_t bound;                      /* floor(B / 2^s) */
+    double limit;                        /* the same, less a margin for the rounding of row_factor */
     double scale;                        /* steps of the coarse grid in one unit */
     int norm_bits;                       /* ‖a_q‖ <= 2^norm_bits */
+    int byte_exponent;                   /* of rows of bytes, at most 0 */
     float *model;                        /* [k × D + K] */
     size_t slots;
     struct slot *slot;
@@ -85,9 +87,13 @@ static void sum_plan(struct private_sum *sum, const struct private_sum_options *
     while (options->bound >> sum->shift > (uint64_t)1 << PRIVATE_KERNEL_BITS)
         sum->shift++;
     sum->bound = options->bound >> sum->shift;
+    sum->limit = (double)sum->bound * (1.0 - 0x1p-40);
     sum->scale = (double)options->bound / options->clip / (double)((uint64_t)1 << sum->shift);
     int bits = 64 - __builtin_clzll(sum->bound);
     sum->norm_bits = bits / 2 + 1; /* a row has more features than classes: they get one bit more */
+    double brightest = BYTE_UNIT * sqrt((double)sum->features + 1.0);
+    while (ldexp(brightest, sum->byte_exponent) > ldexp(1.0, sum->norm_bits + 1))
+        sum->byte_exponent--;
 }
 
 /* Zeroed memory that vector loads may use; NULL without memory. */
@@ -207,14 +213,16 @@ static size_t block_deltas(const struct private_sum *sum, struct slot *slot, siz
     return count;
 }
 
-/* The largest power of two that keeps (x, 1) · 2^exponent within norm_bits. A row that has no finite norm is out. */
+/* The power of two that keeps (x, 1) · 2^exponent within norm_bits: the largest for floats; for bytes one for all rows, so
+ * that as they are they need no look at their norm. A row that has no finite norm is out. */
 static void row_exponent(const struct private_sum *sum, struct slot *slot, size_t i)
 {
     enum matrix_type type = sum->problem->rows.type;
-    float unit = type == MATRIX_BYTES ? (float)BYTE_UNIT : 1.0F;
-    float squares = sum->integers->squares(type, slot->rows[i], sum->features) + unit * unit;
     int exponent = 0;
-    slot->exponents[i] = 0;
+    slot->exponents[i] = sum->byte_exponent;
+    if (type == MATRIX_BYTES)
+        return;
+    float squares = sum->integers->squares(type, slot->rows[i], sum->features) + 1.0F;
     if (!(squares <= FLT_MAX)) {
         slot->counts[i] = false;
         return;
@@ -250,54 +258,48 @@ static void block_rows(const struct private_sum *sum, struct slot *slot, size_t 
 }
 
 /* By how much a delta is multiplied on its way to the coarse grid: clipped, in steps, and divided by what the features
- * have been multiplied by. */
+ * have been multiplied by. Not finite when a delta is not. */
 static double row_factor(const struct private_sum *sum, const struct slot *slot, size_t i)
 {
-    const float *delta = slot->logits + i * sum->class_stride;
+    const float *delta = slot->logits + i * sum->class_stride; /* padded with zeros */
     double unit = sum->problem->rows.type == MATRIX_BYTES ? BYTE_UNIT : 1.0;
-    double squares = 0.0;
-    for (size_t c = 0; c < sum->classes; c++)
-        squares += (double)delta[c] * (double)delta[c];
+    double squares[4] = {0.0};
+    for (size_t c = 0; c < sum->class_stride; c += 4)
+        for (size_t lane = 0; lane < 4; lane++)
+            squares[lane] += (double)delta[c + lane] * (double)delta[c + lane];
+    double total = (squares[0] + squares[1]) + (squares[2] + squares[3]);
     double whole = sum->scale / (unit * (double)private_kernel_power(slot->exponents[i]));
-    double norm = sqrt(squares * (double)slot->squares[i]);
-    double clipped =
-        (double)sum->bound * (1.0 - 0x1p-40) / norm; /* the margin is for this line's own rounding */
-    return clipped < whole ? clipped
-                           : whole; /* not finite when the norm is not, or is 0 and the scale is huge */
+    double clipped = sum->limit / sqrt(total * (double)slot->squares[i]);
+    if (!isfinite(total))
+        return NAN;
+    return clipped < whole ? clipped : whole;
 }
 
-/* The delta of one row in integers, toward zero; all zero unless it keeps the bound. */
-static void row_delta(const struct private_sum *sum, const struct slot *slot, size_t i, int16_t *ret_delta)
+/* The delta of one row in integers, toward zero, [K]; all zero unless it keeps the bound. */
+static void row_delta(const struct private_sum *sum, const struct slot *slot, size_t i, int32_t *ret_delta)
 {
-    const float *delta = slot->logits + i * sum->class_stride;
-    double factor = slot->counts[i] ? row_factor(sum, slot, i) : 0.0;
-    bool finite = isfinite(factor);
-    uint64_t squares = 0;
-    for (size_t c = 0; c < sum->classes && finite; c++) {
-        double value = (double)delta[c] * factor;
-        finite = isfinite(value);
-        if (!finite)
-            break;
-        value = value > INT16_MAX ? INT16_MAX : value < -INT16_MAX ? -INT16_MAX : value;
-        ret_delta[c] = (int16_t)value;
-        squares += (uint64_t)((int64_t)ret_delta[c] * ret_delta[c]);
+    double factor = slot->counts[i] ? row_factor(sum, slot, i) : NAN;
+    if (isfinite(factor)) {
+        const float *delta = slot->logits + i * sum->class_stride;
+        uint64_t squares = sum->integers->quantise(delta, factor, sum->class_stride, ret_delta);
+        if ((uint128)squares * slot->squares[i] <= (uint128)sum->bound * sum->bound)
+            return;
     }
-    if (!finite || !slot->counts[i] || (uint128)squares * slot->squares[i] > (uint128)sum->bound * sum->bound)
-        memset(ret_delta, 0, sum->classes * sizeof(*ret_delta));
+    memset(ret_delta, 0, sum->class_stride * sizeof(*ret_delta));
 }
 
 static void block_integers(const struct private_sum *sum, struct slot *slot, size_t count)
 {
-    int16_t delta[2][SOFTMAX_MAX_CLASSES];
+    int32_t delta[2][SOFTMAX_MAX_CLASSES];
     for (size_t i = 0; i < count; i += 2) {
         row_delta(sum, slot, i, delta[0]);
         if (i + 1 < count)
             row_delta(sum, slot, i + 1, delta[1]);
         else
-            memset(delta[1], 0, sum->classes * sizeof(delta[1][0]));
-        for (size_t c = 0; c < sum->classes; c++)
-            slot->delta[i / 2 * sum->class_stride + c] =
-                (uint32_t)(uint16_t)delta[0][c] | (uint32_t)(uint16_t)delta[1][c] << 16;
+            memset(delta[1], 0, sum->class_stride * sizeof(delta[1][0]));
+        uint32_t *words = slot->delta + i / 2 * sum->class_stride;
+        for (size_t c = 0; c < sum->class_stride; c++)
+            words[c] = ((uint32_t)delta[0][c] & 0xffffU) | (uint32_t)delta[1][c] << 16;
     }
     explicit_bzero(delta, sizeof(delta));
 }
@@ -319,28 +321,40 @@ static void slot_sum(void *argument, size_t index)
 
 /* ---- a batch ---- */
 
-static void sum_load(struct private_sum *sum, const double *parameters)
+/* The parameters in single precision; false when one is not finite there. */
+static bool sum_load(struct private_sum *sum, const double *parameters)
 {
     size_t features = sum->features;
-    float *intercept = sum->model + sum->classes * sum->feature_stride;
-    for (size_t c = 0; c < sum->classes; c++)
-        for (size_t j = 0; j < features; j++)
-            sum->model[c * sum->feature_stride + j] = (float)parameters[c * features + j];
-    for (size_t c = 0; c < sum->classes; c++)
-        intercept[c] = (float)parameters[sum->classes * features + c];
+    unsigned wrong = 0;
+    for (size_t c = 0; c <= sum->classes; c++) {
+        const double *from = parameters + c * features;
+        float *to = sum->model + c * sum->feature_stride;
+        size_t count = c < sum->classes ? features : sum->classes;
+        for (size_t j = 0; j < count; j++) {
+            wrong |= !(fabs(from[j]) <= (double)FLT_MAX);
+            to[j] = (float)from[j];
+        }
+    }
+    return wrong == 0;
+}
+
+static void add_steps(int64_t *to, const int64_t *from, size_t count, bool first, unsigned shift)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = (int64_t)((first ? 0 : (uint64_t)to[i]) + ((uint64_t)from[i] << shift));
 }
 
 /* Sums of all slots, on the fine grid, modulo 2^64. */
 static void sum_store(const struct private_sum *sum, int64_t *ret_sum)
 {
     size_t features = sum->features;
-    for (size_t c = 0; c < sum->classes; c++)
-        for (size_t j = 0; j <= features; j++) {
-            uint64_t total = 0;
-            for (size_t s = 0; s < sum->used; s++)
-                total += (uint64_t)sum->slot[s].sum[c * sum->grid_stride + j];
-            ret_sum[j < features ? c * features + j : sum->classes * features + c] =
-                (int64_t)(total << sum->shift);
+    if (sum->used == 0)
+        memset(ret_sum, 0, softmax_parameters(features, sum->classes) * sizeof(*ret_sum));
+    for (size_t s = 0; s < sum->used; s++)
+        for (size_t c = 0; c < sum->classes; c++) {
+            const int64_t *from = sum->slot[s].sum + c * sum->grid_stride;
+            add_steps(ret_sum + c * features, from, features, s == 0, sum->shift);
+            add_steps(ret_sum + sum->classes * features + c, from + features, 1, s == 0, sum->shift);
         }
 }
 
@@ -348,12 +362,12 @@ struct error *private_sum_gradient(struct private_sum *sum, const double *parame
                                    size_t count, int64_t *ret_sum)
 {
     struct error *err = NULL;
-    TRY(softmax_check_parameters(parameters, softmax_parameters(sum->features, sum->classes)));
+    if (!sum_load(sum, parameters))
+        FAIL(ERROR_NUMERIC, "A parameter of the model is not a finite number of single precision range.");
     for (size_t i = 0; i < count; i++)
         if (order[i] >= sum->problem->rows.rows)
             FAIL(ERROR_INVALID, "A batch names a row that does not exist.");
     size_t blocks = (count + BLOCK_ROWS - 1) / BLOCK_ROWS;
-    sum_load(sum, parameters);
     sum->order = order;
     sum->count = count;
     sum->used = blocks < sum->slots ? blocks : sum->slots;

@@ -2,15 +2,15 @@
  *
  * For row i with features a = (x_i, 1) and delta = softmax - onehot, the gradient of the cross-entropy is the outer product
  * delta · aᵀ, of norm ‖delta‖·‖a‖ (Goodfellow 2015): clipping needs no gradient per example. On the grid (crypto/noise_grid.h
- * explains why), with bound B, scale = B / clip, and a coarser grid of 2^s steps where B has more than 24 bits:
+ * explains why), with bound B, scale = B / clip, and a coarser grid of 2^s steps where B has more than 23 bits:
  *
  *     a_q = trunc(a · A)      delta_q = trunc(delta · min(1, clip · A / (‖delta‖·‖a_q‖)) · scale / (A · 2^s))
  *     the row counts iff (Σ delta_q²)(Σ a_q²) <= floor(B / 2^s)²   in 128 bits; else, and if anything is not finite,
  *     it adds zero
  *     sum = 2^s · Σ_i delta_q · a_qᵀ                               exact in any order, modulo 2^64
  *
- * toward zero. A depends on the row alone: the power of two (times 255 for bytes as they are) that makes ‖a_q‖ at most 2^13
- * for a bound of 24 bits. So the bound on what one row adds is a theorem about integers, whatever rounding happened before;
+ * toward zero. A depends on the row alone: the power of two that makes ‖a_q‖ at most 2^12 or 2^13 for a bound of 23 bits; for
+ * bytes, 255, or where rows are very long the same power of two for all, times 255. So the bound on what one row adds is a theorem about integers, whatever rounding happened before;
  * and a row adds the same whatever rows stand beside it: logits come from the kernels of our own, never from OpenBLAS.
  *
  *     sum  [k·d + k], the layout of softmax.h
