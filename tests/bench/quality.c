@@ -18,27 +18,17 @@
 #include "learning/random.h"
 #include "learning/sgd.h"
 #include "orchestrator/strategy_fedavg.h"
-#include "schemas/files.h"
-#include "schemas/idx.h"
-#include "tests/bench/stopwatch.h"
+#include "tests/bench/mnist.h"
 
-#define FEATURES 784
-#define CLASSES 10
+#define FEATURES MNIST_FEATURES
+#define CLASSES MNIST_CLASSES
 #define PARAMETERS ((FEATURES + 1) * CLASSES)
 #define SITES 2
 #define ROUNDS 5
 #define MAX_SEEDS 16
-#define MAX_FILE_BYTES ((size_t)64 << 20)
 #define HELD_OUT 5 /* one row in so many */
 #define L2 1e-4
 #define OPTIMUM_ITERATIONS 1000
-
-struct rows {
-    uint8_t *file;
-    const uint8_t *pixels;
-    uint16_t *labels;
-    size_t count;
-};
 
 /* Row numbers in the order of the file. */
 struct selection {
@@ -61,55 +51,11 @@ struct outcome {
     double accuracy[ROUNDS]; /* of the global model after each round */
 };
 
-/* ---- rows ---- */
-
-static uint8_t *read_idx(const char *folder, const char *name, enum idx_kind kind, struct idx *ret_idx)
-{
-    char path[4096];
-    uint8_t *data = NULL;
-    size_t bytes = 0;
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    stopwatch_must(file_read(path, MAX_FILE_BYTES, &data, &bytes));
-    stopwatch_must(idx_parse(data, bytes, kind, path, ret_idx));
-    return data;
-}
-
-static void *must_have(void *memory)
-{
-    if (memory == NULL)
-        stopwatch_must(error_new(ERROR_MEMORY, "There is not enough memory for the measurement."));
-    return memory;
-}
-
-static struct rows read_rows(const char *folder, const char *images_name, const char *labels_name,
-                             size_t at_most)
-{
-    struct idx images;
-    struct idx labels;
-    struct rows rows = {.file = read_idx(folder, images_name, IDX_IMAGES, &images)};
-    uint8_t *label_file = read_idx(folder, labels_name, IDX_LABELS, &labels);
-    if (images.count != labels.count || images.item_bytes != FEATURES)
-        stopwatch_must(error_new(ERROR_INVALID, "%s does not hold the MNIST files.", folder));
-    rows.pixels = images.items;
-    rows.count = images.count < at_most ? (size_t)images.count : at_most;
-    rows.labels = must_have(calloc(rows.count, sizeof(*rows.labels)));
-    for (size_t i = 0; i < rows.count; i++)
-        rows.labels[i] = labels.items[i];
-    free(label_file);
-    return rows;
-}
-
-static void free_rows(struct rows *rows)
-{
-    free(rows->file);
-    free(rows->labels);
-}
-
 /* ---- division between sites ---- */
 
 static struct selection new_selection(size_t room)
 {
-    return (struct selection){.rows = must_have(calloc(room + 1, sizeof(uint32_t)))};
+    return (struct selection){.rows = stopwatch_must_have(calloc(room + 1, sizeof(uint32_t)))};
 }
 
 static void take(struct selection *selection, uint32_t row)
@@ -119,13 +65,13 @@ static void take(struct selection *selection, uint32_t row)
 
 /* Shuffled positions are divided, and every fifth position of a part is held out: both random, since the
  * order is. */
-static struct division divide(const struct rows *rows, enum partition_kind kind, uint64_t seed)
+static struct division divide(const struct mnist *rows, enum partition_kind kind, uint64_t seed)
 {
     struct random random = random_stream(seed, RANDOM_PARTITION, 0, 0);
     struct partition partition = {.kind = kind, .parts = SITES, .classes = CLASSES};
-    uint32_t *order = must_have(calloc(rows->count, sizeof(*order)));
-    uint32_t *part = must_have(calloc(rows->count, sizeof(*part)));
-    uint16_t *labels = must_have(calloc(rows->count, sizeof(*labels)));
+    uint32_t *order = stopwatch_must_have(calloc(rows->count, sizeof(*order)));
+    uint32_t *part = stopwatch_must_have(calloc(rows->count, sizeof(*part)));
+    uint16_t *labels = stopwatch_must_have(calloc(rows->count, sizeof(*labels)));
     struct division division = {.all_train = new_selection(rows->count),
                                 .all_held_out = new_selection(rows->count)};
     for (size_t i = 0; i < rows->count; i++)
@@ -163,7 +109,7 @@ static void free_division(struct division *division)
 
 /* ---- training and evaluation ---- */
 
-static struct softmax_problem problem_of(const struct rows *rows, const struct selection *selection,
+static struct softmax_problem problem_of(const struct mnist *rows, const struct selection *selection,
                                          double l2)
 {
     struct softmax_problem problem = {
@@ -177,7 +123,7 @@ static struct softmax_problem problem_of(const struct rows *rows, const struct s
     return problem;
 }
 
-static double accuracy_of(const struct rows *rows, const struct selection *selection, const double *model)
+static double accuracy_of(const struct mnist *rows, const struct selection *selection, const double *model)
 {
     struct softmax_problem problem = problem_of(rows, selection, 0.0);
     uint64_t confusion[CLASSES * CLASSES];
@@ -185,7 +131,7 @@ static double accuracy_of(const struct rows *rows, const struct selection *selec
     return metrics_accuracy(confusion, CLASSES);
 }
 
-static void train_at_site(const struct rows *rows, const struct selection *selection,
+static void train_at_site(const struct mnist *rows, const struct selection *selection,
                           const struct setting *setting, uint32_t round, const double *model,
                           double *ret_model)
 {
@@ -202,13 +148,13 @@ static void train_at_site(const struct rows *rows, const struct selection *selec
 }
 
 /* Five rounds; the accuracy is on `judge`'s rows (all of them, or those of a selection). */
-static struct outcome federate(const struct rows *rows, const struct division *division,
-                               const struct setting *setting, const struct rows *judge,
+static struct outcome federate(const struct mnist *rows, const struct division *division,
+                               const struct setting *setting, const struct mnist *judge,
                                const struct selection *judged)
 {
     struct outcome outcome;
-    double *model = must_have(calloc(PARAMETERS, sizeof(*model)));
-    double *trained = must_have(calloc((size_t)SITES * PARAMETERS, sizeof(*trained)));
+    double *model = stopwatch_must_have(calloc(PARAMETERS, sizeof(*model)));
+    double *trained = stopwatch_must_have(calloc((size_t)SITES * PARAMETERS, sizeof(*trained)));
     struct fedavg_update updates[SITES];
     for (uint32_t round = 0; round < ROUNDS; round++) {
         for (size_t site = 0; site < SITES; site++) {
@@ -225,12 +171,12 @@ static struct outcome federate(const struct rows *rows, const struct division *d
     return outcome;
 }
 
-static double optimum(const struct rows *rows, const struct selection *train, const struct rows *test)
+static double optimum(const struct mnist *rows, const struct selection *train, const struct mnist *test)
 {
     struct softmax_problem problem = problem_of(rows, train, L2);
     struct lbfgs_solver_options options = {.local_iterations = OPTIMUM_ITERATIONS, .tolerance = 1e-5};
     struct training_result result;
-    double *model = must_have(calloc(PARAMETERS, sizeof(*model)));
+    double *model = stopwatch_must_have(calloc(PARAMETERS, sizeof(*model)));
     stopwatch_must(lbfgs_solver_train(&problem, &options, NULL, model, model, &result));
     double accuracy = accuracy_of(test, NULL, model);
     (void)fprintf(stderr, "  pooled optimum: L-BFGS %s after %u iterations\n", training_end_word(result.end),
@@ -255,7 +201,7 @@ static void describe(const struct setting *setting, char *ret_text, size_t bytes
 
 /* Divisions of the seeds, by whose held-out rows settings are compared. */
 struct tuning {
-    const struct rows *rows;
+    const struct mnist *rows;
     const struct division *divisions;
     size_t count;
     double highest;
@@ -318,7 +264,7 @@ static void print_figure(const char *name, const double *values, size_t count)
     (void)fflush(stdout);
 }
 
-static void iid(const struct rows *rows, const struct rows *test, size_t seeds, uint32_t local_iterations)
+static void iid(const struct mnist *rows, const struct mnist *test, size_t seeds, uint32_t local_iterations)
 {
     const struct setting setting = {.local_iterations = local_iterations, .l2 = L2};
     double first[MAX_SEEDS], last[MAX_SEEDS], pooled[MAX_SEEDS], difference[MAX_SEEDS];
@@ -337,7 +283,7 @@ static void iid(const struct rows *rows, const struct rows *test, size_t seeds, 
     print_figure("iid_difference", difference, seeds);
 }
 
-static void skewed(const char *name, const struct rows *rows, const struct rows *test,
+static void skewed(const char *name, const struct mnist *rows, const struct mnist *test,
                    const struct division *divisions, size_t seeds, const struct setting *setting)
 {
     double last[MAX_SEEDS];
@@ -346,7 +292,7 @@ static void skewed(const char *name, const struct rows *rows, const struct rows 
     print_figure(name, last, seeds);
 }
 
-static void label_skew(const struct rows *rows, const struct rows *test, size_t seeds,
+static void label_skew(const struct mnist *rows, const struct mnist *test, size_t seeds,
                        uint32_t local_iterations, bool tuned)
 {
     const struct setting plain = {.local_iterations = local_iterations, .l2 = L2};
@@ -386,15 +332,13 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: quality [--smoke] [--seeds N] [--no-tuning] DIR\n");
         return 2;
     }
-    struct rows rows = read_rows(folder, smoke ? "subset-train-images.idx3" : "train-images-idx3-ubyte",
-                                 smoke ? "subset-train-labels.idx1" : "train-labels-idx1-ubyte", SIZE_MAX);
-    struct rows test = read_rows(folder, smoke ? "subset-test-images.idx3" : "t10k-images-idx3-ubyte",
-                                 smoke ? "subset-test-labels.idx1" : "t10k-labels-idx1-ubyte", SIZE_MAX);
+    struct mnist rows = mnist_read(folder, smoke, MNIST_TRAIN);
+    struct mnist test = mnist_read(folder, smoke, MNIST_TEST);
     uint32_t local_iterations = smoke ? 2 : 60;
     seeds = smoke ? 1 : seeds;
     iid(&rows, &test, seeds, local_iterations);
     label_skew(&rows, &test, seeds, local_iterations, tuning && !smoke);
-    free_rows(&rows);
-    free_rows(&test);
+    mnist_free(&rows);
+    mnist_free(&test);
     return 0;
 }

@@ -40,3 +40,11 @@ static inline void stopwatch_must(struct error *err)
     (void)fprintf(stderr, "%s\n", err->sentence);
     exit(error_exit_status(err));
 }
+
+/* The memory itself, or the end of the program. */
+static inline void *stopwatch_must_have(void *memory)
+{
+    if (memory == NULL)
+        stopwatch_must(error_new(ERROR_MEMORY, "There is not enough memory for the measurement."));
+    return memory;
+}
