@@ -35,6 +35,9 @@ struct error *local_training_run(const struct softmax_problem *problem, const st
         return local_lbfgs(problem, training, progress, initial, ret_parameters, ret_result);
     case LOCAL_SGD:
         return local_sgd(problem, training, progress, initial, ret_parameters, ret_result);
+    case LOCAL_PRIVATE_SGD:
+        return private_sgd_train(problem, &training->private_sgd, &training->source, progress, initial,
+                                 ret_parameters, ret_result);
     }
     return error_new(ERROR_INTERNAL, "The job has an unknown optimizer.");
 }

@@ -2,10 +2,11 @@
  * private rows, and what a trial on mock data does, is this one function. */
 #pragma once
 
+#include "learning/private_step.h"
 #include "learning/softmax.h"
 #include "learning/training.h"
 
-enum local_optimizer { LOCAL_LBFGS, LOCAL_SGD };
+enum local_optimizer { LOCAL_LBFGS, LOCAL_SGD, LOCAL_PRIVATE_SGD };
 
 /* As the job says; keys of the other optimiser are not read. */
 struct local_training {
@@ -16,9 +17,13 @@ struct local_training {
     uint32_t local_epochs;
     uint64_t seed;
     uint32_t round;
+
+    struct private_sgd_options
+        private_sgd; /* private sgd, and nothing above: its randomness is no job's seed */
+    struct private_source source;
 };
 
-/* As sgd_train and lbfgs_solver_train. */
+/* As sgd_train, lbfgs_solver_train and private_sgd_train. */
 MUST_USE struct error *local_training_run(const struct softmax_problem *problem,
                                           const struct local_training *training,
                                           const struct training_progress *progress, const double *initial,

@@ -7,7 +7,7 @@
 
 KERNEL_INLINE __mmask16 tail_mask(size_t size)
 {
-    return size >= LANES ? (__mmask16)0xffff : (__mmask16)((1U << size) - 1U);
+    return (__mmask16)(size >= LANES ? 0xffffU : (1U << size) - 1U);
 }
 
 static float byte_squares(const uint8_t *bytes, size_t features)

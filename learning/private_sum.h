@@ -15,6 +15,9 @@
  *
  *     sum  [k·d + k], the layout of softmax.h
  *
+ * A delta has some eleven bits when the gradient is as long as clip, and loses one with every halving: a clip of a thousand times
+ * the gradients' norms rounds them away, long after noise of that size has drowned them.
+ *
  * On one machine the sum is the same for any order of the rows, any cutting into batches and any number of threads. Logits of
  * different instruction sets round differently, which may move a delta_q by one. */
 #pragma once
