@@ -8,11 +8,11 @@
  *     FEATURES_STANDARDIZE  (x - mean) / deviation with the statistics that are given, never computed here; a deviation of 0 gives 0
  *
  * HOG in detail: the gradient of a pixel is (right - left, below - above), the nearest pixel standing in beyond the border. Its
- * length goes to the two orientations whose centres (20·b + 10 degrees, b = 0 … 8, around 180) are nearest, in
- * proportion to how near; all of it to the pixel's own cell. A block is its four cells, row by row, divided by
- * sqrt(sum of squares + 4), which is about its norm: the 4 keeps noise of a single grey level from becoming features. The row
- * as a whole is divided by the square root of the number of blocks, so that its norm is at most 1. Order of
- * features: block row, block column, cell of the block, orientation.
+ * length goes to the two orientations whose centres (20·b + 10 degrees, b = 0 … 8, around 180) are nearest, and to the four
+ * cells whose centres are nearest, in proportion to how near; what would go to cells beyond the border is lost. A block is its
+ * four cells, row by row, divided by sqrt(sum of squares + 4), which is about its norm: the 4 keeps noise of a single grey
+ * level from becoming features. The row as a whole is divided by the square root of the number of blocks, so that its norm is at
+ * most 1. Order of features: block row, block column, cell of the block, orientation.
  *
  * A row that is not finite stays not finite, and private_sum.h lets it count for nothing. Statistics are public constants to
  * this room: a site never makes them from its rows except through a job of the model feature-statistics (moments.h), under

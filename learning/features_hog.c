@@ -17,11 +17,23 @@ struct vote {
     uint8_t orientation, next;
 };
 
+/* Between which two cells a pixel lies along one side: the centre of a cell is between its second and third pixel. */
+static const struct {
+    size_t cell;  /* 0: the one before the pixel's own */
+    float before; /* share of the first of the two; the rest is the second's */
+} between[CELL] = {{0, 0.375F}, {0, 0.125F}, {1, 0.875F}, {1, 0.625F}};
+
 struct features_hog {
     size_t rows, columns, cell_rows, cell_columns;
-    float *cells;       /* [cell_rows × cell_columns × ORIENTATIONS], of the image in hand */
+    size_t stride;      /* cell_columns + 2: the cells have a border around them, whose votes are lost */
+    float *cells;       /* [(cell_rows + 2) × stride × ORIENTATIONS], of the image in hand */
     struct vote *votes; /* [LEVELS × LEVELS], by dy + 255 and dx + 255 */
 };
+
+static size_t hog_cell_bytes(const struct features_hog *hog)
+{
+    return (hog->cell_rows + 2) * hog->stride * ORIENTATIONS * sizeof(float);
+}
 
 static struct vote vote_of(int dx, int dy)
 {
@@ -51,7 +63,8 @@ struct error *features_hog_new(size_t rows, size_t columns, struct features_hog 
     hog->columns = columns;
     hog->cell_rows = rows / CELL;
     hog->cell_columns = columns / CELL;
-    hog->cells = calloc(hog->cell_rows * hog->cell_columns * ORIENTATIONS, sizeof(*hog->cells));
+    hog->stride = hog->cell_columns + 2;
+    hog->cells = calloc(1, hog_cell_bytes(hog));
     hog->votes = calloc((size_t)LEVELS * LEVELS, sizeof(*hog->votes));
     if (hog->cells == NULL || hog->votes == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory for the features of images.");
@@ -70,7 +83,7 @@ void features_hog_free(struct features_hog *hog)
     if (hog == NULL)
         return;
     if (hog->cells != NULL)
-        explicit_bzero(hog->cells, hog->cell_rows * hog->cell_columns * ORIENTATIONS * sizeof(*hog->cells));
+        explicit_bzero(hog->cells, hog_cell_bytes(hog));
     free(hog->cells);
     free(hog->votes);
     free(hog);
@@ -81,11 +94,26 @@ size_t features_hog_count(size_t rows, size_t columns)
     return (rows / CELL - 1) * (columns / CELL - 1) * BLOCK_VALUES;
 }
 
-static void hog_vote(struct features_hog *hog, const uint8_t *pixels)
+/* A pixel's vote, to the four cells around it. */
+static void hog_vote(struct features_hog *hog, size_t row, size_t column, const struct vote *vote)
+{
+    size_t cell_row = row / CELL + between[row % CELL].cell;
+    size_t cell_column = column / CELL + between[column % CELL].cell;
+    const float rows[2] = {between[row % CELL].before, 1.0F - between[row % CELL].before};
+    const float columns[2] = {between[column % CELL].before, 1.0F - between[column % CELL].before};
+    for (size_t r = 0; r < 2; r++)
+        for (size_t c = 0; c < 2; c++) {
+            float *cell = hog->cells + ((cell_row + r) * hog->stride + cell_column + c) * ORIENTATIONS;
+            cell[vote->orientation] += rows[r] * columns[c] * vote->first;
+            cell[vote->next] += rows[r] * columns[c] * vote->second;
+        }
+}
+
+static void hog_cells(struct features_hog *hog, const uint8_t *pixels)
 {
     size_t last_row = hog->rows - 1;
     size_t last_column = hog->columns - 1;
-    memset(hog->cells, 0, hog->cell_rows * hog->cell_columns * ORIENTATIONS * sizeof(*hog->cells));
+    memset(hog->cells, 0, hog_cell_bytes(hog));
     for (size_t r = 0; r <= last_row; r++) {
         const uint8_t *row = pixels + r * hog->columns;
         const uint8_t *above = r == 0 ? row : row - hog->columns;
@@ -93,12 +121,8 @@ static void hog_vote(struct features_hog *hog, const uint8_t *pixels)
         for (size_t c = 0; c <= last_column; c++) {
             int dx = row[c == last_column ? c : c + 1] - row[c == 0 ? c : c - 1];
             int dy = below[c] - above[c];
-            if (dx == 0 && dy == 0)
-                continue;
-            const struct vote *vote = &hog->votes[(dy + 255) * LEVELS + dx + 255];
-            float *cell = hog->cells + (r / CELL * hog->cell_columns + c / CELL) * ORIENTATIONS;
-            cell[vote->orientation] += vote->first;
-            cell[vote->next] += vote->second;
+            if (dx != 0 || dy != 0)
+                hog_vote(hog, r, c, &hog->votes[(dy + 255) * LEVELS + dx + 255]);
         }
     }
 }
@@ -109,7 +133,7 @@ static void hog_block(const struct features_hog *hog, size_t row, size_t column,
     float squares = REGULAR;
     for (size_t cell = 0; cell < BLOCK_CELLS * BLOCK_CELLS; cell++)
         memcpy(ret_values + cell * ORIENTATIONS,
-               hog->cells + ((row + cell / BLOCK_CELLS) * hog->cell_columns + column + cell % BLOCK_CELLS) *
+               hog->cells + ((row + 1 + cell / BLOCK_CELLS) * hog->stride + column + 1 + cell % BLOCK_CELLS) *
                                 ORIENTATIONS,
                ORIENTATIONS * sizeof(float));
     for (size_t i = 0; i < BLOCK_VALUES; i++)
@@ -124,7 +148,7 @@ void features_hog_image(struct features_hog *hog, const uint8_t *pixels, float *
     size_t block_rows = hog->cell_rows - (BLOCK_CELLS - 1);
     size_t block_columns = hog->cell_columns - (BLOCK_CELLS - 1);
     float whole = sqrtf((float)(block_rows * block_columns));
-    hog_vote(hog, pixels);
+    hog_cells(hog, pixels);
     for (size_t r = 0; r < block_rows; r++)
         for (size_t c = 0; c < block_columns; c++)
             hog_block(hog, r, c, whole, ret_values + (r * block_columns + c) * BLOCK_VALUES);
