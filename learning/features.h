@@ -11,8 +11,8 @@
  * length goes to the two orientations whose centres (20·b + 10 degrees, b = 0 … 8, around 180) are nearest, and to the four
  * cells whose centres are nearest, in proportion to how near; what would go to cells beyond the border is lost. A block is its
  * four cells, row by row, divided by sqrt(sum of squares + 4), which is about its norm: the 4 keeps noise of a single grey
- * level from becoming features. The row as a whole is divided by the square root of the number of blocks, so that its norm is at
- * most 1. Order of features: block row, block column, cell of the block, orientation.
+ * level from becoming features. So a row's norm is at most the square root of the number of blocks, 6 for 28×28 pixels. Order
+ * of features: block row, block column, cell of the block, orientation.
  *
  * A row that is not finite stays not finite, and private_sum.h lets it count for nothing. Statistics are public constants to
  * this room: a site never makes them from its rows except through a job of the model feature-statistics (moments.h), under

@@ -127,8 +127,7 @@ static void hog_cells(struct features_hog *hog, const uint8_t *pixels)
     }
 }
 
-static void hog_block(const struct features_hog *hog, size_t row, size_t column, float whole,
-                      float *ret_values)
+static void hog_block(const struct features_hog *hog, size_t row, size_t column, float *ret_values)
 {
     float squares = REGULAR;
     for (size_t cell = 0; cell < BLOCK_CELLS * BLOCK_CELLS; cell++)
@@ -138,7 +137,7 @@ static void hog_block(const struct features_hog *hog, size_t row, size_t column,
                ORIENTATIONS * sizeof(float));
     for (size_t i = 0; i < BLOCK_VALUES; i++)
         squares += ret_values[i] * ret_values[i];
-    float factor = 1.0F / (sqrtf(squares) * whole);
+    float factor = 1.0F / sqrtf(squares);
     for (size_t i = 0; i < BLOCK_VALUES; i++)
         ret_values[i] *= factor;
 }
@@ -147,9 +146,8 @@ void features_hog_image(struct features_hog *hog, const uint8_t *pixels, float *
 {
     size_t block_rows = hog->cell_rows - (BLOCK_CELLS - 1);
     size_t block_columns = hog->cell_columns - (BLOCK_CELLS - 1);
-    float whole = sqrtf((float)(block_rows * block_columns));
     hog_cells(hog, pixels);
     for (size_t r = 0; r < block_rows; r++)
         for (size_t c = 0; c < block_columns; c++)
-            hog_block(hog, r, c, whole, ret_values + (r * block_columns + c) * BLOCK_VALUES);
+            hog_block(hog, r, c, ret_values + (r * block_columns + c) * BLOCK_VALUES);
 }
