@@ -1,10 +1,16 @@
-/* multiply of private_kernel.h in vectors of 512 bits: the text of two kernels. The file that includes it has defined
- * PAIR_SUM(total, words, factor): total + the sums of the products of pairs. Internal to this room. */
+/* multiply of private_kernel.h in vectors of 512 bits: the text of two kernels, which differ in PAIR_SUM(total, words, factor),
+ * total + the sums of the products of pairs. A file that has one instruction for it defines it before it includes this. Empty
+ * where the compiler may not use AVX-512. Internal to this room. */
 #pragma once
 
 #include "learning/private_kernel.h"
 
+#if defined(__AVX512BW__)
 #include <immintrin.h>
+
+#ifndef PAIR_SUM
+#define PAIR_SUM(total, words, factor) _mm512_add_epi32(total, _mm512_madd_epi16(words, factor))
+#endif
 
 #define LANES KERNEL_LANES
 #define TILE 10 /* classes: two vectors of 10 sums, two of words and one delta fit the 32 registers */
@@ -77,3 +83,4 @@ KERNEL_INLINE void multiply(const uint32_t *tile, const uint32_t *delta, size_t 
         multiply_classes(tile, delta + class, pairs, 1, class_stride, feature_stride,
                          sum + class * feature_stride);
 }
+#endif

@@ -1,8 +1,4 @@
 #include "learning/private_kernel.h"
-
-#include <immintrin.h>
-
-#define PAIR_SUM(total, words, factor) _mm512_add_epi32(total, _mm512_madd_epi16(words, factor))
 #include "learning/private_kernel_512.h"
 
 KERNEL_INLINE __mmask16 tail_mask(size_t size)
