@@ -30,7 +30,24 @@ MUST_USE struct error *noise_grid_plan(enum noise_level level, double clip, doub
                                        uint32_t honest, struct noise_grid *ret_grid);
 
 /* What the discrete noise on `values` values in each of `steps` steps may cost above the continuous Gaussian that is
- * accounted: 2·values·steps·(K² - 1)/(24·σ²), K = 12, added to epsilon; and 2^-80 for each value of each step, for the
- * sampler, added to delta. */
+ * accounted. Both are above what is true:
+ *
+ *     epsilon   2·values·steps·(K² - 1)/(24·σ²), K = 12, is added to it
+ *     delta     values·steps·2^-80 + (1 - exp(-values·steps/(24·σ²)))·delta is taken off it before it is accounted
+ *
+ * Let R be the continuous Gaussian rounded to integers: after an integer sum, rounding is post-processing, so R is as private
+ * as the Gaussian itself, sampled or not. For the discrete Gaussian D and |k| <= Kσ,
+ *
+ *     -1/(24σ²) <= ln R(k)/D(k) <= (K² - 1)/(24σ²)
+ *
+ * (R(k) is D(k) times the mean of exp(-u²/2σ²)·cosh(ku/σ²) over |u| <= 1/2; Jensen; cosh y <= exp(y²/2)). With d = values·steps,
+ * P_D(S) <= e^(d/24σ²)·P_R(S) <= e^(d/24σ²)·(e^ε·P'_R(S) + δ) <= e^(ε + dK²/24σ²)·P'_D(S) + e^(d/24σ²)·δ: half of the slack in
+ * epsilon would do, and delta grows by a factor. Values beyond Kσ (less than 2^-107 each) and the distance of the sampler
+ * (2^-108, noise.c) come on both sides, so with m sites' noise 2^-80 covers them while m·(1 + e^ε) <= 2^26: a thousand sites and
+ * ε = 11, one site and ε = 18. A guarantee above that is none.
+ *
+ * Where sites add shares, the sum of m discrete Gaussians of parameter σ has, but for a ratio of exp(-π²σ²), the distribution
+ * of one of parameter √m·σ; the slack is taken at one share's σ, m times too much. Assumed is that at least `honest` shares
+ * that the observer does not know are in the sum, as the protocol's threshold enforces; more of them only hide more. */
 double noise_grid_epsilon_slack(enum noise_level level, uint64_t values, uint64_t steps);
-double noise_grid_delta_slack(uint64_t values, uint64_t steps);
+double noise_grid_delta_slack(enum noise_level level, uint64_t values, uint64_t steps, double delta);
