@@ -94,6 +94,36 @@ static void test_noise_gaussian_levels_look_gaussian_to_the_last_bit(void **stat
     }
 }
 
+static int64_t value_of(const struct noise_table *table, uint32_t word)
+{
+    noise_wide least = (noise_wide)(word >> 1) << 96, most = least + (((noise_wide)1 << 96) - 1);
+    int64_t magnitude = noise_table_magnitude(table, least);
+    assert_int_equal(noise_table_magnitude(table, most),
+                     magnitude); /* no word of this stream needs more bits */
+    return (word & 1) != 0 ? -magnitude : magnitude;
+}
+
+/* Sign and magnitude of each term are of different bits, and each bit is used once. */
+static void test_noise_gaussian_is_what_96_bits_of_the_stream_say(void **state)
+{
+    (void)state;
+    enum { FEW = 500 };
+    uint32_t words[3 * FEW];
+    static const enum noise_level levels[] = {NOISE_LOCAL, NOISE_SHARE};
+    for (size_t k = 0; k < 2; k++) {
+        struct noise *source = source_of(210), *twin = source_of(210);
+        int64_t z = k == 0 ? 512 : 256;
+        succeeds(noise_gaussian(source, levels[k], values, FEW));
+        succeeds(noise_fill(twin, words, sizeof(words)));
+        for (size_t i = 0; i < FEW; i++)
+            assert_true(values[i] == value_of(twin->table, words[3 * i]) +
+                                         z * (value_of(twin->table, words[3 * i + 1]) +
+                                              z * value_of(twin->table, words[3 * i + 2])));
+        noise_close(source);
+        noise_close(twin);
+    }
+}
+
 static void test_noise_gaussian_adds_modulo_2_to_64(void **state)
 {
     (void)state;
@@ -278,6 +308,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(test_noise_convolve_small_has_the_exact_masses),
         SCRATCH_TEST(test_noise_gaussian_levels_look_gaussian_to_the_last_bit),
+        SCRATCH_TEST(test_noise_gaussian_is_what_96_bits_of_the_stream_say),
         SCRATCH_TEST(test_noise_gaussian_adds_modulo_2_to_64),
         SCRATCH_TEST(test_noise_gaussian_exact_has_the_exact_masses),
         SCRATCH_TEST(test_noise_gaussian_exact_large_looks_gaussian_to_the_last_bit),

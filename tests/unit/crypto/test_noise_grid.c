@@ -49,7 +49,7 @@ static void test_noise_grid_plan_outside_is_an_error(void **state)
         fails(noise_grid_plan(NOISE_LOCAL, clips[i], 1, 1, &grid), ERROR_INVALID);
         fails(noise_grid_plan(NOISE_LOCAL, 1, multipliers[i], 1, &grid), ERROR_INVALID);
     }
-    fails(noise_grid_plan(NOISE_SHARE, 1, 1, 0, &grid), ERROR_INVALID);
+    fails_saying(noise_grid_plan(NOISE_SHARE, 1, 1, 0, &grid), ERROR_INVALID, "No site's noise");
     fails_saying(noise_grid_plan(NOISE_LOCAL, 1, 300000, 1, &grid), ERROR_INVALID, "at most 262144 would do");
     fails_saying(noise_grid_plan(NOISE_SHARE, 1, 300000, 1, &grid), ERROR_INVALID, "at most 65536 would do");
     fails_saying(noise_grid_plan(NOISE_SHARE, 1, 0.05, UINT32_MAX, &grid), ERROR_INVALID, "at least");

@@ -170,6 +170,34 @@ static void test_noise_sample_decides_by_64_bits(void **state)
     }
 }
 
+/* The 56 bits of the limit itself are out, one less is in. */
+static void test_noise_sample_limit_itself_is_out(void **state)
+{
+    (void)state;
+    enum { MANY = 2000 };
+    const double rate = 0.3;
+    const uint64_t limit = (uint64_t)ldexp(rate, 64);
+    for (uint64_t less = 0; less < 2; less++) {
+        struct noise *source = source_of(535), *twin = source_of(535);
+        uint8_t bytes[MANY];
+        uint32_t chosen[MANY];
+        size_t count = 0, below = 0, ties = 0;
+        succeeds(noise_fill(twin, bytes, sizeof(bytes)));
+        for (size_t i = 0; i < MANY; i++) {
+            below += bytes[i] < limit >> 56;
+            ties += bytes[i] == limit >> 56;
+        }
+        assert_true(ties > 0 && ties <= NOISE_POOL_WORDS);
+        for (size_t i = 0; i < NOISE_POOL_WORDS; i++)
+            source->pool[i] = (limit - less) << 8;
+        source->pool_at = 0;
+        succeeds(noise_sample(source, rate, MANY, chosen, &count));
+        assert_int_equal(count, below + less * ties);
+        noise_close(source);
+        noise_close(twin);
+    }
+}
+
 static void test_noise_sample_rate_1_takes_all_and_none_of_no_rows(void **state)
 {
     (void)state;
@@ -238,6 +266,7 @@ int main(void)
         SCRATCH_TEST(test_noise_sample_empty_steps_happen),
         SCRATCH_TEST(test_noise_sample_many_rows_are_all_reached),
         SCRATCH_TEST(test_noise_sample_decides_by_64_bits),
+        SCRATCH_TEST(test_noise_sample_limit_itself_is_out),
         SCRATCH_TEST(test_noise_sample_rate_1_takes_all_and_none_of_no_rows),
         SCRATCH_TEST(test_noise_sample_rate_outside_is_an_error),
         SCRATCH_TEST(test_history_fault_other_sampling_is_found),
