@@ -258,8 +258,10 @@ static uint64_t basis_at_zero(const struct shamir_point *points, size_t count, s
     return shamir_multiply(above, shamir_invert(below));
 }
 
-struct error *shamir_interpolate(const struct shamir_point *points, size_t count, size_t threshold,
-                                 uint8_t ret_secret[static SHAMIR_SECRET_BYTES])
+/* Not inlined, so that what it leaves is below who wipes it. */
+static __attribute__((noinline)) struct error *interpolate(const struct shamir_point *points, size_t count,
+                                                           size_t threshold,
+                                                           uint8_t ret_secret[static SHAMIR_SECRET_BYTES])
 {
     struct error *err = NULL;
     uint64_t limbs[SHAMIR_LIMBS] = {0};
@@ -273,5 +275,13 @@ struct error *shamir_interpolate(const struct shamir_point *points, size_t count
     TRY(shamir_join(limbs, ret_secret));
 done:
     secret_wipe(limbs, sizeof(limbs));
+    return err;
+}
+
+struct error *shamir_interpolate(const struct shamir_point *points, size_t count, size_t threshold,
+                                 uint8_t ret_secret[static SHAMIR_SECRET_BYTES])
+{
+    struct error *err = interpolate(points, count, threshold, ret_secret);
+    secret_wipe_stack();
     return err;
 }
