@@ -94,17 +94,14 @@ static uint64_t root_of(uint64_t number)
     return root;
 }
 
-struct error *noise_gaussian_exact(struct noise *noise, uint64_t numerator, uint64_t denominator,
-                                   int64_t *ret_value)
+/* Not inlined, so that what it leaves is below who wipes it. */
+static __attribute__((noinline)) struct error *draw(struct noise *noise, uint64_t numerator,
+                                                    uint64_t denominator, int64_t *ret_value)
 {
     struct error *err = NULL;
-    uint64_t sign = 0, magnitude = 0;
-    bool taken = false;
-    if (numerator < 1 || numerator >= LIMIT || denominator < 1 || denominator >= LIMIT)
-        FAIL(ERROR_INVALID, "The variance of noise is a ratio of integers from 1 to below 2^57.");
-    uint64_t t = root_of(numerator / denominator) + 1;
+    uint64_t t = root_of(numerator / denominator) + 1, sign = 0, magnitude = 0;
     noise_wide b = (noise_wide)2 * numerator * denominator * t * t;
-    TRY(noise_begin(noise));
+    bool taken = false;
     while (!taken) {
         TRY(laplace_magnitude(noise, t, &magnitude, &taken));
         TRY(noise_word(noise, &sign));
@@ -118,7 +115,18 @@ struct error *noise_gaussian_exact(struct noise *noise, uint64_t numerator, uint
     }
     *ret_value = (sign & 1) != 0 ? -(int64_t)magnitude : (int64_t)magnitude;
 done:
-    secret_wipe(&magnitude, sizeof(magnitude));
-    secret_wipe(&sign, sizeof(sign));
+    return err;
+}
+
+struct error *noise_gaussian_exact(struct noise *noise, uint64_t numerator, uint64_t denominator,
+                                   int64_t *ret_value)
+{
+    struct error *err = NULL;
+    if (numerator < 1 || numerator >= LIMIT || denominator < 1 || denominator >= LIMIT)
+        FAIL(ERROR_INVALID, "The variance of noise is a ratio of integers from 1 to below 2^57.");
+    TRY(noise_begin(noise));
+    TRY(draw(noise, numerator, denominator, ret_value));
+done:
+    secret_wipe_stack();
     return err;
 }

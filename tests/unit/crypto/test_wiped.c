@@ -1,16 +1,19 @@
-/* What sharing, agreeing and masking leave behind in memory that they gave back: blocks of the heap, looked at as they
+/* What sharing, agreeing, masking and making noise leave behind in memory that they gave back: blocks of the heap, looked at as they
  * are freed, and the stack below the caller. Looked for are secrets in pieces of eight bytes, so that spilled registers
  * are found as well. Built without sanitizers and optimised, as the product is. */
 #include "crypto/agreement.h"
 #include "crypto/mask.h"
+#include "crypto/noise.h"
+#include "crypto/secret.h"
 #include "crypto/shamir.h"
 
+#include "noise_given.h"
 #include "tests/unit/cmocka_all.h"
 
 #include <malloc.h>
 
 #define STACK_BYTES 65536
-#define MOST_PIECES 128
+#define MOST_PIECES 256
 #define NEVER_INLINED __attribute__((noinline))
 
 static struct {
@@ -82,10 +85,19 @@ static uint8_t secret[32], public_key[32], shared[32], seed[MASK_SEED_BYTES], sh
 static uint64_t words[3000], coefficients[4 * SHAMIR_LIMBS];
 static struct shamir_point points[9];
 
+/* So that what is called works below what looks, and is not overwritten by it. */
+NEVER_INLINED static void call_deeper(void (*call)(void))
+{
+    volatile uint8_t area[1024];
+    area[0] = 0;
+    call();
+    area[1] = area[0];
+}
+
 static void leaves_nothing(void (*call)(void))
 {
     paint_stack();
-    call();
+    call_deeper(call);
     assert_false(stack_has_piece());
     assert_int_equal(looked_for.found, 0);
 }
@@ -273,6 +285,81 @@ static void test_wiped_mask_leaves_no_seed_and_no_stream(void **state)
     leaves_nothing(mask);
 }
 
+/* ---- noise ---- */
+
+#define NOISE_SEED 5
+static struct noise *noise;
+static int64_t noised[300], noised_exactly[8];
+static uint32_t sampled[3000];
+static size_t sampled_count;
+
+static void open_noise(void)
+{
+    must(noise_open(&noise));
+}
+
+static void make_noise(void)
+{
+    must(noise_gaussian(noise, NOISE_LOCAL, noised, 300));
+}
+
+static void choose(void)
+{
+    must(noise_sample(noise, 0.4, 3000, sampled, &sampled_count));
+}
+
+static void make_exact_noise(void)
+{
+    for (size_t i = 0; i < 8; i++)
+        must(noise_gaussian_exact(noise, (uint64_t)1 << 56, 1, &noised_exactly[i]));
+}
+
+static void close_noise(void)
+{
+    noise_close(noise);
+}
+
+static void each_of_noise(void (*with)(void (*call)(void)))
+{
+    noise_given_seed(NOISE_SEED);
+    memset(noised, 0, sizeof(noised));
+    with(open_noise);
+    with(make_noise);
+    with(choose);
+    with(make_exact_noise);
+    with(close_noise);
+    noise_given_none();
+}
+
+static void only(void (*call)(void))
+{
+    call();
+}
+
+/* The key, the stream (450 words of noise, 375 of who is chosen, and single ones), values of noise, and who was chosen. */
+static void test_wiped_noise_leaves_no_key_no_stream_and_no_noise(void **state)
+{
+    (void)state;
+    nothing_looked_for();
+    noise_given_seed(NOISE_SEED);
+    must(secret_random(secret, sizeof(secret)));
+    look_for(secret, sizeof(secret));
+    noise_given_seed(NOISE_SEED);
+    open_noise();
+    must(noise_words(noise, words, 1500));
+    close_noise();
+    for (size_t i = 0; i < 200; i++)
+        look_for(&words[i < 55 ? 15 * i : 825 + 4 * (i - 55)], 8);
+    each_of_noise(only);
+    for (size_t i = 0; i < 10; i++)
+        look_for(&noised[299 - i], 8);
+    look_for(noised_exactly, sizeof(noised_exactly));
+    for (size_t i = 0; i < 10; i++)
+        look_for(&sampled[100 * i], 8);
+    each_of_noise(leaves_nothing);
+    assert_true(looked_for.freed >= 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +371,7 @@ int main(void)
         cmocka_unit_test(test_wiped_agreement_leaves_no_secret),
         cmocka_unit_test(test_wiped_make_leaves_no_secret),
         cmocka_unit_test(test_wiped_mask_leaves_no_seed_and_no_stream),
+        cmocka_unit_test(test_wiped_noise_leaves_no_key_no_stream_and_no_noise),
     };
     return cmocka_run_group_tests_name("wiped", tests, NULL, NULL);
 }
