@@ -56,7 +56,7 @@ static uint64_t plan_steps(const struct job *job, uint32_t rounds, uint32_t eval
 static struct error *plan_delta(const struct job *job, uint64_t steps, double *ret_delta)
 {
     struct error *err = NULL;
-    double slack = noise_grid_delta_slack(PLAN_VALUES, steps);
+    double slack = noise_grid_delta_slack(plan_level(job), PLAN_VALUES, steps, job->privacy.delta);
     if (!(job->privacy.delta - slack > 0))
         FAIL(ERROR_INVALID,
              "privacy.delta is %g, and the sampler of the noise alone may cost %g in %llu steps; a larger "
