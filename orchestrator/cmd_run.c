@@ -159,6 +159,10 @@ static void on_event(void *context, const struct orchestrator_event *event)
     case ORCHESTRATOR_WARNING:
         tell(screen, event, event->sentence);
         break;
+    case ORCHESTRATOR_NOTE:
+        if (!run_given.quiet && !run_given.json)
+            tell(screen, event, event->sentence);
+        break;
     case ORCHESTRATOR_SITE_HELD:
         tell(screen, event, event->sentence);
         draw_progress(screen, event);
@@ -276,6 +280,12 @@ const struct verb verb_run = {
         "answered, and stops the run below that. Where an owner looks at the numbers before they leave, the\n"
         "run waits for that (--wait-held, at most until the job expires) and keeps what the others "
         "answered.\n"
+        "A job with privacy.target_epsilon and no noise_multiplier is submitted with the noise_multiplier "
+        "that "
+        "all of\n"
+        "it needs to stay within that epsilon: a line more in its bytes, which the run keeps as job.yaml. "
+        "JOB.yaml\n"
+        "itself stays as it is.\n"
         "Ctrl-C ends the run in order. Reports of what there is are always written. While a run goes on, the "
         "home\n"
         "begins no other with the same sites.\n\n"

@@ -1,5 +1,6 @@
 #include "orchestrator/orchestrator_parts.h"
 
+#include "orchestrator/job_file.h"
 #include "orchestrator/run_sites.h"
 #include "orchestrator/run_store.h"
 #include "orchestrator/site_probe.h"
@@ -378,6 +379,31 @@ done:
     return err;
 }
 
+static void say(const struct listener *listener, enum orchestrator_event_kind kind, const char *sentence)
+{
+    struct orchestrator_event event = {
+        .kind = (int)kind, .run = listener->run, .sentence = sentence, .command = ""};
+    if (listener->options->on_event != NULL && sentence[0] != '\0')
+        listener->options->on_event(listener->options->context, &event);
+}
+
+/* What is in the submitted bytes and not in the researcher's file, and what its writer should know. */
+static void say_privacy(const struct listener *listener)
+{
+    const struct run *run = &listener->run->run;
+    const struct job *job = run->record->job;
+    char sentence[ERROR_SENTENCE_BYTES] = "";
+    if (run->computed_noise > 0)
+        (void)snprintf(sentence, sizeof sentence,
+                       "The job was given privacy.noise_multiplier: %g, with which all of it stays within "
+                       "target_epsilon %g; as it is submitted it is %s/job.yaml, and its id %.12s.",
+                       run->computed_noise, job->privacy.target_epsilon, run->directory,
+                       listener->run->job_id);
+    say(listener, ORCHESTRATOR_NOTE, sentence);
+    job_file_warning(job, sentence);
+    say(listener, ORCHESTRATOR_WARNING, sentence);
+}
+
 static struct error *execute(struct orchestrator *orchestrator,
                              const struct orchestrator_run_options *options, struct orchestrator_run *run)
 {
@@ -399,6 +425,7 @@ static struct error *execute(struct orchestrator *orchestrator,
                                .stop = options->cancelled == NULL ? NULL : ask_cancelled,
                                .on_event = options->on_event == NULL ? NULL : pass_event,
                                .context = &listener};
+    say_privacy(&listener);
     TRY(orchestrator_whom_to_trust(orchestrator, run->run.record->job, &ids, &plan.trust));
     TRY(find_in_run(orchestrator, run->run.record, &in_run));
     plan.in_run = in_run;

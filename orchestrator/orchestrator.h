@@ -173,10 +173,12 @@ enum orchestrator_event_kind {
     ORCHESTRATOR_WARNING = 9,       /* `sentence`, about `site` unless that is NULL */
     ORCHESTRATOR_SITE_HELD = 10,    /* a person there looks at its answer before it leaves: `sentence` */
     /* Under secure aggregation: */
-    ORCHESTRATOR_KEYS = 11,     /* `done` of `total` sites have exchanged keys for the rounds to come */
-    ORCHESTRATOR_ATTEMPT = 12,  /* `round` is tried again with fresh keys and `total` sites: `sentence` */
-    ORCHESTRATOR_UNMASKED = 13, /* the sum of `done` sites is there, of `total` in the job */
-    ORCHESTRATOR_EVALUATED = 14 /* the last round's pooled confusion matrix is there */
+    ORCHESTRATOR_KEYS = 11,      /* `done` of `total` sites have exchanged keys for the rounds to come */
+    ORCHESTRATOR_ATTEMPT = 12,   /* `round` is tried again with fresh keys and `total` sites: `sentence` */
+    ORCHESTRATOR_UNMASKED = 13,  /* the sum of `done` sites is there, of `total` in the job */
+    ORCHESTRATOR_EVALUATED = 14, /* the last round's pooled confusion matrix is there */
+    /* Of a private job, before it is submitted: `sentence` says what was computed and put into its bytes */
+    ORCHESTRATOR_NOTE = 15
 };
 
 /* Valid during the callback. */

@@ -1,6 +1,7 @@
 #include "orchestrator/run.h"
 
 #include "crypto/secret.h"
+#include "orchestrator/job_file.h"
 #include "orchestrator/report.h"
 #include "orchestrator/run_directory.h"
 #include "orchestrator/run_sites.h"
@@ -34,14 +35,19 @@ static struct error *check_time(const struct job *job, const char *where)
 }
 
 /* The record of a run that has not begun: its ids and the job. */
-static struct error *new_record(const char *path, struct run_record **ret_record)
+static struct error *new_record(const char *path, struct run_record **ret_record, double *ret_computed_noise)
 {
     struct error *err = NULL;
+    struct job_file file = {0};
     struct run_record *record = calloc(1, sizeof *record);
     if (record == NULL)
         FAIL(ERROR_MEMORY, "No memory for the record of the run.");
-    TRY(file_read(path, JOB_MAX_BYTES, &record->job_bytes, &record->job_byte_count));
-    TRY(job_parse((const char *)record->job_bytes, record->job_byte_count, path, &record->job));
+    TRY(job_file_read(path, &file));
+    *ret_computed_noise = file.computed_noise;
+    record->job_bytes = file.bytes;
+    record->job_byte_count = file.count;
+    record->job = file.job;
+    file = (struct job_file){0};
     TRY(check_time(record->job, path));
     TRY(digest_of(record->job_bytes, record->job_byte_count, &record->job_id));
     TRY(secret_random(record->run_id, sizeof record->run_id));
@@ -51,6 +57,7 @@ static struct error *new_record(const char *path, struct run_record **ret_record
     *ret_record = record;
     record = NULL;
 done:
+    job_file_clear(&file);
     run_record_free(record);
     return err;
 }
@@ -106,7 +113,7 @@ struct error *run_prepare(const struct home *home, const struct site_list *list,
 {
     struct error *err = NULL;
     struct run run = {0};
-    TRY(new_record(options->job_path, &run.record));
+    TRY(new_record(options->job_path, &run.record, &run.computed_noise));
     run.record->mock = options->mock;
     TRY(site_list_agree(list, run.record->job, (const char *)run.record->job_bytes, options->job_path));
     TRY(initial_model_open(run.record->job, options->initial_model, &run.initial));

@@ -17,6 +17,7 @@ struct run {
     struct initial_model *initial;
     struct evaluate *global_test;
     struct receipt *witnesses; /* [job->site_count], see engine.h */
+    double computed_noise;     /* what the job's bytes were given, see job_file.h; 0: nothing */
 };
 
 struct run_options {

@@ -230,6 +230,16 @@ const char *document_scalar(const struct document_value *value, bool plain)
     return document_node_text(node);
 }
 
+struct document_place document_place(const struct document_value *value)
+{
+    const yaml_node_t *node = document_node(value);
+    return (struct document_place){.from = node->start_mark.index,
+                                   .to = node->end_mark.index,
+                                   .column = node->start_mark.column,
+                                   .flow = node->type == YAML_MAPPING_NODE &&
+                                           node->data.mapping.style == YAML_FLOW_MAPPING_STYLE};
+}
+
 bool document_is_null(const struct document_value *value)
 {
     const char *text = document_scalar(value, true);

@@ -123,6 +123,24 @@ MUST_USE struct error *document_boolean(const struct document_value *value, bool
  * and `plain` asks for one that is not. */
 const char *document_scalar(const struct document_value *value, bool plain);
 
+/* Where a scalar or a mapping stands: in characters from the first one behind a byte order mark (a line end of two bytes is
+ * two), and in which column, from 0. */
+struct document_place {
+    size_t from, to; /* its first character, and the one behind its last: of a scalar alone */
+    size_t column;
+    bool flow; /* a mapping in braces */
+};
+struct document_place document_place(const struct document_value *value);
+
+/* The text with one key more in the mapping that the path `beside` ("privacy.target_epsilon") lies in: right behind that
+ * one, in a line of its own (`key: value`, as far in as the others), or in braces behind a comma. Everything else
+ * stays as it is, comments, order and line ends too. `value` is a plain scalar. ERROR_INVALID when the text is none that
+ * document_parse reads, has no such path, or would not have the new value at the new path afterwards: then nothing was added.
+ * *ret_text is malloc'ed, with a NUL behind it. */
+MUST_USE struct error *document_insert(const char *text, size_t bytes, size_t limit, const char *where,
+                                       const char *beside, const char *key, const char *value,
+                                       char **ret_text, size_t *ret_bytes);
+
 /* "<where>:<line>:<column>: <path> <the sentence's rest>" */
 MUST_USE struct error *document_error(const struct document_value *value, enum error_code code,
                                       const char *format, ...) PRINTF_LIKE(3, 4);
