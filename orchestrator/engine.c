@@ -117,9 +117,11 @@ static void engine_close(struct engine *engine)
     for (size_t i = 0; engine->sites != NULL && i < engine->job->site_count; i++) {
         free(engine->sites[i].update);
         free(engine->sites[i].evaluation);
+        free(engine->sites[i].noised);
         local_site_free(engine->sites[i].local);
     }
     free(engine->sites);
+    free(engine->spent);
     free(engine->model);
     free(engine->model_bytes);
 }
@@ -135,7 +137,8 @@ static struct error *engine_open(struct engine *engine)
                                       .trust = plan->trust,
                                       .wake_fd = plan->wake_fd};
     engine->sites = calloc(engine->job->site_count, sizeof *engine->sites);
-    if (engine->sites == NULL)
+    engine->spent = calloc(engine->job->site_count, sizeof *engine->spent);
+    if (engine->sites == NULL || engine->spent == NULL)
         FAIL(ERROR_MEMORY, "No memory for the sites of the job.");
     for (size_t i = 0; i < engine->job->site_count; i++) {
         engine->sites[i].job_site = &engine->job->sites[i];
@@ -148,15 +151,31 @@ done:
     return err;
 }
 
+/* Statistics do not begin anywhere: the one round of their job carries zeros. */
+static struct error *first_model(struct engine *engine)
+{
+    const struct run_record *record = engine->record;
+    switch (engine->job->model) {
+    case JOB_SOFTMAX_REGRESSION:
+        return initial_model_make(engine->plan->initial, record->model_features, record->classes,
+                                  &engine->model);
+    case JOB_FEATURE_STATISTICS:
+        break;
+    }
+    engine->model = calloc(engine->count, sizeof *engine->model);
+    return engine->model == NULL ? error_new(ERROR_MEMORY, "No memory for the statistics.") : NULL;
+}
+
 /* The sites have said what their data looks like: now there can be a model. */
 static struct error *shape_known(struct engine *engine)
 {
     struct error *err = NULL;
     struct run_record *record = engine->record;
-    engine->count = (size_t)(record->features + 1) * record->classes;
+    engine->count = run_record_parameters(record);
     if (engine->plan->global_test != NULL)
-        TRY(evaluate_check(engine->plan->global_test, record->features, record->classes));
-    TRY(initial_model_make(engine->plan->initial, record->features, record->classes, &engine->model));
+        TRY(evaluate_map(engine->plan->global_test, engine->job, record->features, record->classes,
+                         record->image_rows, record->image_columns));
+    TRY(first_model(engine));
     engine->model_bytes = calloc(engine->count, 8);
     if (engine->model_bytes == NULL)
         FAIL(ERROR_MEMORY, "No memory for the global model.");

@@ -69,7 +69,7 @@ struct engine_plan {
     struct run_record *record; /* in: ids, job, job bytes; out: everything else */
     struct run_store *store;
     const struct initial_model *initial;
-    const struct evaluate *global_test; /* NULL: none */
+    struct evaluate *global_test; /* NULL: none; its rows are mapped once the sites have said theirs */
     const bool
         *in_run; /* [job->site_count], of a run on mock data: sites that another run of this home is with,
                            which are not asked; NULL: none */

@@ -16,10 +16,10 @@ static struct error *take_mock(void *context, struct site_catalog *catalog,
 {
     struct engine *engine = context;
     size_t position = 0;
-    (void)dataset;
     while (strcmp(engine->job->sites[position].fingerprint, catalog->site->fingerprint) != 0)
         position++;
-    return local_site_open(mock, engine->job, (uint32_t)position, &engine->sites[position].local);
+    return local_site_open(mock, engine->job, (uint32_t)position, dataset->schema->image_rows,
+                           dataset->schema->image_columns, &engine->sites[position].local);
 }
 
 static bool stopped(void *context)
@@ -52,28 +52,40 @@ static void say_why(const struct engine *engine, const struct site_catalog *cata
         (void)snprintf(ret_reason, 512, "%s", dataset->reason);
 }
 
-/* The first site says what the model looks like; another shape is out. */
-static void settle_site(struct engine *engine, struct engine_site *site, const struct site_catalog *catalog)
+/* The first site says what the model looks like. */
+static struct error *agree_on_shape(struct engine *engine, const struct local_site *local)
 {
     struct run_record *record = engine->record;
+    uint64_t features = local_site_features(local);
+    uint32_t classes = local_site_classes(local), rows = 0, columns = 0;
+    local_site_image(local, &rows, &columns);
+    if (record->features == 0)
+        return run_record_set_shape(record, features, classes, rows, columns);
+    if (record->features != features || record->classes != classes)
+        return error_new(
+            ERROR_INVALID, "Its mock dataset has %llu features and %u classes, that of others %llu and %u.",
+            (unsigned long long)features, classes, (unsigned long long)record->features, record->classes);
+    if (record->job->features == JOB_FEATURES_HOG &&
+        (record->image_rows != rows || record->image_columns != columns))
+        return error_new(ERROR_INVALID,
+                         "Its mock images are of %u by %u pixels, those of others of %u by %u.", rows,
+                         columns, record->image_rows, record->image_columns);
+    return NULL;
+}
+
+/* Another shape is out. */
+static void settle_site(struct engine *engine, struct engine_site *site, const struct site_catalog *catalog)
+{
     char reason[512];
     if (site->local == NULL) {
         say_why(engine, catalog, reason);
         engine_site_out(engine, site, reason);
         return;
     }
-    uint64_t features = local_site_features(site->local);
-    uint32_t classes = local_site_classes(site->local);
-    if (record->features == 0) {
-        record->features = features;
-        record->classes = classes;
-    }
-    if (record->features != features || record->classes != classes) {
-        (void)snprintf(reason, sizeof reason,
-                       "Its mock dataset has %llu features and %u classes, that of others %llu and %u.",
-                       (unsigned long long)features, classes, (unsigned long long)record->features,
-                       record->classes);
-        engine_site_out(engine, site, reason);
+    struct error *err = agree_on_shape(engine, site->local);
+    if (err != NULL) {
+        engine_site_out(engine, site, err->sentence);
+        error_free(err);
         return;
     }
     site->phase = PHASE_READY;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "orchestrator/engine.h"
+#include "orchestrator/run_spent.h"
 
 #include "schemas/wire.h"
 
@@ -79,7 +80,8 @@ struct engine_site {
     bool held;               /* because a person there looks at the answer first */
     struct receipt *witness; /* the latest that we hold; sequence 0: none. In the plan */
     double *update;          /* [count], when TURN_TRAINED */
-    uint64_t *evaluation;    /* a confusion matrix, when TURN_EVALUATED */
+    uint64_t *evaluation;    /* a confusion matrix, when TURN_EVALUATED, or: */
+    double *noised;          /* counts [classes²] of a private job */
     uint32_t position;       /* in the roster of secure aggregation, from 1 */
     struct key_request keys;
     uint32_t model_round; /* it has, or gets with the request, the model that this round starts from */
@@ -92,9 +94,10 @@ struct engine {
     struct session *session;
     struct engine_site *sites;            /* [job->site_count], in the order of the job */
     const struct engine_site *shape_site; /* who said features and classes first */
-    size_t count;                         /* parameters: (features + 1) * classes */
+    size_t count;                         /* parameters: run_record_parameters */
     double *model;                        /* the global model */
     uint8_t *model_bytes;                 /* the same as it goes over the wire */
+    struct run_spent *spent;              /* [job->site_count], up to the last round that is complete */
     struct engine_secagg *secagg;         /* NULL: in clear, and before the shape is known */
     struct round_record *round;           /* in hand, or NULL */
     int64_t round_started;                /* monotonic ms */

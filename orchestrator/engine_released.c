@@ -1,6 +1,9 @@
 #include "orchestrator/engine_parts.h"
 
 #include "learning/softmax.h"
+#include "orchestrator/noised_counts.h"
+
+#include <math.h>
 
 struct error *engine_check_answer(const struct engine *engine, ProtobufCBinaryData job_id,
                                   ProtobufCBinaryData run_id, uint32_t round)
@@ -90,24 +93,70 @@ done:
     return err;
 }
 
+/* Of a private job: what the job itself says, and nothing else beside the parameters. */
+static struct error *check_private_update(const struct engine *engine, const struct engine_site *site,
+                                          const Fds__Update *update)
+{
+    struct error *err = NULL;
+    uint64_t declared = site->job_site->examples;
+    if (update->examples == WIRE_WITHHELD)
+        FAIL(ERROR_INVALID,
+             "Its update does not say the %llu examples that the job declares for it (sites: examples).",
+             (unsigned long long)declared);
+    if (update->examples != declared)
+        FAIL(ERROR_INVALID,
+             "Its update says other examples than the %llu that the job declares for it (sites: examples); "
+             "of a "
+             "private job no other number of rows may leave a site.",
+             (unsigned long long)declared);
+    if (update->metrics != NULL)
+        FAIL(ERROR_INVALID,
+             "Its update has metrics, and exact ones may not leave a site in a private job (%s).",
+             job_mechanism_word(engine->job->privacy.mechanism));
+    if (update->seconds != 0)
+        FAIL(ERROR_INVALID,
+             "Its update says how long it took, which may not leave a site in a private job (%s).",
+             job_mechanism_word(engine->job->privacy.mechanism));
+done:
+    return err;
+}
+
+static struct error *check_update(const struct engine *engine, const struct engine_site *site,
+                                  const Fds__Update *update)
+{
+    struct error *err = NULL;
+    const struct run_record *record = engine->record;
+    TRY(engine_check_answer(engine, update->job_id, update->run_id, update->round));
+    if (engine->job->model == JOB_SOFTMAX_REGRESSION)
+        TRY(wire_parameters_check(update->parameters.len, record->model_features, record->classes));
+    if (update->parameters.len != 8 * engine->count)
+        FAIL(ERROR_INVALID,
+             "Its statistics have %zu bytes instead of %zu: the mean and the mean square of each of "
+             "%llu features.",
+             update->parameters.len, 8 * engine->count, (unsigned long long)record->features);
+    if (job_private(engine->job))
+        TRY(check_private_update(engine, site, update));
+    else if (update->examples == WIRE_WITHHELD && engine->job->weighting == JOB_WEIGHT_EXAMPLES)
+        FAIL(ERROR_INVALID,
+             "Its owner does not tell its number of training rows, so its update cannot be weighted by it; "
+             "`weighting: equal` in the job would do.");
+done:
+    return err;
+}
+
 static struct error *take_update(struct engine *engine, struct engine_site *site, const Fds__Update *update)
 {
     struct error *err = NULL;
-    struct run_record *record = engine->record;
     struct site_round *part = engine_site_round(engine, site);
     double *parameters = NULL;
-    TRY(engine_check_answer(engine, update->job_id, update->run_id, update->round));
-    TRY(wire_parameters_check(update->parameters.len, record->features, record->classes));
+    bool private = job_private(engine->job);
+    TRY(check_update(engine, site, update));
     parameters = calloc(engine->count, sizeof *parameters);
     if (parameters == NULL)
         FAIL(ERROR_MEMORY, "No memory for an update.");
     wire_parameters_read(update->parameters.data, engine->count, parameters);
     /* One site's huge numbers must be that site's failure, not the average's and so everybody's. */
     TRY(softmax_check_parameters(parameters, engine->count));
-    if (update->examples == WIRE_WITHHELD && engine->job->weighting == JOB_WEIGHT_EXAMPLES)
-        FAIL(ERROR_INVALID,
-             "Its owner does not tell its number of training rows, so its update cannot be weighted by it; "
-             "`weighting: equal` in the job would do.");
     if (engine->job->metrics == JOB_METRICS_PER_SITE && update->metrics != NULL)
         TRY(take_metrics(engine, update->metrics, part));
     site->update = parameters;
@@ -116,7 +165,7 @@ static struct error *take_update(struct engine *engine, struct engine_site *site
     part->status = SITE_OK;
     part->has_examples = update->examples != WIRE_WITHHELD;
     part->examples = part->has_examples ? update->examples : 0;
-    part->train_seconds = update->seconds;
+    part->train_seconds = private ? (double)NAN : update->seconds;
     part->seconds = engine_round_seconds(engine);
 done:
     free(parameters);
@@ -258,13 +307,39 @@ void engine_answer_update(struct engine *engine, struct engine_site *site, const
     wire_released_free(released);
 }
 
+static struct error *take_noised(const struct engine *engine, struct engine_site *site,
+                                 const Fds__Evaluation *evaluation)
+{
+    struct error *err = NULL;
+    uint32_t classes = engine->record->classes;
+    if (evaluation->n_confusion != 0 || evaluation->test_rows != WIRE_WITHHELD ||
+        evaluation->correct != WIRE_WITHHELD)
+        FAIL(ERROR_INVALID,
+             "Its evaluation has exact counts, which may not leave a site in a private job (%s).",
+             job_mechanism_word(engine->job->privacy.mechanism));
+    TRY(noised_counts_check(evaluation->noised, evaluation->n_noised, classes));
+    site->noised = calloc((size_t)classes * classes, sizeof *site->noised);
+    if (site->noised == NULL)
+        FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
+    memcpy(site->noised, evaluation->noised, evaluation->n_noised * sizeof *site->noised);
+done:
+    return err;
+}
+
 static struct error *take_evaluation(struct engine *engine, struct engine_site *site,
                                      const Fds__Evaluation *evaluation)
 {
     struct error *err = NULL;
     TRY(engine_check_answer(engine, evaluation->job_id, evaluation->run_id, evaluation->round));
-    TRY(take_confusion(engine, evaluation->confusion, evaluation->n_confusion, evaluation->test_rows,
-                       evaluation->correct, &site->evaluation));
+    if (job_private(engine->job)) {
+        TRY(take_noised(engine, site, evaluation));
+    } else {
+        if (evaluation->n_noised != 0)
+            FAIL(ERROR_INVALID,
+                 "Its evaluation has noised counts, and the job has no privacy that they would be of.");
+        TRY(take_confusion(engine, evaluation->confusion, evaluation->n_confusion, evaluation->test_rows,
+                           evaluation->correct, &site->evaluation));
+    }
     site->turn = TURN_EVALUATED;
 done:
     return err;

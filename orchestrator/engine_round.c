@@ -1,6 +1,7 @@
 #include "orchestrator/engine_secagg.h"
 
 #include "orchestrator/local_site.h"
+#include "orchestrator/noised_counts.h"
 #include "orchestrator/strategy_fedavg.h"
 #include "schemas/clock.h"
 
@@ -181,9 +182,11 @@ static struct error *aggregate(struct engine *engine)
         const struct site_round *part = &engine->round->sites[i];
         if (site->turn != TURN_TRAINED)
             continue;
-        /* Examples are there when they are the weight; or the rows are. */
+        /* Examples are there when they are the weight; or the rows are. The weights of a private job are in it. */
         uint64_t examples = part->has_examples ? part->examples : 1;
-        if (site->local != NULL)
+        if (job_private(engine->job))
+            examples = site->job_site->examples;
+        else if (site->local != NULL)
             examples = local_site_train_rows(site->local);
         updates[trained++] = (struct fedavg_update){.parameters = site->update, .examples = examples};
     }
@@ -234,10 +237,35 @@ done:
     return err;
 }
 
+static struct error *pool_noised(struct engine *engine)
+{
+    struct error *err = NULL;
+    size_t cells = (size_t)engine->record->classes * engine->record->classes;
+    uint32_t sites = (uint32_t)engine_count_turns(engine, TURN_EVALUATED);
+    double *pooled = NULL;
+    if (sites == 0)
+        goto done;
+    pooled = calloc(cells, sizeof *pooled);
+    if (pooled == NULL)
+        FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
+    for (size_t i = 0; i < engine->job->site_count; i++)
+        for (size_t c = 0; engine->sites[i].turn == TURN_EVALUATED && c < cells; c++)
+            pooled[c] += engine->sites[i].noised[c];
+    engine->round->pooled_noised = pooled;
+    engine->round->pooled_noise = noised_counts_deviation(engine->job, sites);
+    engine->round->pooled_sites = sites;
+    pooled = NULL;
+done:
+    free(pooled);
+    return err;
+}
+
 static struct error *pool(struct engine *engine)
 {
     struct error *err = NULL;
     uint64_t *pooled = NULL;
+    if (job_private(engine->job))
+        return pool_noised(engine);
     if (engine_count_turns(engine, TURN_EVALUATED) == 0)
         goto done;
     pooled = confusion_new(engine->record->classes);
@@ -263,7 +291,8 @@ struct error *engine_evaluate_here(struct engine *engine)
     counts = confusion_new(record->classes);
     if (counts == NULL)
         FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
-    TRY(evaluate_model(engine->plan->global_test, engine->model, record->features, record->classes, counts));
+    TRY(evaluate_model(engine->plan->global_test, engine->model, record->model_features, record->classes,
+                       counts));
     confusion_sum(counts, record->classes);
     engine->round->global_confusion = counts;
     counts = NULL;
@@ -278,8 +307,10 @@ static void clear_turns(struct engine *engine)
         struct engine_site *site = &engine->sites[i];
         free(site->update);
         free(site->evaluation);
+        free(site->noised);
         site->update = NULL;
         site->evaluation = NULL;
+        site->noised = NULL;
         site->turn = TURN_IDLE;
     }
 }
@@ -308,7 +339,7 @@ static struct error *begin(const struct engine *engine, uint32_t round, struct r
     if (parts == NULL)
         FAIL(ERROR_MEMORY, "No memory for a round.");
     for (size_t i = 0; i < engine->job->site_count; i++)
-        parts[i].train_accuracy = parts[i].train_seconds = NAN;
+        parts[i].train_accuracy = parts[i].train_seconds = parts[i].epsilon_spent = NAN;
     *ret_round = (struct round_record){.round = round, .sites = parts};
 done:
     return err;
@@ -319,6 +350,7 @@ static struct error *keep(struct engine *engine, struct round_record *round)
 {
     struct error *err = NULL;
     struct run_record *record = engine->record;
+    TRY(run_spent_settle(record, round, engine->spent));
     struct round_record *rounds = realloc(record->rounds, (record->round_count + 1) * sizeof *rounds);
     if (rounds == NULL)
         FAIL(ERROR_MEMORY, "No memory for a round.");
@@ -341,6 +373,14 @@ done:
     return err;
 }
 
+/* Of a private job only in the rounds whose counts it accounts for: others do not leave. */
+static bool pays_for_counts(const struct engine *engine)
+{
+    if (job_private(engine->job))
+        return noised_counts_paid(engine->job, engine->round->round);
+    return engine->job->metrics != JOB_METRICS_NONE;
+}
+
 static struct error *run_round(struct engine *engine)
 {
     struct error *err = NULL;
@@ -352,7 +392,7 @@ static struct error *run_round(struct engine *engine)
         goto done;
     }
     TRY(aggregate(engine));
-    if (engine->job->metrics != JOB_METRICS_NONE) {
+    if (pays_for_counts(engine)) {
         TRY(engine->record->mock ? engine_mock_evaluate(engine) : evaluate_at_sites(engine));
         TRY(pool(engine));
     }
@@ -406,6 +446,7 @@ struct error *engine_do_evaluation(struct engine *engine)
     }
     TRY(err);
     record->evaluation.seconds = engine_round_seconds(engine);
+    TRY(run_spent_settle(record, &record->evaluation, engine->spent));
     TRY(run_store_round(engine->plan->store, record, &record->evaluation));
     if (record->evaluation.masking.contributors > 0)
         engine_tell_round(engine, ENGINE_EVALUATED, 0);

@@ -1,31 +1,53 @@
 #include "orchestrator/engine_parts.h"
 
-#include "learning/softmax.h"
 #include "schemas/text.h"
+
+/* Sides of images count where the model's features depend on them; sites of before do not tell theirs. */
+static bool same_shape(const struct run_record *record, const Fds__JobStatus *status)
+{
+    bool same = status->features == record->features && status->classes == record->classes;
+    if (record->job->features == JOB_FEATURES_HOG)
+        same = same && status->image_rows == record->image_rows &&
+               status->image_columns == record->image_columns;
+    return same;
+}
+
+static struct error *other_shape(const struct engine *engine, const struct engine_site *site,
+                                 const Fds__JobStatus *status)
+{
+    const struct run_record *record = engine->record;
+    const char *name = site->job_site->name, *first = engine->shape_site->job_site->name;
+    if (status->features == record->features && status->classes == record->classes)
+        return error_new(
+            ERROR_INVALID,
+            "The images of %s are of %u by %u pixels, but those of %s of %u by %u; one model cannot fit "
+            "both, so correct the job's dataset or its sites.",
+            name, status->image_rows, status->image_columns, first, record->image_rows,
+            record->image_columns);
+    return error_new(
+        ERROR_INVALID,
+        "The data of %s has %llu features and %u classes, but that of %s has %llu and %u; one model "
+        "cannot fit both, so correct the job's dataset or its sites.",
+        name, (unsigned long long)status->features, status->classes, first,
+        (unsigned long long)record->features, record->classes);
+}
 
 /* The two sites that disagree are both named; before the first round nothing is lost by stopping. */
 static struct error *check_shape(struct engine *engine, struct engine_site *site,
                                  const Fds__JobStatus *status, bool *ret_agrees)
 {
     struct error *err = NULL;
-    struct run_record *record = engine->record;
     bool agrees = true;
     if (engine->shape_site == NULL) {
-        err = softmax_check_shape(status->features, status->classes);
+        err = run_record_set_shape(engine->record, status->features, status->classes, status->image_rows,
+                                   status->image_columns);
         if (err != NULL) {
             err = error_prefix(err, "The data of %s", site->job_site->name);
             goto done;
         }
         engine->shape_site = site;
-        record->features = status->features;
-        record->classes = status->classes;
-    } else if (status->features != record->features || status->classes != record->classes) {
-        err = error_new(
-            ERROR_INVALID,
-            "The data of %s has %llu features and %u classes, but that of %s has %llu and %u; one model "
-            "cannot fit both, so correct the job's dataset or its sites.",
-            site->job_site->name, (unsigned long long)status->features, status->classes,
-            engine->shape_site->job_site->name, (unsigned long long)record->features, record->classes);
+    } else if (!same_shape(engine->record, status)) {
+        err = other_shape(engine, site, status);
         agrees = false;
     }
     *ret_agrees = agrees;

@@ -1,6 +1,7 @@
 #include "orchestrator/evaluate.h"
 
 #include "learning/softmax.h"
+#include "orchestrator/model_shape.h"
 #include "schemas/csv.h"
 #include "schemas/files.h"
 #include "schemas/idx.h"
@@ -12,7 +13,8 @@ struct evaluate {
     uint8_t *bytes; /* values of an IDX pair: the whole file of images */
     float *floats;  /* values of a CSV */
     uint16_t *labels;
-    uint16_t label_most; /* the largest label */
+    uint16_t label_most;                /* the largest label */
+    uint32_t image_rows, image_columns; /* 0: numbers */
     struct matrix_view rows;
 };
 
@@ -62,6 +64,8 @@ static struct error *evaluate_read_idx(const struct job *job, struct evaluate *e
     for (uint64_t i = 0; i < labels.count; i++)
         evaluate_put_label(evaluate, i, labels.items[i]);
     evaluate->rows = matrix_of_bytes(images.items, images.count, images.item_bytes);
+    evaluate->image_rows = images.rows;
+    evaluate->image_columns = images.columns;
 done:
     free(label_bytes);
     return err;
@@ -187,6 +191,45 @@ struct error *evaluate_check(const struct evaluate *evaluate, uint64_t features,
             "evaluation.global_test: %s has labels up to %u, but the sites' data has the classes 0 to %u.",
             evaluate->where, (unsigned)evaluate->label_most, (unsigned)classes - 1);
     return NULL;
+}
+
+static struct error *evaluate_check_images(const struct evaluate *evaluate, uint32_t rows, uint32_t columns)
+{
+    if (evaluate->image_rows == rows && evaluate->image_columns == columns)
+        return NULL;
+    return error_new(ERROR_INVALID,
+                     "evaluation.global_test: %s has rows of %u by %u pixels, but the sites' have %u by %u; "
+                     "features.kind of the job needs the same.",
+                     evaluate->where, evaluate->image_rows, evaluate->image_columns, rows, columns);
+}
+
+struct error *evaluate_map(struct evaluate *evaluate, const struct job *job, uint64_t features,
+                           uint32_t classes, uint32_t image_rows, uint32_t image_columns)
+{
+    struct error *err = NULL;
+    float *mapped = NULL;
+    size_t count = 0;
+    struct features_map map = model_shape_map(job, image_rows, image_columns);
+    TRY(evaluate_check(evaluate, features, classes));
+    if (map.kind == FEATURES_RAW)
+        goto done;
+    if (map.kind == FEATURES_HOG)
+        TRY(evaluate_check_images(evaluate, image_rows, image_columns));
+    TRY(features_count(&map, evaluate->rows.type, evaluate->rows.features, &count));
+    TRY(features_check_size(evaluate->rows.rows, count));
+    mapped = calloc(evaluate->rows.rows * count, sizeof *mapped);
+    if (mapped == NULL)
+        TRY(evaluate_no_memory(evaluate));
+    TRY(features_apply(&map, &evaluate->rows, mapped));
+    free(evaluate->bytes);
+    free(evaluate->floats);
+    evaluate->bytes = NULL;
+    evaluate->floats = mapped;
+    evaluate->rows = matrix_of_floats(mapped, evaluate->rows.rows, count);
+    mapped = NULL;
+done:
+    free(mapped);
+    return err;
 }
 
 struct error *evaluate_model(const struct evaluate *evaluate, const double *parameters, uint64_t features,

@@ -24,7 +24,13 @@ uint64_t evaluate_features(const struct evaluate *evaluate);
 /* ERROR_INVALID, with both figures, unless the data has `features` features and labels below `classes`. */
 MUST_USE struct error *evaluate_check(const struct evaluate *evaluate, uint64_t features, uint32_t classes);
 
+/* Once the sites have said what their rows look like: checks as evaluate_check, and makes of the rows what the job's model
+ * sees (model_shape.h), which takes their place. ERROR_INVALID too when the images are of other sides than the sites', where
+ * that matters; ERROR_LIMIT when the mapped rows would be too large. */
+MUST_USE struct error *evaluate_map(struct evaluate *evaluate, const struct job *job, uint64_t features,
+                                    uint32_t classes, uint32_t image_rows, uint32_t image_columns);
+
 /* Counts predictions of the model (coef [classes][features] row by row, then intercept [classes]) into
- * ret_confusion[classes * classes], rows true, columns predicted. Checks as evaluate_check. */
+ * ret_confusion[classes * classes], rows true, columns predicted. Checks as evaluate_check; `features` are the model's. */
 MUST_USE struct error *evaluate_model(const struct evaluate *evaluate, const double *parameters,
                                       uint64_t features, uint32_t classes, uint64_t *ret_confusion);

@@ -22,7 +22,7 @@ static void put_parameters(FILE *stream, const struct run_record *record)
     if (record->features == 0)
         return;
     (void)fputs(" (", stream);
-    html_count(stream, (record->features + 1) * record->classes);
+    html_count(stream, run_record_parameters(record));
     (void)fputs(" numbers)", stream);
 }
 

@@ -2,11 +2,15 @@
 
 #include "learning/local_training.h"
 #include "learning/random.h"
+#include "orchestrator/model_shape.h"
 
 struct local_site {
     struct mock_data mock;
     const struct job *job;
     float *numbers; /* [rows][features], or NULL: mock.data are bytes */
+    float *mapped;  /* [rows][model features], or NULL: the model sees the rows as they are */
+    size_t model_features;
+    uint32_t image_rows, image_columns; /* 0: numbers */
     uint16_t *labels;
     uint32_t *train, *test;
     size_t train_rows, test_rows;
@@ -18,6 +22,7 @@ void local_site_free(struct local_site *site)
         return;
     mock_data_clear(&site->mock);
     free(site->numbers);
+    free(site->mapped);
     free(site->labels);
     free(site->train);
     free(site->test);
@@ -61,8 +66,39 @@ static void split(struct local_site *site, uint32_t position)
     }
 }
 
+static struct matrix_view rows_of(const struct local_site *site)
+{
+    size_t rows = site->mock.rows, features = site->mock.features;
+    if (site->mapped != NULL)
+        return matrix_of_floats(site->mapped, rows, site->model_features);
+    return site->numbers == NULL ? matrix_of_bytes(site->mock.data, rows, features)
+                                 : matrix_of_floats(site->numbers, rows, features);
+}
+
+static struct error *map_rows(struct local_site *site)
+{
+    struct error *err = NULL;
+    struct matrix_view raw = rows_of(site);
+    struct features_map map = model_shape_map(site->job, site->image_rows, site->image_columns);
+    float *mapped = NULL;
+    TRY(model_shape_features(site->job, raw.features, site->mock.classes, site->image_rows,
+                             site->image_columns, &site->model_features));
+    if (map.kind == FEATURES_RAW)
+        goto done;
+    TRY(features_check_size(raw.rows, site->model_features));
+    mapped = calloc(raw.rows * site->model_features, sizeof *mapped);
+    if (mapped == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory for a mock dataset.");
+    TRY(features_apply(&map, &raw, mapped));
+    site->mapped = mapped;
+    mapped = NULL;
+done:
+    free(mapped);
+    return err;
+}
+
 struct error *local_site_open(struct mock_data *mock, const struct job *job, uint32_t position,
-                              struct local_site **ret_site)
+                              uint32_t image_rows, uint32_t image_columns, struct local_site **ret_site)
 {
     struct error *err = NULL;
     struct local_site *site = calloc(1, sizeof *site);
@@ -71,8 +107,11 @@ struct error *local_site_open(struct mock_data *mock, const struct job *job, uin
     site->mock = *mock;
     *mock = (struct mock_data){0};
     site->job = job;
+    site->image_rows = site->mock.numbers ? 0 : image_rows;
+    site->image_columns = site->mock.numbers ? 0 : image_columns;
     TRY(allocate(site));
     unpack(site);
+    TRY(map_rows(site));
     split(site, position);
     if (site->train_rows == 0 || site->test_rows == 0)
         FAIL(ERROR_INVALID,
@@ -91,6 +130,12 @@ uint64_t local_site_features(const struct local_site *site)
     return site->mock.features;
 }
 
+void local_site_image(const struct local_site *site, uint32_t *ret_rows, uint32_t *ret_columns)
+{
+    *ret_rows = site->image_rows;
+    *ret_columns = site->image_columns;
+}
+
 uint32_t local_site_classes(const struct local_site *site)
 {
     return site->mock.classes;
@@ -103,9 +148,7 @@ uint64_t local_site_train_rows(const struct local_site *site)
 
 static struct softmax_problem problem_of(const struct local_site *site, bool test)
 {
-    size_t rows = site->mock.rows, features = site->mock.features;
-    struct matrix_view all = site->numbers == NULL ? matrix_of_bytes(site->mock.data, rows, features)
-                                                   : matrix_of_floats(site->numbers, rows, features);
+    struct matrix_view all = rows_of(site);
     return (struct softmax_problem){
         .rows =
             matrix_select(&all, test ? site->test : site->train, test ? site->test_rows : site->train_rows),

@@ -12,13 +12,16 @@
 
 struct local_site;
 
-/* Takes the rows over (also when it fails). `job` is borrowed until local_site_free. ERROR_INVALID when there are too
- * few rows for training and test rows. */
+/* Takes the rows over (also when it fails), and maps them as the job's features say; images of 0 by 0 are numbers. `job` is
+ * borrowed until local_site_free. ERROR_INVALID when there are too few rows for training and test rows, or the job's features
+ * do not fit them. */
 MUST_USE struct error *local_site_open(struct mock_data *mock, const struct job *job, uint32_t position,
+                                       uint32_t image_rows, uint32_t image_columns,
                                        struct local_site **ret_site);
 void local_site_free(struct local_site *site); /* accepts NULL */
 
-uint64_t local_site_features(const struct local_site *site);
+uint64_t local_site_features(const struct local_site *site); /* of a row, as the site has it */
+void local_site_image(const struct local_site *site, uint32_t *ret_rows, uint32_t *ret_columns);
 uint32_t local_site_classes(const struct local_site *site);
 uint64_t local_site_train_rows(const struct local_site *site);
 

@@ -154,7 +154,7 @@ static struct error *check_model(const struct run_record *record, const struct r
 {
     struct error *err = NULL;
     struct digest digest;
-    size_t count = ((size_t)record->features + 1) * record->classes;
+    size_t count = run_record_parameters(record);
     uint8_t *bytes = NULL;
     if (round->model == NULL)
         return NULL;

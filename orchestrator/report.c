@@ -28,7 +28,7 @@ struct error *report_model_write(const struct run_record *record, const char *pa
         {"mock", "true"}, /* last: left out otherwise */
     };
     size_t note_count = sizeof notes / sizeof notes[0] - (record->mock ? 0 : 1);
-    return safetensors_write(path, round->model, record->features, record->classes, notes, note_count);
+    return safetensors_write(path, round->model, record->model_features, record->classes, notes, note_count);
 }
 
 static struct error *report_write_model_if_any(const struct run_record *record, const char *directory)

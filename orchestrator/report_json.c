@@ -122,7 +122,7 @@ static json_t *json_of_secure(const struct run_record *record)
 {
     const struct job_secure_aggregation *secure = &record->job->secure;
     size_t cells = record->job->metrics == JOB_METRICS_NONE ? 0 : (size_t)record->classes * record->classes;
-    size_t words = 1 + ((size_t)record->features + 1) * record->classes + cells;
+    size_t words = 1 + run_record_parameters(record) + cells;
     if (!run_record_masked(record))
         return json_null();
     return json_pack("{s:i, s:i, s:i, s:f, s:I, s:o, s:o, s:o}", "threshold", (int)secure->threshold,

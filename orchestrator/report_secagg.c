@@ -105,7 +105,7 @@ void report_secrecy(const struct run_record *record, char ret_text[static REPORT
 static double largest_value(const struct run_record *record, const struct round_record *round)
 {
     double largest = 0;
-    size_t count = ((size_t)record->features + 1) * record->classes;
+    size_t count = run_record_parameters(record);
     for (size_t i = 0; round->model != NULL && i < count; i++)
         largest = fmax(largest, fabs(round->model[i]));
     return largest + record->job->secure.clip;

@@ -5,6 +5,7 @@
 #include "orchestrator/report.h"
 #include "orchestrator/run_directory.h"
 #include "orchestrator/run_sites.h"
+#include "orchestrator/run_spent.h"
 #include "orchestrator/witness.h"
 #include "schemas/clock.h"
 #include "schemas/files.h"
@@ -51,6 +52,7 @@ static struct error *new_record(const char *path, struct run_record **ret_record
     TRY(check_time(record->job, path));
     TRY(digest_of(record->job_bytes, record->job_byte_count, &record->job_id));
     TRY(secret_random(record->run_id, sizeof record->run_id));
+    TRY(run_spent_plan(record));
     record->status = RUN_RUNNING;
     record->has_receipts = true;
     record->started_at = clock_now_ms();

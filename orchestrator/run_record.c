@@ -1,5 +1,7 @@
 #include "orchestrator/run_record.h"
 
+#include "orchestrator/model_shape.h"
+
 #include <math.h>
 
 const char *run_status_word(enum run_status status)
@@ -116,6 +118,7 @@ void round_record_clear(struct round_record *round, size_t site_count)
     free(round->sites);
     free(round->model);
     free(round->pooled_confusion);
+    free(round->pooled_noised);
     free(round->global_confusion);
     *round = (struct round_record){0};
 }
@@ -128,10 +131,33 @@ void run_record_free(struct run_record *record)
     for (size_t i = 0; i < record->round_count; i++)
         round_record_clear(&record->rounds[i], site_count);
     round_record_clear(&record->evaluation, site_count);
+    free(record->averaged);
+    free(record->averaged_confusion);
     free(record->rounds);
     free(record->job_bytes);
     job_free(record->job);
     free(record);
+}
+
+struct error *run_record_set_shape(struct run_record *record, uint64_t features, uint32_t classes,
+                                   uint32_t image_rows, uint32_t image_columns)
+{
+    struct error *err = NULL;
+    size_t count = 0;
+    TRY(model_shape_features(record->job, features, classes, image_rows, image_columns, &count));
+    record->features = features;
+    record->classes = classes;
+    record->image_rows = image_rows;
+    record->image_columns = image_columns;
+    record->model_features = count;
+done:
+    return err;
+}
+
+size_t run_record_parameters(const struct run_record *record)
+{
+    return model_shape_parameters(record->job, (size_t)record->features, (size_t)record->model_features,
+                                  record->classes);
 }
 
 uint64_t *confusion_new(uint32_t classes)

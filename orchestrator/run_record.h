@@ -42,6 +42,8 @@ struct site_round {
     uint64_t *confusion;   /* a confusion matrix, or NULL: not released */
     double train_seconds;  /* NAN: unknown */
     double seconds;
+    double
+        epsilon_spent; /* by what it released up to this round and in it (run_spent.h); NAN: without privacy */
     struct site_receipt *update_receipt;                /* verified when it came, or NULL */
     struct site_receipt *evaluation_receipt;            /* likewise, of the evaluation of the round's model */
     struct site_receipt *masked_receipts[RUN_ATTEMPTS]; /* likewise, of its masked input of each attempt */
@@ -63,6 +65,9 @@ struct round_record {
     double *model;            /* [(features + 1) * classes], NULL if the round failed */
     struct digest model_sha256;
     uint64_t *pooled_confusion; /* a confusion matrix, or NULL: not released */
+    double *pooled_noised; /* of a private job: counts [classes][classes] with noise, or NULL: not released */
+    double pooled_noise;   /* the standard deviation of each of them */
+    uint32_t pooled_sites; /* whose test rows they are of */
     uint64_t *global_confusion; /* a confusion matrix, or NULL: no global test */
     struct round_masking masking;
 };
@@ -75,8 +80,10 @@ struct run_record {
     struct job *job;
     enum run_status status;
     char reason[512];
-    uint64_t features;
+    uint64_t features; /* of a row, as the sites have it; 0: not known yet */
     uint32_t classes;
+    uint32_t image_rows, image_columns;        /* of a row; 0: numbers */
+    uint64_t model_features;                   /* what the model sees of a row (learning/features.h) */
     int64_t started_at, approved_at, ended_at; /* Unix ms; 0: not yet */
     bool mock;         /* made with the sites' mock data, without approvals or receipts */
     bool has_receipts; /* false: written by a version that did not keep any */
@@ -85,9 +92,22 @@ struct run_record {
     /* Under secure aggregation the counts of a model ride in the sum of the round that begins with it; those of the last
      * one have a sum of their own, of round job->rounds + 1, without a model. round 0: there was none. */
     struct round_record evaluation;
+    /* What all of a private job costs a record, or under site-level a site, at the job's delta: by privacy loss distributions, by
+     * Renyi divergences, and by the former if all other sites colluded (run_spent.h). NAN without
+     * privacy, and beyond PRIVACY_MAX_EPSILON, which the first never is. */
+    double epsilon, epsilon_rdp, epsilon_worst;
+    /* With training.average_tail over rounds: the result of the run is the mean of the last models, and not the last one. */
+    double *averaged; /* [run_record_parameters], or NULL */
+    struct digest averaged_sha256;
+    uint64_t *averaged_confusion; /* of the global test, or NULL */
 };
 
 void run_record_free(struct run_record *record); /* accepts NULL */
+/* Sets what the sites' data looks like, and from it what the model sees: ERROR_INVALID when the job's features do not fit. */
+MUST_USE struct error *run_record_set_shape(struct run_record *record, uint64_t features, uint32_t classes,
+                                            uint32_t image_rows, uint32_t image_columns);
+/* Numbers in a model: (model_features + 1) * classes, or of feature-statistics 2 * features; 0: not known yet. */
+size_t run_record_parameters(const struct run_record *record);
 /* Number `n` of all exchanges that sites gave receipts in: the rounds, then the evaluation after the last one; NULL
  * behind them. */
 const struct round_record *run_record_exchange(const struct run_record *record, size_t n);

@@ -3,6 +3,7 @@
 #include "embedded/run_001_sql.h"
 #include "embedded/run_002_sql.h"
 #include "embedded/run_003_sql.h"
+#include "embedded/run_004_sql.h"
 #include "schemas/files.h"
 
 #include <errno.h>
@@ -22,13 +23,14 @@ struct run_store {
 
 static const struct migration run_migrations[] = {{.sql = (const char *)run_001_sql},
                                                   {.sql = (const char *)run_002_sql},
-                                                  {.sql = (const char *)run_003_sql}};
+                                                  {.sql = (const char *)run_003_sql},
+                                                  {.sql = (const char *)run_004_sql}};
 
 const struct database_kind run_database = {
     .what = "the record of a run",
     .application_id = RUN_APPLICATION_ID,
     .migrations = run_migrations,
-    .migration_count = 3,
+    .migration_count = 4,
     .readable_from = 1,
 };
 
@@ -54,12 +56,21 @@ static void query_bind_time(struct query *query, int64_t unix_ms)
         query_bind_int(query, unix_ms);
 }
 
+static void query_bind_known(struct query *query, double value)
+{
+    if (isnan(value))
+        query_bind_null(query);
+    else
+        query_bind_real(query, value);
+}
+
 static struct error *run_store_begin(struct database *database, const struct run_record *record)
 {
     struct query query;
-    query_start(&query, database,
-                "INSERT INTO run (one, run_id, job_id, job, status, reason, features, classes, started_at, "
-                "mock) VALUES (1, ?, ?, ?, 'running', '', ?, ?, ?, ?)");
+    query_start(
+        &query, database,
+        "INSERT INTO run (one, run_id, job_id, job, status, reason, features, classes, started_at, "
+        "mock, epsilon, epsilon_rdp, epsilon_worst) VALUES (1, ?, ?, ?, 'running', '', ?, ?, ?, ?, ?, ?, ?)");
     query_bind_blob(&query, record->run_id, RUN_ID_BYTES);
     query_bind_blob(&query, record->job_id.bytes, DIGEST_BYTES);
     query_bind_blob(&query, record->job_bytes, record->job_byte_count);
@@ -67,6 +78,9 @@ static struct error *run_store_begin(struct database *database, const struct run
     query_bind_int(&query, record->classes);
     query_bind_int(&query, record->started_at);
     query_bind_int(&query, record->mock);
+    query_bind_known(&query, record->epsilon);
+    query_bind_known(&query, record->epsilon_rdp);
+    query_bind_known(&query, record->epsilon_worst);
     return query_finish(&query);
 }
 
@@ -112,39 +126,14 @@ struct error *run_store_approved(struct run_store *store, const struct run_recor
 {
     struct query query;
     query_start(&query, store->database,
-                "UPDATE run SET features = ?, classes = ?, approved_at = ? WHERE one = 1");
+                "UPDATE run SET features = ?, classes = ?, image_rows = ?, image_columns = ?, approved_at = ?"
+                " WHERE one = 1");
     query_bind_int(&query, (int64_t)record->features);
     query_bind_int(&query, record->classes);
+    query_bind_int(&query, record->image_rows);
+    query_bind_int(&query, record->image_columns);
     query_bind_time(&query, record->approved_at);
     return query_finish(&query);
-}
-
-/* Nothing more is written: without a write-ahead log the record is one file, which can be read from a
- * read-only place. While somebody reads it, that is not possible; it is a record all the same. */
-static void run_store_make_archive(struct database *database)
-{
-    struct error *err = database_run(database, "PRAGMA journal_mode = DELETE");
-    error_clear(&err);
-}
-
-struct error *run_store_end(struct run_store *store, const struct run_record *record)
-{
-    struct error *err = NULL;
-    struct query query;
-    query_start(
-        &query, store->database,
-        "UPDATE run SET status = ?, reason = ?, features = ?, classes = ?, approved_at = ?, ended_at = ?"
-        " WHERE one = 1");
-    query_bind_text(&query, run_status_word(record->status));
-    query_bind_text(&query, record->reason);
-    query_bind_int(&query, (int64_t)record->features);
-    query_bind_int(&query, record->classes);
-    query_bind_time(&query, record->approved_at);
-    query_bind_time(&query, record->ended_at);
-    TRY(query_finish(&query));
-    run_store_make_archive(store->database);
-done:
-    return err;
 }
 
 /* SQLite fills the empty file at `path` with what is committed, wherever that is at the moment. */
@@ -218,12 +207,69 @@ static void query_bind_words(struct query *query, const uint8_t *bytes, size_t c
         query_bind_blob(query, bytes, count * 8);
 }
 
-static void query_bind_known(struct query *query, double value)
+/* Nothing more is written: without a write-ahead log the record is one file, which can be read from a
+ * read-only place. While somebody reads it, that is not possible; it is a record all the same. */
+static void run_store_make_archive(struct database *database)
 {
-    if (isnan(value))
+    struct error *err = database_run(database, "PRAGMA journal_mode = DELETE");
+    error_clear(&err);
+}
+
+/* The mean of the last models, which is the result of the run where there is one. */
+static struct error *run_store_averaged(struct database *database, const struct run_record *record)
+{
+    struct error *err = NULL;
+    struct query query;
+    uint8_t *model = NULL;
+    uint8_t *counts = NULL;
+    if (record->averaged == NULL)
+        return NULL;
+    TRY(doubles_pack(record->averaged, run_record_parameters(record), &model));
+    TRY(words_pack(record->averaged_confusion, store_run_cells(record), &counts));
+    query_start(&query, database,
+                "UPDATE run SET averaged = ?, averaged_sha256 = ?, averaged_confusion = ? WHERE one = 1");
+    query_bind_words(&query, model, run_record_parameters(record));
+    query_bind_blob(&query, record->averaged_sha256.bytes, DIGEST_BYTES);
+    query_bind_words(&query, counts, store_run_cells(record));
+    err = query_finish(&query);
+done:
+    free(model);
+    free(counts);
+    return err;
+}
+
+struct error *run_store_end(struct run_store *store, const struct run_record *record)
+{
+    struct error *err = NULL;
+    struct query query;
+    query_start(
+        &query, store->database,
+        "UPDATE run SET status = ?, reason = ?, features = ?, classes = ?, image_rows = ?, image_columns = ?,"
+        " approved_at = ?, ended_at = ? WHERE one = 1");
+    query_bind_text(&query, run_status_word(record->status));
+    query_bind_text(&query, record->reason);
+    query_bind_int(&query, (int64_t)record->features);
+    query_bind_int(&query, record->classes);
+    query_bind_int(&query, record->image_rows);
+    query_bind_int(&query, record->image_columns);
+    query_bind_time(&query, record->approved_at);
+    query_bind_time(&query, record->ended_at);
+    TRY(query_finish(&query));
+    TRY(run_store_averaged(store->database, record));
+    run_store_make_archive(store->database);
+done:
+    return err;
+}
+
+static void query_bind_noised(struct query *query, const struct run_record *record,
+                              const struct round_record *round, const uint8_t *noised)
+{
+    query_bind_words(query, noised, store_run_counts(record));
+    query_bind_known(query, noised == NULL ? NAN : round->pooled_noise);
+    if (noised == NULL)
         query_bind_null(query);
     else
-        query_bind_real(query, value);
+        query_bind_int(query, round->pooled_sites);
 }
 
 static struct error *run_store_round_row(struct database *database, const struct run_record *record,
@@ -233,27 +279,31 @@ static struct error *run_store_round_row(struct database *database, const struct
     uint8_t *model = NULL;
     uint8_t *pooled = NULL;
     uint8_t *global = NULL;
+    uint8_t *noised = NULL;
     struct query query;
-    TRY(doubles_pack(round->model, store_run_parameters(record), &model));
+    TRY(doubles_pack(round->model, run_record_parameters(record), &model));
     TRY(words_pack(round->pooled_confusion, store_run_cells(record), &pooled));
     TRY(words_pack(round->global_confusion, store_run_cells(record), &global));
+    TRY(doubles_pack(round->pooled_noised, store_run_counts(record), &noised));
     query_start(&query, database,
-                "INSERT INTO round (round, seconds, model, model_sha256, pooled_confusion, global_confusion)"
-                " VALUES (?, ?, ?, ?, ?, ?)");
+                "INSERT INTO round (round, seconds, model, model_sha256, pooled_confusion, global_confusion,"
+                " pooled_noised, pooled_noise, pooled_sites) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
     query_bind_int(&query, round->round);
     query_bind_real(&query, round->seconds);
-    query_bind_words(&query, model, store_run_parameters(record));
+    query_bind_words(&query, model, run_record_parameters(record));
     if (model == NULL)
         query_bind_null(&query);
     else
         query_bind_blob(&query, round->model_sha256.bytes, DIGEST_BYTES);
     query_bind_words(&query, pooled, store_run_cells(record));
     query_bind_words(&query, global, store_run_cells(record));
+    query_bind_noised(&query, record, round, noised);
     err = query_finish(&query);
 done:
     free(model);
     free(pooled);
     free(global);
+    free(noised);
     return err;
 }
 
@@ -267,7 +317,7 @@ static struct error *run_store_site_row(struct database *database, const struct 
     query_start(
         &query, database,
         "INSERT INTO site_round (round, position, status, reason, examples, train_accuracy, confusion,"
-        " train_seconds, seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        " train_seconds, seconds, epsilon_spent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     query_bind_int(&query, round);
     query_bind_int(&query, (int64_t)position);
     query_bind_text(&query, site_status_word(site->status));
@@ -280,6 +330,7 @@ static struct error *run_store_site_row(struct database *database, const struct 
     query_bind_words(&query, confusion, store_run_cells(record));
     query_bind_known(&query, site->train_seconds);
     query_bind_real(&query, site->seconds);
+    query_bind_known(&query, job_private(record->job) ? site->epsilon_spent : NAN);
     err = query_finish(&query);
 done:
     free(confusion);
@@ -369,13 +420,19 @@ struct error *run_store_pooled(struct run_store *store, const struct run_record 
 {
     struct error *err = NULL;
     uint8_t *pooled = NULL;
+    uint8_t *noised = NULL;
     struct query query;
     TRY(words_pack(round->pooled_confusion, store_run_cells(record), &pooled));
-    query_start(&query, store->database, "UPDATE round SET pooled_confusion = ? WHERE round = ?");
+    TRY(doubles_pack(round->pooled_noised, store_run_counts(record), &noised));
+    query_start(&query, store->database,
+                "UPDATE round SET pooled_confusion = ?, pooled_noised = ?, pooled_noise = ?, pooled_sites = ?"
+                " WHERE round = ?");
     query_bind_words(&query, pooled, store_run_cells(record));
+    query_bind_noised(&query, record, round, noised);
     query_bind_int(&query, round->round);
     err = query_finish(&query);
 done:
     free(pooled);
+    free(noised);
     return err;
 }

@@ -15,13 +15,27 @@ MUST_USE struct error *query_close(struct query *query, struct error *err);
 /* Into the rounds, which are there already. */
 MUST_USE struct error *run_store_load_receipts(struct database *database, struct run_record *record);
 
-/* Numbers in a model, and words in a confusion matrix. */
-static inline size_t store_run_parameters(const struct run_record *record)
-{
-    return ((size_t)record->features + 1) * record->classes;
-}
+/* What version 4 has more: of private jobs, and of features. The rounds and their sites are there already. */
+MUST_USE struct error *run_store_load_private(struct database *database, struct run_record *record);
+/* A column of `count` words, or NULL; `more` words may follow, which are 0 when they do not. */
+MUST_USE struct error *query_words(struct query *query, int column, size_t count, size_t more,
+                                   const char *what, uint64_t **ret_words, bool *ret_whole);
+MUST_USE struct error *query_confusion(struct query *query, int column, const struct run_record *record,
+                                       uint64_t **ret_counts);
+/* A column of `count` finite float64, or NULL. */
+MUST_USE struct error *query_doubles(struct query *query, int column, size_t count, const char *what,
+                                     double **ret_values);
+/* NAN for NULL. */
+double query_known(struct query *query, int column);
 
+/* Words in a confusion matrix. */
 static inline size_t store_run_cells(const struct run_record *record)
 {
     return confusion_words(record->classes);
+}
+
+/* Counts alone. */
+static inline size_t store_run_counts(const struct run_record *record)
+{
+    return (size_t)record->classes * record->classes;
 }

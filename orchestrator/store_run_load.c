@@ -31,9 +31,8 @@ struct error *run_store_damaged(struct database *database, const char *what)
                      database_path(database), what);
 }
 
-/* A column of `count` words, or NULL; `more` words may follow, which are 0 when they do not. */
-static struct error *query_words(struct query *query, int column, size_t count, size_t more, const char *what,
-                                 uint64_t **ret_words, bool *ret_whole)
+struct error *query_words(struct query *query, int column, size_t count, size_t more, const char *what,
+                          uint64_t **ret_words, bool *ret_whole)
 {
     size_t bytes = 0;
     if (query_is_null(query, column)) {
@@ -55,8 +54,8 @@ static struct error *query_words(struct query *query, int column, size_t count, 
 }
 
 /* Counts whose sum could overflow were never counted. Version 1 had no words behind the counts, and all counts. */
-static struct error *query_confusion(struct query *query, int column, const struct run_record *record,
-                                     uint64_t **ret_counts)
+struct error *query_confusion(struct query *query, int column, const struct run_record *record,
+                              uint64_t **ret_counts)
 {
     struct error *err = NULL;
     uint64_t *counts = NULL;
@@ -76,7 +75,7 @@ done:
     return err;
 }
 
-static double query_known(struct query *query, int column)
+double query_known(struct query *query, int column)
 {
     return query_is_null(query, column) ? NAN : query_real(query, column);
 }
@@ -167,6 +166,33 @@ static struct error *run_store_load_mock(struct database *database, struct run_r
     return query_end(&query);
 }
 
+/* Version 4 has the sides of images, without which rows are numbers; from them follows how large a model is. */
+static struct error *run_store_load_shape(struct database *database, struct run_record *record)
+{
+    struct error *err = NULL;
+    struct query query;
+    int64_t rows = 0, columns = 0;
+    if (record->features == 0)
+        return NULL;
+    if (database_applied(database) >= 4) {
+        query_start(&query, database, "SELECT image_rows, image_columns FROM run");
+        if (query_step(&query)) {
+            rows = query_int(&query, 0);
+            columns = query_int(&query, 1);
+        }
+        TRY(query_end(&query));
+    }
+    if (rows < 0 || columns < 0 || rows > (int64_t)RUN_MAX_FEATURES || columns > (int64_t)RUN_MAX_FEATURES)
+        TRY(run_store_damaged(database, "the shape of its rows is impossible"));
+    err = run_record_set_shape(record, record->features, record->classes, (uint32_t)rows, (uint32_t)columns);
+    if (err != NULL) {
+        error_free(err);
+        err = run_store_damaged(database, "the shape of its model is not one that its job has");
+    }
+done:
+    return err;
+}
+
 static struct error *run_store_load_run(struct database *database, struct run_record *record)
 {
     struct error *err = NULL;
@@ -182,7 +208,9 @@ static struct error *run_store_load_run(struct database *database, struct run_re
     if (err == NULL && !found)
         err = run_store_damaged(database, "it holds no run");
     record->has_receipts = database_applied(database) >= 2;
-    return err == NULL && record->has_receipts ? run_store_load_mock(database, record) : err;
+    if (err == NULL && record->has_receipts)
+        err = run_store_load_mock(database, record);
+    return err == NULL ? run_store_load_shape(database, record) : err;
 }
 
 static struct error *run_store_read_round(struct query *query, struct run_record *record,
@@ -197,7 +225,8 @@ static struct error *run_store_read_round(struct query *query, struct run_record
         TRY(run_store_damaged(query->database, "it holds a round that the job does not have"));
     round->round = (uint32_t)number;
     round->seconds = query_real(query, 1);
-    TRY(query_words(query, 2, store_run_parameters(record), 0, "a model has the wrong size", &model, &whole));
+    TRY(query_words(query, 2, run_record_parameters(record), 0, "a model has the wrong size", &model,
+                    &whole));
     if (model != NULL)
         query_blob_exact(query, 3, round->model_sha256.bytes, DIGEST_BYTES);
     round->model = (double *)(void *)model;
@@ -208,7 +237,7 @@ static struct error *run_store_read_round(struct query *query, struct run_record
         FAIL(ERROR_MEMORY, "There is not enough memory to read %s.", database_path(query->database));
     for (size_t i = 0; i < record->job->site_count; i++)
         round->sites[i] = (struct site_round){
-            .status = SITE_DROPPED, .train_accuracy = NAN, .train_seconds = NAN, .seconds = 0};
+            .status = SITE_DROPPED, .train_accuracy = NAN, .train_seconds = NAN, .epsilon_spent = NAN};
 done:
     return err;
 }
@@ -390,6 +419,7 @@ struct error *run_store_load(const char *directory, struct run_record **ret_reco
     TRY(run_store_load_rounds(database, record));
     TRY(run_store_load_sites(database, record));
     TRY(run_store_load_receipts(database, record));
+    TRY(run_store_load_private(database, record));
     run_store_interrupted(directory, record, record->round_count);
     *ret_record = record;
     record = NULL;

@@ -45,7 +45,7 @@ static uint64_t *made_counts(const struct run_record *record, uint64_t base, uin
 
 static void made_round(const struct run_record *record, uint32_t number, struct round_record *round)
 {
-    size_t parameters = ((size_t)record->features + 1) * record->classes;
+    size_t parameters = run_record_parameters(record);
     *round = (struct round_record){.round = number, .seconds = 0.25 * number};
     round->sites = calloc(record->job->site_count, sizeof *round->sites);
     round->model = calloc(parameters, sizeof *round->model);
@@ -61,7 +61,8 @@ static void made_round(const struct run_record *record, uint32_t number, struct 
                                               .examples = 100 * (s + 1),
                                               .train_accuracy = 0.5 + number / 100.0 + (double)s / 1000,
                                               .train_seconds = 0.125,
-                                              .seconds = 0.25};
+                                              .seconds = 0.25,
+                                              .epsilon_spent = NAN};
         round->sites[s].confusion = made_counts(record, 10, number, s);
     }
 }
@@ -82,8 +83,9 @@ static struct run_record *made_record(uint32_t rounds, const char *const *names,
     for (size_t i = 0; i < RUN_ID_BYTES; i++)
         record->run_id[i] = (uint8_t)(0xa0 + i);
     record->status = RUN_FINISHED;
-    record->features = features;
-    record->classes = classes;
+    record->epsilon = record->epsilon_rdp = record->epsilon_worst = NAN;
+    if (features > 0)
+        made_fine(run_record_set_shape(record, features, classes, 0, 0));
     record->started_at = MADE_STARTED;
     record->approved_at = MADE_STARTED + 10000;
     record->ended_at = MADE_STARTED + 20000;

@@ -187,7 +187,7 @@ static void train_once(const struct job *job, uint32_t position,
     double zeros[(FEATURES + 1) * CLASSES] = {0};
     make(&made);
     struct mock_data mock = collected(&made);
-    made_fine(local_site_open(&mock, job, position, &site));
+    made_fine(local_site_open(&mock, job, position, 0, 0, &site));
     assert_null(mock.data);
     made_fine(local_site_train(site, 1, zeros, NULL, ret_model, &result));
     made_fine(local_site_count(site, true, ret_model, counts));
@@ -226,7 +226,7 @@ static void test_local_site_with_too_few_rows_is_refused(void **state)
     Fds__Mock page = page_of(&made, 0, 1);
     page.rows = 1;
     made_fine(mock_data_add(&mock, name, &page));
-    made_refusal(local_site_open(&mock, job, 0, &site), ERROR_INVALID, "too small");
+    made_refusal(local_site_open(&mock, job, 0, 0, 0, &site), ERROR_INVALID, "too small");
     job_free(job);
 }
 
