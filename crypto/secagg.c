@@ -1,5 +1,7 @@
 #include "crypto/secagg_parts.h"
 
+#include <pthread.h>
+
 #define LABEL_CONTEXT "FDS-SA1 ctx" /* hashed with its NUL, as the other labels of hashes */
 #define LABEL_SHARERS "FDS-SA1 U2"
 #define LABEL_CONTRIBUTORS "FDS-SA1 U3"
@@ -190,6 +192,8 @@ done:
 
 /* A place is overwritten by whatever falls on it next, so that the table needs no order and cannot grow. */
 struct secagg_memo {
+    pthread_mutex_t mutex;
+    unsigned sharers; /* besides the first; under the mutex, as what is held */
     size_t places;
     struct digest *held; /* [places]; all zero: nothing */
 };
@@ -198,6 +202,8 @@ struct error *secagg_memo_new(size_t places, struct secagg_memo **ret_memo)
 {
     struct error *err = NULL;
     struct secagg_memo *memo = calloc(1, sizeof(*memo));
+    if (memo != NULL)
+        (void)pthread_mutex_init(&memo->mutex, NULL);
     if (memo != NULL && places > 0)
         memo->held = calloc(places, sizeof(*memo->held));
     if (memo == NULL || memo->held == NULL)
@@ -210,10 +216,25 @@ done:
     return err;
 }
 
+struct secagg_memo *secagg_memo_share(struct secagg_memo *memo)
+{
+    (void)pthread_mutex_lock(&memo->mutex);
+    memo->sharers++;
+    (void)pthread_mutex_unlock(&memo->mutex);
+    return memo;
+}
+
 void secagg_memo_free(struct secagg_memo *memo)
 {
     if (memo == NULL)
         return;
+    (void)pthread_mutex_lock(&memo->mutex);
+    bool last = memo->sharers == 0;
+    memo->sharers -= last ? 0 : 1;
+    (void)pthread_mutex_unlock(&memo->mutex);
+    if (!last)
+        return;
+    (void)pthread_mutex_destroy(&memo->mutex);
     free(memo->held);
     free(memo);
 }
@@ -237,6 +258,38 @@ static struct digest *memo_place(struct secagg_memo *memo, const struct digest *
     return &memo->held[number % memo->places];
 }
 
+static bool memo_has(struct secagg_memo *memo, const struct digest *key)
+{
+    (void)pthread_mutex_lock(&memo->mutex);
+    bool held = digest_equal(memo_place(memo, key), key);
+    (void)pthread_mutex_unlock(&memo->mutex);
+    return held;
+}
+
+static void memo_put(struct secagg_memo *memo, const struct digest *key)
+{
+    (void)pthread_mutex_lock(&memo->mutex);
+    *memo_place(memo, key) = *key;
+    (void)pthread_mutex_unlock(&memo->mutex);
+}
+
+struct error *secagg_memo_own(struct secagg_memo *memo, const struct identity *identity, const char *type,
+                              const void *body, size_t bytes, const uint8_t signature[static SIGNATURE_BYTES])
+{
+    struct error *err = NULL;
+    struct statement statement;
+    struct digest key;
+    uint8_t public_key[PUBLIC_KEY_BYTES];
+    if (memo == NULL)
+        return NULL;
+    identity_public_key(identity, public_key);
+    TRY(statement_make(type, body, bytes, &statement));
+    TRY(memo_key(public_key, &statement, signature, &key));
+    memo_put(memo, &key);
+done:
+    return err;
+}
+
 static struct error *verify_statement(struct secagg_memo *memo,
                                       const uint8_t public_key[static PUBLIC_KEY_BYTES],
                                       const struct statement *statement,
@@ -247,11 +300,10 @@ static struct error *verify_statement(struct secagg_memo *memo,
     if (memo == NULL)
         return signature_verify(public_key, statement->bytes, statement->count, signature);
     TRY(memo_key(public_key, statement, signature, &key));
-    struct digest *place = memo_place(memo, &key);
-    if (digest_equal(place, &key))
+    if (memo_has(memo, &key))
         goto done;
     TRY(signature_verify(public_key, statement->bytes, statement->count, signature));
-    *place = key;
+    memo_put(memo, &key);
 done:
     return err;
 }

@@ -80,10 +80,16 @@ MUST_USE struct error *secagg_context(const struct secagg_run *run, uint32_t rou
 MUST_USE struct error *secagg_sign(const struct identity *identity, const char *type, const void *body,
                                    size_t bytes, uint8_t ret_signature[static SIGNATURE_BYTES]);
 /* Signatures that held once need not be verified again: a bounded table of SHA-256(key || signature || hash). Used by
- * one thread. */
+ * any thread. */
 struct secagg_memo;
 MUST_USE struct error *secagg_memo_new(size_t places, struct secagg_memo **ret_memo);
+/* The same once more, to be freed as often. */
+struct secagg_memo *secagg_memo_share(struct secagg_memo *memo);
 void secagg_memo_free(struct secagg_memo *memo); /* accepts NULL */
+/* Of a signature that `identity` has just made (secagg_sign): it holds. `memo` may be NULL. */
+MUST_USE struct error *secagg_memo_own(struct secagg_memo *memo, const struct identity *identity,
+                                       const char *type, const void *body, size_t bytes,
+                                       const uint8_t signature[static SIGNATURE_BYTES]);
 /* ERROR_UNTRUSTED unless `public_key` is the key of `site` and signed it; `memo` may be NULL. */
 MUST_USE struct error *secagg_verify(struct secagg_memo *memo, const struct site_id *site,
                                      const uint8_t public_key[static PUBLIC_KEY_BYTES], const char *type,

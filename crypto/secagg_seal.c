@@ -11,8 +11,7 @@ static const struct site_id *seal_site(const struct secagg_seal *seal, uint32_t 
     return &seal->keyset->run.roster[position - 1];
 }
 
-struct error *secagg_seal_derive(const struct secagg_seal *seal, uint32_t other,
-                                 const uint8_t secret[static AGREEMENT_KEY_BYTES],
+struct error *secagg_seal_derive(const struct secagg_seal *seal, uint32_t other, struct agreement_key *secret,
                                  struct secagg_seal_key *ret_key)
 {
     struct error *err = NULL;
@@ -22,7 +21,7 @@ struct error *secagg_seal_derive(const struct secagg_seal *seal, uint32_t other,
     at = secagg_put_u32(at, seal->slot);
     at = secagg_put(at, seal_site(seal, seal->from), DIGEST_BYTES);
     (void)secagg_put(at, seal_site(seal, seal->to), DIGEST_BYTES);
-    TRY(agreement_derive(secret, secagg_keyset_entry(seal->keyset, other, seal->slot)->c, shared));
+    TRY(agreement_key_derive(secret, secagg_keyset_entry(seal->keyset, other, seal->slot)->c, shared));
     TRY(agreement_expand(shared, sizeof(shared), seal->keyset_hash.bytes, DIGEST_BYTES, info, sizeof(info),
                          both, sizeof(both)));
     memcpy(ret_key->key, both, VAULT_KEY_BYTES);
@@ -43,8 +42,7 @@ static void seal_about(const struct secagg_seal *seal, uint8_t ret_about[static 
     (void)secagg_put(at, seal->keyset_hash.bytes, DIGEST_BYTES);
 }
 
-struct error *secagg_seal_close(const struct secagg_seal *seal,
-                                const uint8_t secret[static AGREEMENT_KEY_BYTES],
+struct error *secagg_seal_close(const struct secagg_seal *seal, struct agreement_key *secret,
                                 const uint8_t plain[static SECAGG_SHARE_BYTES],
                                 uint8_t ret_sealed[static SECAGG_SEALED_BYTES])
 {
@@ -62,8 +60,7 @@ done:
     return err;
 }
 
-struct error *secagg_seal_open(const struct secagg_seal *seal,
-                               const uint8_t secret[static AGREEMENT_KEY_BYTES],
+struct error *secagg_seal_open(const struct secagg_seal *seal, struct agreement_key *secret,
                                const uint8_t sealed[static SECAGG_SEALED_BYTES],
                                uint8_t ret_plain[static SECAGG_SHARE_BYTES])
 {

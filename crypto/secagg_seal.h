@@ -20,16 +20,13 @@ struct secagg_seal_key {
 };
 /* What both ends have: from the one's secret c and the public c of `other`, who is the other end. The caller wipes it. */
 MUST_USE struct error *secagg_seal_derive(const struct secagg_seal *seal, uint32_t other,
-                                          const uint8_t secret[static AGREEMENT_KEY_BYTES],
-                                          struct secagg_seal_key *ret_key);
+                                          struct agreement_key *secret, struct secagg_seal_key *ret_key);
 
 /* With the sender's secret c. */
-MUST_USE struct error *secagg_seal_close(const struct secagg_seal *seal,
-                                         const uint8_t secret[static AGREEMENT_KEY_BYTES],
+MUST_USE struct error *secagg_seal_close(const struct secagg_seal *seal, struct agreement_key *secret,
                                          const uint8_t plain[static SECAGG_SHARE_BYTES],
                                          uint8_t ret_sealed[static SECAGG_SEALED_BYTES]);
 /* With the receiver's. ERROR_UNTRUSTED, and nothing in ret_plain, when the seal does not hold. */
-MUST_USE struct error *secagg_seal_open(const struct secagg_seal *seal,
-                                        const uint8_t secret[static AGREEMENT_KEY_BYTES],
+MUST_USE struct error *secagg_seal_open(const struct secagg_seal *seal, struct agreement_key *secret,
                                         const uint8_t sealed[static SECAGG_SEALED_BYTES],
                                         uint8_t ret_plain[static SECAGG_SHARE_BYTES]);

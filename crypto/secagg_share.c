@@ -52,8 +52,7 @@ static void dealing_clear(struct dealing *dealing)
 }
 
 static struct error *give_one(const struct secagg_seal *seal, const struct dealing *dealing,
-                              const uint8_t secret[static AGREEMENT_KEY_BYTES],
-                              uint8_t ret_sealed[static SECAGG_SEALED_BYTES])
+                              struct agreement_key *secret, uint8_t ret_sealed[static SECAGG_SEALED_BYTES])
 {
     uint8_t plain[SECAGG_SHARE_BYTES];
     uint8_t *at = secagg_put_u16(plain, (uint16_t)seal->to);
@@ -70,6 +69,7 @@ struct error *secagg_share_make(const struct secagg_keyset *keyset, uint32_t slo
 {
     struct error *err = NULL;
     struct dealing dealing = {0};
+    struct agreement_key *key = NULL;
     uint32_t *neighbours = NULL;
     uint8_t *sealed = NULL;
     size_t count = 0, threshold = 0;
@@ -80,9 +80,10 @@ struct error *secagg_share_make(const struct secagg_keyset *keyset, uint32_t slo
     if (sealed == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory for shares to %zu sites.", count);
     TRY(dealing_make(&seal, secret, threshold, &dealing));
+    TRY(agreement_key_new(secret->c, &key));
     for (size_t i = 0; i < count; i++) {
         seal.to = neighbours[i];
-        TRY(give_one(&seal, &dealing, secret->c, sealed + i * SECAGG_SEALED_BYTES));
+        TRY(give_one(&seal, &dealing, key, sealed + i * SECAGG_SEALED_BYTES));
     }
     shamir_deal_share(dealing.s, position, ret_own->s);
     shamir_deal_share(dealing.b, position, ret_own->b);
@@ -90,6 +91,7 @@ struct error *secagg_share_make(const struct secagg_keyset *keyset, uint32_t slo
     *ret_count = count;
     sealed = NULL;
 done:
+    agreement_key_free(key);
     dealing_clear(&dealing);
     free(neighbours);
     free(sealed);
@@ -113,10 +115,10 @@ done:
     return err;
 }
 
-struct error *secagg_share_open(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
-                                uint32_t from, const struct secagg_secret *secret,
-                                const uint8_t sealed[static SECAGG_SEALED_BYTES],
-                                struct secagg_share *ret_share)
+struct error *secagg_share_open_by(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
+                                   uint32_t from, struct agreement_key *key,
+                                   const uint8_t sealed[static SECAGG_SEALED_BYTES],
+                                   struct secagg_share *ret_share)
 {
     struct error *err = NULL;
     uint8_t plain[SECAGG_SHARE_BYTES] = {0};
@@ -125,11 +127,25 @@ struct error *secagg_share_open(const struct secagg_keyset *keyset, uint32_t slo
         secagg_keyset_member(keyset, position) == NULL)
         FAIL(ERROR_INVALID, "there are no keys of these two sites in this batch.");
     TRY(secagg_keyset_hash(keyset, slot, &seal.keyset_hash));
-    err = secagg_seal_open(&seal, secret->c, sealed, plain);
+    err = secagg_seal_open(&seal, key, sealed, plain);
     if (err == NULL)
         err = take_plain(plain, position, ret_share);
     TRY(error_blame(err, from));
 done:
     secret_wipe(plain, sizeof(plain));
     return error_prefix(err, "The shares from site %" PRIu32 " of the roster", from);
+}
+
+struct error *secagg_share_open(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
+                                uint32_t from, const struct secagg_secret *secret,
+                                const uint8_t sealed[static SECAGG_SEALED_BYTES],
+                                struct secagg_share *ret_share)
+{
+    struct error *err = NULL;
+    struct agreement_key *key = NULL;
+    TRY(agreement_key_new(secret->c, &key));
+    TRY(secagg_share_open_by(keyset, slot, position, from, key, sealed, ret_share));
+done:
+    agreement_key_free(key);
+    return err;
 }

@@ -29,3 +29,8 @@ MUST_USE struct error *secagg_share_open(const struct secagg_keyset *keyset, uin
                                          uint32_t from, const struct secagg_secret *secret,
                                          const uint8_t sealed[static SECAGG_SEALED_BYTES],
                                          struct secagg_share *ret_share);
+/* The same with secret->c read, for those who open many. */
+MUST_USE struct error *secagg_share_open_by(const struct secagg_keyset *keyset, uint32_t slot,
+                                            uint32_t position, uint32_t from, struct agreement_key *key,
+                                            const uint8_t sealed[static SECAGG_SEALED_BYTES],
+                                            struct secagg_share *ret_share);

@@ -143,13 +143,10 @@ static struct error *database_prepare_file(struct database *database, enum datab
 {
     struct error *err = NULL;
     int64_t version = 0;
-    char pragma[64];
     (void)sqlite3_busy_timeout(database->handle, DATABASE_BUSY_MS);
     (void)sqlite3_db_config(database->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     TRY(database_check_owner(database, mode, &version));
     TRY(database_settings(database, mode));
-    (void)snprintf(pragma, sizeof(pragma), "PRAGMA mmap_size = %d;", DATABASE_MMAP_BYTES);
-    TRY(database_run(database, pragma));
     database->applied = (uint32_t)version;
     if (mode == DATABASE_READ_ONLY && database->kind->readable_from != 0 &&
         version >= (int64_t)database->kind->readable_from)
@@ -228,6 +225,12 @@ struct error *database_truncate_log(struct database *database, int wait_ms)
     int code = sqlite3_wal_checkpoint_v2(database->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     (void)sqlite3_busy_timeout(database->handle, DATABASE_BUSY_MS);
     return code == SQLITE_OK ? NULL : database_failure(database, code);
+}
+
+void database_map(struct database *database, bool mapped)
+{
+    sqlite3_int64 bytes = mapped ? DATABASE_MMAP_BYTES : 0;
+    (void)sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_MMAP_SIZE, &bytes);
 }
 
 struct error *database_version(struct database *database, uint64_t *ret_version)

@@ -2,7 +2,7 @@
  * ours gives a sentence that says which, and what would do.
  *
  * Settings: WAL, synchronous=FULL, foreign_keys, secure_delete, busy timeout 5 s, mode 0600, trusted_schema
- * off, temporary data in memory and never in a file, mmap for reading. application_id tells whose file it is;
+ * off, temporary data in memory and never in a file. application_id tells whose file it is;
  * user_version counts applied migrations. Migrations are append-only SQL texts, each applied in one transaction.
  *
  * Statements are used through `struct query`: prepared from text that is a literal, bound by position,
@@ -45,6 +45,11 @@ MUST_USE struct error *database_check(struct database *database);
 /* Moves what was committed into the file itself and empties the write-ahead log, so that nothing that was overwritten
  * is left in it. ERROR_BUSY while another connection reads or writes, after `wait_ms` of waiting for it. */
 MUST_USE struct error *database_truncate_log(struct database *database, int wait_ms);
+
+/* Reads through a mapping of the file from now on, or no more; not inside a transaction. What is read of much then takes no
+ * copy, but each time that another connection has committed, the mapping is made anew, which costs more than it saves where
+ * little is read. Failing to map is no failure. */
+void database_map(struct database *database, bool mapped);
 
 /* Changes when another connection committed something: for polling. */
 MUST_USE struct error *database_version(struct database *database, uint64_t *ret_version);

@@ -167,15 +167,21 @@ static struct error *approval_narrow(const struct job *job, const struct approva
 }
 
 /* The job of a record whose bytes are still those of its id. */
-static struct error *approval_job(const struct job_record *record, struct job **ret_job)
+static struct error *approval_job(struct store *store, const struct job_record *record, struct job **ret_job)
 {
     struct error *err = NULL;
     struct digest digest;
+    struct job *job = NULL;
     TRY(digest_of(record->bytes, record->byte_count, &digest));
     if (!digest_equal(&digest, &record->id))
         FAIL(ERROR_UNTRUSTED,
              "The bytes of this job in the site's database are not those that were submitted.");
-    TRY(job_parse((const char *)record->bytes, record->byte_count, "the stored job", ret_job));
+    job = store_job_parsed(store, &digest);
+    if (job == NULL) {
+        TRY(job_parse((const char *)record->bytes, record->byte_count, "the stored job", &job));
+        store_job_note(store, &digest, job);
+    }
+    *ret_job = job;
 done:
     return err;
 }
@@ -188,7 +194,7 @@ struct error *approval_prepare(struct store *store, const struct job_record *rec
     struct job *job = NULL;
     struct dataset_info dataset;
     struct decision decision = {.kind = DECISION_APPROVE, .job_id = record->id, .decided_at = now};
-    TRY(approval_job(record, &job));
+    TRY(approval_job(store, record, &job));
     TRY(approval_narrow(job, limits, now, &decision));
     TRY(store_dataset_find(store, job->dataset, &dataset));
     decision.dataset_digest = dataset.digest;
@@ -352,7 +358,7 @@ struct error *approval_find(struct store *store, const struct identity *identity
         FAIL(ERROR_NOT_FOUND, "There is no job %.12s here.", hex);
     }
     TRY(approval_state(approval.record.state));
-    TRY(approval_job(&approval.record, &approval.job));
+    TRY(approval_job(store, &approval.record, &approval.job));
     TRY(approval_supported(approval.job));
     TRY(approval_decision(store, identity, &approval, now));
     TRY(approval_owners(store, identity, gate, &approval));

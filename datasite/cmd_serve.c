@@ -1,7 +1,13 @@
 #include "console/verbs.h"
 #include "datasite/serve.h"
 
+#include <malloc.h>
+
 extern const struct verb verb_serve;
+
+/* Messages of rounds take the memory again that those before gave back; larger blocks, as a dataset's, are returned. */
+#define KEPT_BLOCK_BYTES (4 * 1024 * 1024)
+#define KEPT_BYTES (8 * 1024 * 1024)
 
 static struct {
     bool log_json;
@@ -25,6 +31,8 @@ static struct error *serve_run(const struct invocation *invocation)
         .home = invocation->home,
         .log_format = serve_given.log_json ? LOG_JSON : LOG_TEXT,
     };
+    (void)mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
     return serve(&options);
 }
 

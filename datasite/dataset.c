@@ -141,6 +141,7 @@ static struct error *load_run(struct store *store, const char *name, uint64_t ea
     struct load load = {.early_rows = early_rows};
     struct dataset_info info;
     /* The rows must be those of the digest in `info`, even if the owner exchanges the dataset right now. */
+    store_map(store, true);
     TRY(store_snapshot(store));
     TRY(store_dataset_find(store, name, &info));
     TRY(dataset_allocate(&info, &load.dataset));
@@ -153,6 +154,7 @@ static struct error *load_run(struct store *store, const char *name, uint64_t ea
     load.dataset = NULL;
 done:
     store_snapshot_end(store);
+    store_map(store, false);
     digest_stream_free(load.stream);
     digest_stream_free(load.early);
     dataset_free(load.dataset);

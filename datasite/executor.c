@@ -204,6 +204,7 @@ struct error *executor_open(const struct executor_options *options, struct execu
         .keys_path = options->keys_path,
         .identity = options->identity,
         .vault = options->vault,
+        .secagg = options->secagg,
         .threads = options->threads,
         .clock = options->clock == NULL ? clock_now_ms : options->clock,
     };

@@ -13,6 +13,7 @@
 
 #include "crypto/identity.h"
 #include "datasite/release.h"
+#include "datasite/secagg_cache.h"
 #include "datasite/step.h"
 #include "schemas/policy.h"
 
@@ -28,6 +29,7 @@ struct executor_options {
         *identity;               /* borrowed until executor_close; its key, not its certificate, matters */
     const struct vault *vault;   /* borrowed until executor_close; NULL when rows are in clear */
     const struct policy *policy; /* output rules; copied */
+    struct secagg_cache *secagg; /* of the socket thread (secagg_cache_open_beside); NULL: there is none */
     uint32_t threads;
     int64_t (*clock)(void); /* Unix milliseconds; NULL: the system's clock */
 };

@@ -16,6 +16,7 @@ struct agreeing {
     struct secagg_slot slot;
     struct secagg_round round;
     struct digest own_digest; /* of the vector under masks */
+    uint8_t own_signature[SIGNATURE_BYTES];
     struct secagg_attempt attempt;
 };
 
@@ -78,6 +79,7 @@ static struct error *agreeing_input(struct agreeing *agreeing, size_t *ret_bytes
         memcmp(input->context.data, agreeing->slot.context.bytes, DIGEST_BYTES) != 0)
         FAIL(ERROR_UNTRUSTED, "What this site stored of its input is of another attempt than its key slot.");
     TRY(digest_of(input->words.data, input->words.len, &agreeing->own_digest));
+    memcpy(agreeing->own_signature, input->signature.data, SIGNATURE_BYTES);
     *ret_bytes = input->words.len;
 done:
     wire_masked_input_free(input);
@@ -162,6 +164,8 @@ static struct error *agree_check(const struct agreeing *agreeing, const struct s
     struct error *err = NULL;
     const struct secagg_request *open = agreeing->open;
     const struct requests *requests = open->requests;
+    TRY(secagg_input_own(requests->identity, &agreeing->attempt, &agreeing->own_digest,
+                         agreeing->own_signature, secagg_cache_memo(requests->secagg)));
     TRY(secagg_agree_check(&agreeing->attempt, open->roster.own, &agreeing->own_digest, inputs, count,
                            secagg_roster_least(open->approval.job), secagg_cache_memo(requests->secagg),
                            ret_body));
@@ -214,6 +218,9 @@ static struct error *agree_sign(struct agreeing *agreeing, const struct secagg_i
         TRY(agreeing_differs(agreeing, (struct secagg_set){positions, count}));
         TRY(secagg_sign(agreeing->open->requests->identity, SECAGG_AGREEMENT, body, sizeof(body),
                         ret_signature));
+        TRY(secagg_memo_own(secagg_cache_memo(agreeing->open->requests->secagg),
+                            agreeing->open->requests->identity, SECAGG_AGREEMENT, body, sizeof(body),
+                            ret_signature));
         TRY(agree_write(agreeing, (struct secagg_set){positions, count}, body, ret_signature));
     }
 done:
@@ -300,8 +307,8 @@ done:
 }
 
 /* This site's share of the secret of one peer, or of its own. `used`: of the sealed ones, so far. */
-static struct error *unmask_share(const struct agreeing *agreeing, struct secagg_revealed *revealed,
-                                  size_t *used)
+static struct error *unmask_share(const struct agreeing *agreeing, struct agreement_key *key,
+                                  struct secagg_revealed *revealed, size_t *used)
 {
     struct error *err = NULL;
     const struct secagg_slot *slot = &agreeing->slot;
@@ -310,8 +317,8 @@ static struct error *unmask_share(const struct agreeing *agreeing, struct secagg
     if (revealed->position != own) {
         if (slot->sealed_bytes - *used < SECAGG_SEALED_BYTES)
             FAIL(ERROR_UNTRUSTED, "Shares for this site are missing in its database, which was changed.");
-        TRY(secagg_share_open(agreeing->attempt.keyset, agreeing->slot_number, own, revealed->position,
-                              &slot->secret, slot->sealed + *used, &share));
+        TRY(secagg_share_open_by(agreeing->attempt.keyset, agreeing->slot_number, own, revealed->position,
+                                 key, slot->sealed + *used, &share));
         *used += SECAGG_SEALED_BYTES;
     }
     memcpy(revealed->share, revealed->kind == SECAGG_REVEAL_B ? share.b : share.s, SHAMIR_SHARE_BYTES);
@@ -360,14 +367,16 @@ static struct error *unmask_anew(const struct agreeing *agreeing, struct secagg_
 {
     struct error *err = NULL;
     struct secagg_revealed *revealed = NULL;
+    struct agreement_key *key = NULL;
     size_t count = 0, used = 0, bytes = 0;
     uint8_t *body = NULL;
     if (agreeing->slot.state != SECAGG_SLOT_BOUND)
         FAIL(ERROR_REFUSED, "Key slot %" PRIu32 " is dead at this site, and its secrets are erased.",
              agreeing->slot_number);
     TRY(secagg_reveal_plan(&agreeing->attempt, contributors, agreeing->open->roster.own, &revealed, &count));
+    TRY(agreement_key_new(agreeing->slot.secret.c, &key));
     for (size_t i = 0; i < count; i++)
-        TRY(unmask_share(agreeing, &revealed[i], &used));
+        TRY(unmask_share(agreeing, key, &revealed[i], &used));
     if (used != agreeing->slot.sealed_bytes)
         FAIL(ERROR_UNTRUSTED,
              "There are more shares for this site in its database than sites that gave them.");
@@ -377,6 +386,7 @@ static struct error *unmask_anew(const struct agreeing *agreeing, struct secagg_
     *ret_bytes = bytes;
     body = NULL;
 done:
+    agreement_key_free(key);
     if (revealed != NULL)
         secret_wipe(revealed, count * sizeof(*revealed));
     free(revealed);

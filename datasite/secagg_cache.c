@@ -25,18 +25,26 @@ static void entry_clear(struct cache_entry *entry)
     *entry = (struct cache_entry){.keyset = NULL};
 }
 
-struct error *secagg_cache_open(struct secagg_cache **ret_cache)
+struct error *secagg_cache_open_beside(struct secagg_cache *other, struct secagg_cache **ret_cache)
 {
     struct error *err = NULL;
     struct secagg_cache *cache = calloc(1, sizeof(*cache));
     if (cache == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to start.");
-    TRY(secagg_memo_new(CACHE_SIGNATURES, &cache->memo));
+    if (other != NULL)
+        cache->memo = secagg_memo_share(other->memo);
+    else
+        TRY(secagg_memo_new(CACHE_SIGNATURES, &cache->memo));
     *ret_cache = cache;
     cache = NULL;
 done:
     secagg_cache_close(cache);
     return err;
+}
+
+struct error *secagg_cache_open(struct secagg_cache **ret_cache)
+{
+    return secagg_cache_open_beside(NULL, ret_cache);
 }
 
 void secagg_cache_close(struct secagg_cache *cache)

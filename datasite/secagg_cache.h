@@ -7,6 +7,8 @@
 
 struct secagg_cache;
 MUST_USE struct error *secagg_cache_open(struct secagg_cache **ret_cache);
+/* One for another thread: what held for the one holds for both. */
+MUST_USE struct error *secagg_cache_open_beside(struct secagg_cache *other, struct secagg_cache **ret_cache);
 void secagg_cache_close(struct secagg_cache *cache); /* accepts NULL */
 /* Borrowed; for secagg_verify and its like. */
 struct secagg_memo *secagg_cache_memo(struct secagg_cache *cache);

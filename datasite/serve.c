@@ -148,6 +148,7 @@ static struct error *serve_open_executor(struct serve *serve)
         .identity = serve->identity,
         .vault = serve->vault,
         .policy = serve->policy,
+        .secagg = serve->secagg,
         .threads = serve->home->config->threads,
     };
     return executor_open(&options, &serve->executor);

@@ -14,12 +14,15 @@ static void tick_failed(struct serve *serve, struct error *err)
     error_free(err);
 }
 
-/* Logs what owners decided in other processes, and the policy in this one. */
+/* Logs what owners decided in other processes, and the policy in this one. Events that are no decisions are passed over
+ * once. */
 static struct error *tick_decisions(struct serve *serve)
 {
     struct error *err = NULL;
     struct decision_event event;
     bool found = false;
+    int64_t last = 0;
+    TRY(store_event_last(serve->store, &last));
     TRY(store_decision_next(serve->store, serve->event_seen, &event, &found));
     while (found) {
         serve->event_seen = event.id;
@@ -29,6 +32,8 @@ static struct error *tick_decisions(struct serve *serve)
             LOG(&serve->log, event.kind, log_name(event.detail));
         TRY(store_decision_next(serve->store, serve->event_seen, &event, &found));
     }
+    if (serve->event_seen < last)
+        serve->event_seen = last;
 done:
     return err;
 }

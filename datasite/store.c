@@ -1,4 +1,5 @@
 #include "datasite/store_secagg_parts.h"
+#include "schemas/job.h"
 
 #include "embedded/datasite_001_sql.h"
 #include "embedded/datasite_002_sql.h"
@@ -38,6 +39,8 @@ void store_close(struct store *store)
     if (store == NULL)
         return;
     secagg_count_close(store);
+    for (size_t i = 0; i < STORE_JOBS; i++)
+        job_free(store->jobs[i].job);
     database_close(store->database);
     free(store);
 }
@@ -66,6 +69,22 @@ void store_signature_note(struct store *store, const struct digest *of_all_three
     store->signatures[store->signature_count++ % STORE_SIGNATURES] = *of_all_three;
 }
 
+struct job *store_job_parsed(const struct store *store, const struct digest *job_id)
+{
+    for (size_t i = 0; i < STORE_JOBS; i++)
+        if (store->jobs[i].job != NULL && digest_equal(&store->jobs[i].id, job_id))
+            return job_share(store->jobs[i].job);
+    return NULL;
+}
+
+void store_job_note(struct store *store, const struct digest *job_id, struct job *job)
+{
+    size_t place = store->job_count++ % STORE_JOBS;
+    job_free(store->jobs[place].job);
+    store->jobs[place].id = *job_id;
+    store->jobs[place].job = job_share(job);
+}
+
 struct error *store_version(struct store *store, uint64_t *ret_version)
 {
     return database_version(store->database, ret_version);
@@ -79,4 +98,9 @@ struct error *store_snapshot(struct store *store)
 void store_snapshot_end(struct store *store)
 {
     database_rollback(store->database);
+}
+
+void store_map(struct store *store, bool mapped)
+{
+    database_map(store->database, mapped);
 }

@@ -40,6 +40,10 @@ bool store_in_transaction(const struct store *store);
  * by the SHA-256 of all three, for as long as the store is open. */
 bool store_signature_known(const struct store *store, const struct digest *of_all_three);
 void store_signature_note(struct store *store, const struct digest *of_all_three);
+/* Bytes of the same SHA-256 are the same job: the latest that were parsed, for as long as the store is open. A share of
+ * one (job_share), or NULL. */
+struct job *store_job_parsed(const struct store *store, const struct digest *job_id);
+void store_job_note(struct store *store, const struct digest *job_id, struct job *job);
 /* Changes whenever another connection has committed. */
 MUST_USE struct error *store_version(struct store *store, uint64_t *ret_version);
 
@@ -47,6 +51,8 @@ MUST_USE struct error *store_version(struct store *store, uint64_t *ret_version)
  * transaction. */
 MUST_USE struct error *store_snapshot(struct store *store);
 void store_snapshot_end(struct store *store); /* harmless without one */
+/* Rows are read without a copy from now on, or no more (database_map). */
+void store_map(struct store *store, bool mapped);
 
 /* ---- datasets (store_data.c) ---- */
 

@@ -5,6 +5,7 @@
 #include "datasite/store.h"
 
 #define STORE_SIGNATURES 16
+#define STORE_JOBS 4
 #define STORE_WIPE_MS 5000 /* that store_wipe_log waits for others who use the file */
 
 /* What the transaction that is open has done to the tables of secure aggregation (store_secagg_count.c). */
@@ -25,7 +26,13 @@ struct store {
         begun; /* this site's chain has its first event, and it is signed: an empty table is a changed file */
     /* Signatures that held, the latest ones, as store_signature_known has them. */
     struct digest signatures[STORE_SIGNATURES];
-    size_t signature_count;    /* ever noted; the ring's place is this modulo STORE_SIGNATURES */
+    size_t signature_count; /* ever noted; the ring's place is this modulo STORE_SIGNATURES */
+    /* Jobs that were parsed, as store_job_parsed has them. */
+    struct {
+        struct digest id;
+        struct job *job; /* NULL: none */
+    } jobs[STORE_JOBS];
+    size_t job_count;          /* ever noted, likewise */
     const struct vault *vault; /* opens and seals chunks; borrowed, may be NULL */
     struct secagg_counting secagg;
 };

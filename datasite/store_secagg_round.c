@@ -165,11 +165,13 @@ done:
 static struct error *vectors_erase(struct store *store, const uint8_t *run_id, uint32_t round)
 {
     struct query query;
-    secagg_erased(store);
     query_start(&query, store->database, "DELETE FROM secagg_vector WHERE run_id = ? AND round <= ?");
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, round);
-    return query_finish(&query);
+    struct error *err = query_finish(&query);
+    if (err == NULL && database_changes(store->database) > 0)
+        secagg_erased(store);
+    return err;
 }
 
 static struct error *agree_write(struct store *store, const struct digest *job_id, const uint8_t *run_id,

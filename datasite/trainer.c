@@ -27,7 +27,7 @@ struct error *trainer_open(const struct trainer_options *options, struct trainer
     if (options->keys_path != NULL)
         TRY(store_secagg_count_in(trainer->store, options->keys_path));
     TRY(pool_open(options->threads, &trainer->pool));
-    TRY(secagg_cache_open(&trainer->secagg));
+    TRY(secagg_cache_open_beside(options->secagg, &trainer->secagg));
     *ret_trainer = trainer;
     trainer = NULL;
 done:

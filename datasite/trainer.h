@@ -12,6 +12,7 @@
 
 #include "crypto/identity.h"
 #include "datasite/release.h"
+#include "datasite/secagg_cache.h"
 #include "datasite/step.h"
 #include "schemas/policy.h"
 
@@ -22,6 +23,7 @@ struct trainer_options {
     const char *keys_path;           /* as executor_options have it */
     const struct identity *identity; /* borrowed: verifies the owner's statements */
     const struct vault *vault;       /* borrowed: opens the rows; NULL when they are in clear */
+    struct secagg_cache *secagg;     /* as executor_options have it */
     uint32_t threads;
     int64_t (*clock)(void); /* Unix milliseconds */
 };

@@ -110,20 +110,23 @@ static struct error *masking_open_shares(const struct masking *masking, const st
     struct error *err = NULL;
     const struct secagg_attempt *attempt = &masking->attempt;
     const Fds__Mask *mask = masking->work->step->mask;
-    struct secagg_share share;
+    struct secagg_share share = {{0}, {0}};
+    struct agreement_key *key = NULL;
     size_t used = 0;
+    TRY(agreement_key_new(secret->c, &key));
     for (size_t i = 0; i < count; i++) {
         if (!secagg_set_has(attempt->sharers, neighbours[i]))
             continue;
         if (mask->sealed.len - used < SECAGG_SEALED_BYTES)
             FAIL(ERROR_INVALID, "Mask: sealed has fewer shares than sharers that are neighbours.");
-        TRY(secagg_share_open(attempt->keyset, attempt->slot, masking->roster.own, neighbours[i], secret,
-                              mask->sealed.data + used, &share));
+        TRY(secagg_share_open_by(attempt->keyset, attempt->slot, masking->roster.own, neighbours[i], key,
+                                 mask->sealed.data + used, &share));
         used += SECAGG_SEALED_BYTES;
     }
     if (used != mask->sealed.len)
         FAIL(ERROR_INVALID, "Mask: sealed has more shares than sharers that are neighbours.");
 done:
+    agreement_key_free(key);
     secret_wipe(&share, sizeof(share));
     return err;
 }

@@ -4,10 +4,16 @@
 #include "schemas/clock.h"
 
 #include <jansson.h>
+#include <malloc.h>
 
 extern const struct verb verb_run;
 
 #define TEXT_BYTES 1024
+
+/* Each round takes the memory again that the one before gave back: kept, it need not be cleared by the kernel each time,
+ * which was a tenth of the processor's time. */
+#define KEPT_BLOCK_BYTES (32 * 1024 * 1024)
+#define KEPT_BYTES (256 * 1024 * 1024)
 
 static struct {
     const char *out, *approval_timeout, *connect_timeout, *wait_held, *init_model;
@@ -243,6 +249,8 @@ static struct error *run_run(const struct invocation *invocation)
                                                .cancelled = cancelled,
                                                .on_event = on_event,
                                                .context = &screen};
+    (void)mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
     TRY(duration(run_given.approval_timeout, "approval-timeout", &options.approval_seconds));
     TRY(duration(run_given.connect_timeout, "connect-timeout", &options.connect_seconds));
     TRY(duration(run_given.wait_held, "wait-held", &options.held_seconds));

@@ -159,7 +159,7 @@ struct error *engine_send(struct engine *engine, struct engine_site *site, enum 
     uint8_t *bytes = NULL;
     size_t count = 0;
     TRY(make_request(engine, site, kind, &bytes, &count));
-    err = session_request(engine->session, &site->id, message_type(kind), bytes, count, ret_number);
+    err = session_request_taking(engine->session, &site->id, message_type(kind), &bytes, count, ret_number);
 done:
     free(bytes);
     return err;

@@ -90,12 +90,13 @@ static struct error *ask_for_shares(struct engine *engine, struct engine_site *s
     return engine_ask(engine, site, REQUEST_UNMASK);
 }
 
-/* The agreements that all sites are shown; those that come later are not needed. */
+/* The agreements that all sites are shown: as many as they ask for, as each costs each site a verification. Those that
+ * come later are not needed. */
 static struct error *fix_agreements(struct engine *engine)
 {
     struct error *err = NULL;
     struct masked_attempt *attempt = engine->secagg->attempt;
-    for (size_t i = 0; i < attempt->contributor_count; i++) {
+    for (size_t i = 0; i < attempt->contributor_count && attempt->fixed_count < threshold_of(engine); i++) {
         size_t place = attempt->contributors[i] - 1;
         if (attempt->agreed[place])
             attempt->fixed_agreements[attempt->fixed_count++] = attempt->agreements[place];

@@ -303,9 +303,15 @@ done:
     return err;
 }
 
+struct job *job_share(struct job *job)
+{
+    (void)__atomic_fetch_add(&job->sharers, 1, __ATOMIC_RELAXED);
+    return job;
+}
+
 void job_free(struct job *job)
 {
-    if (job == NULL)
+    if (job == NULL || __atomic_fetch_sub(&job->sharers, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     free(job->sites);
     free(job->feature_mean);

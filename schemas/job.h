@@ -173,12 +173,15 @@ struct job {
     int64_t expires; /* Unix seconds */
     struct job_site *sites;
     size_t site_count;
+    unsigned sharers; /* who have it by job_share */
 };
 
 /* Parses `bytes` bytes; `where` names them in sentences ("job.yaml", "the job from sha256:12ab…"). The caller
  * frees with job_free. Does not look at the clock. */
 MUST_USE struct error *job_parse(const char *text, size_t bytes, const char *where, struct job **ret_job);
 
+/* The same job once more, to be freed as often: one that was parsed is only read, from any thread. */
+struct job *job_share(struct job *job);
 void job_free(struct job *job); /* accepts NULL */
 
 /* Whether sites check the sum of vectors of `words` words: as the job says, or as it costs. */

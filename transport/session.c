@@ -158,8 +158,8 @@ static struct error *session_check_type(uint32_t type)
     return error_new(ERROR_INTERNAL, "A program cannot send a message of type %u.", type);
 }
 
-struct error *session_request(struct session *session, const struct site_id *peer_id, uint32_t type,
-                              const void *body, size_t body_bytes, uint64_t *ret_number)
+struct error *session_request_taking(struct session *session, const struct site_id *peer_id, uint32_t type,
+                                     uint8_t **body, size_t body_bytes, uint64_t *ret_number)
 {
     struct error *err = NULL;
     struct session_peer *peer = NULL;
@@ -169,6 +169,18 @@ struct error *session_request(struct session *session, const struct site_id *pee
     TRY(session_peer_ask(peer, type, body, body_bytes, ret_number));
     TRY(session_wire_flush(session, peer));
 done:
+    return err;
+}
+
+struct error *session_request(struct session *session, const struct site_id *peer_id, uint32_t type,
+                              const void *body, size_t body_bytes, uint64_t *ret_number)
+{
+    struct error *err = NULL;
+    uint8_t *copy = NULL;
+    TRY(session_peer_copy(body, body_bytes, &copy));
+    TRY(session_request_taking(session, peer_id, type, &copy, body_bytes, ret_number));
+done:
+    free(copy);
     return err;
 }
 

@@ -130,6 +130,10 @@ MUST_USE struct error *session_reload(struct session *session, const struct iden
  * unanswered requests, or a second large one. `body` is copied. */
 MUST_USE struct error *session_request(struct session *session, const struct site_id *peer, uint32_t type,
                                        const void *body, size_t body_bytes, uint64_t *ret_number);
+/* The same of a malloc'ed body that is taken over, and then set to NULL: it may be large. */
+MUST_USE struct error *session_request_taking(struct session *session, const struct site_id *peer,
+                                              uint32_t type, uint8_t **body, size_t body_bytes,
+                                              uint64_t *ret_number);
 
 /* Answers request `number` of `peer`, once. ERROR_NOT_FOUND when nobody waits for it any more: it was
  * answered, or the connection that it came on has ended; the peer asks again on its next one, and that is

@@ -147,7 +147,9 @@ MUST_USE struct error *session_peer_need(struct session *session, const struct s
                                          struct session_peer **ret_peer);
 void session_peer_free(struct session *session, struct session_peer *peer);
 
-MUST_USE struct error *session_peer_ask(struct session_peer *peer, uint32_t type, const void *body,
+MUST_USE struct error *session_peer_copy(const void *body, size_t body_bytes, uint8_t **ret_copy);
+/* Takes over *body, and then sets it to NULL. */
+MUST_USE struct error *session_peer_ask(struct session_peer *peer, uint32_t type, uint8_t **body,
                                         size_t body_bytes, uint64_t *ret_number);
 void session_peer_forget(struct session_peer *peer, uint64_t number);
 void session_peer_forget_all(struct session_peer *peer);

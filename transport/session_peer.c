@@ -85,7 +85,7 @@ done:
     return err;
 }
 
-static struct error *session_peer_copy(const void *body, size_t body_bytes, uint8_t **ret_copy)
+struct error *session_peer_copy(const void *body, size_t body_bytes, uint8_t **ret_copy)
 {
     uint8_t *copy = malloc(body_bytes == 0 ? 1 : body_bytes);
     if (copy == NULL)
@@ -103,7 +103,7 @@ static bool session_peer_is_large(size_t body_bytes)
     return body_bytes + MESSAGE_OVERHEAD_BYTES > LIMIT_LOBBY_MESSAGE;
 }
 
-struct error *session_peer_ask(struct session_peer *peer, uint32_t type, const void *body, size_t body_bytes,
+struct error *session_peer_ask(struct session_peer *peer, uint32_t type, uint8_t **body, size_t body_bytes,
                                uint64_t *ret_number)
 {
     struct error *err = NULL;
@@ -117,7 +117,8 @@ struct error *session_peer_ask(struct session_peer *peer, uint32_t type, const v
     asked = calloc(1, sizeof(*asked));
     if (asked == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory for a request.");
-    TRY(session_peer_copy(body, body_bytes, &asked->body));
+    asked->body = *body;
+    *body = NULL;
     asked->body_bytes = body_bytes;
     asked->type = type;
     asked->number = ++peer->last_number;

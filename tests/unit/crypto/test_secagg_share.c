@@ -16,6 +16,40 @@ static struct secagg_seal vector_seal(const struct secagg_vectors *vectors, uint
                                 .keyset_hash = vectors->attempt.keyset_hash};
 }
 
+/* With a key that is read each time. */
+static struct error *seal_close_with(const struct secagg_seal *seal, const uint8_t *secret,
+                                     const uint8_t *plain, uint8_t *ret_sealed)
+{
+    struct agreement_key *key = NULL;
+    struct error *err = agreement_key_new(secret, &key);
+    if (err == NULL)
+        err = secagg_seal_close(seal, key, plain, ret_sealed);
+    agreement_key_free(key);
+    return err;
+}
+
+static struct error *seal_open_with(const struct secagg_seal *seal, const uint8_t *secret,
+                                    const uint8_t *sealed, uint8_t *ret_plain)
+{
+    struct agreement_key *key = NULL;
+    struct error *err = agreement_key_new(secret, &key);
+    if (err == NULL)
+        err = secagg_seal_open(seal, key, sealed, ret_plain);
+    agreement_key_free(key);
+    return err;
+}
+
+static struct error *seal_derive_with(const struct secagg_seal *seal, uint32_t other, const uint8_t *secret,
+                                      struct secagg_seal_key *ret_key)
+{
+    struct agreement_key *key = NULL;
+    struct error *err = agreement_key_new(secret, &key);
+    if (err == NULL)
+        err = secagg_seal_derive(seal, other, key, ret_key);
+    agreement_key_free(key);
+    return err;
+}
+
 static void test_secagg_seal_derive_agrees_with_the_vectors(void **state)
 {
     const struct secagg_vectors *vectors = *state;
@@ -24,8 +58,8 @@ static void test_secagg_seal_derive_agrees_with_the_vectors(void **state)
         struct secagg_seal seal = vector_seal(vectors, from, to);
         struct secagg_seal_key mine, theirs, expected;
         vector_bytes(sa1_pairs[i].share_key_nonce, &expected, sizeof(expected));
-        succeeds(secagg_seal_derive(&seal, to, vectors->secrets[from - 1].c, &mine));
-        succeeds(secagg_seal_derive(&seal, from, vectors->secrets[to - 1].c, &theirs));
+        succeeds(seal_derive_with(&seal, to, vectors->secrets[from - 1].c, &mine));
+        succeeds(seal_derive_with(&seal, from, vectors->secrets[to - 1].c, &theirs));
         assert_memory_equal(&mine, &expected, sizeof(expected));
         assert_memory_equal(&theirs, &expected, sizeof(expected));
     }
@@ -41,9 +75,9 @@ static void test_secagg_seal_close_agrees_with_the_vectors(void **state)
         uint8_t expected[SECAGG_SEALED_BYTES], sealed[SECAGG_SEALED_BYTES];
         vector_bytes(sa1_pairs[i].share_plain, plain, sizeof(plain));
         vector_bytes(sa1_pairs[i].share_sealed, expected, sizeof(expected));
-        succeeds(secagg_seal_close(&seal, vectors->secrets[from - 1].c, plain, sealed));
+        succeeds(seal_close_with(&seal, vectors->secrets[from - 1].c, plain, sealed));
         assert_memory_equal(sealed, expected, sizeof(expected));
-        succeeds(secagg_seal_open(&seal, vectors->secrets[to - 1].c, expected, opened));
+        succeeds(seal_open_with(&seal, vectors->secrets[to - 1].c, expected, opened));
         assert_memory_equal(opened, plain, sizeof(plain));
     }
 }
@@ -267,20 +301,20 @@ static void test_secagg_share_of_wrong_content_is_refused(void **state)
     succeeds(secagg_keyset_hash(federation->keyset, FEDERATION_FIRST_SLOT, &seal.keyset_hash));
     const uint8_t *secret = secret_of(federation, 2, FEDERATION_FIRST_SLOT)->c;
     uint8_t plain[SECAGG_SHARE_BYTES] = {4, 0}, sealed[SECAGG_SEALED_BYTES];
-    succeeds(secagg_seal_close(&seal, secret, plain, sealed));
+    succeeds(seal_close_with(&seal, secret, plain, sealed));
     succeeds(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed));
     for (size_t value = 0; value < 10; value++) {
         uint8_t wrong[SECAGG_SHARE_BYTES];
         memcpy(wrong, plain, sizeof(wrong));
         memcpy(wrong + 2 + 8 * value, &prime, sizeof(prime));
-        succeeds(secagg_seal_close(&seal, secret, wrong, sealed));
+        succeeds(seal_close_with(&seal, secret, wrong, sealed));
         fails_saying(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed), ERROR_INVALID,
                      "The shares from site 2 of the roster");
     }
     static const uint8_t positions[][2] = {{0, 0}, {2, 0}, {3, 0}, {5, 0}, {4, 1}, {0, 4}};
     for (size_t i = 0; i < sizeof(positions) / sizeof(positions[0]); i++) {
         memcpy(plain, positions[i], 2);
-        succeeds(secagg_seal_close(&seal, secret, plain, sealed));
+        succeeds(seal_close_with(&seal, secret, plain, sealed));
         fails_saying(open_at(federation, FEDERATION_FIRST_SLOT, 4, 2, sealed), ERROR_INVALID,
                      "the shares of another position");
     }

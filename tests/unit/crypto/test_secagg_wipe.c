@@ -112,6 +112,29 @@ static void test_secagg_slot_make_wipes_its_copy(void **state)
 /* ---- sealing ---- */
 
 /* Key and nonce of the first pair, and what they are derived from. */
+/* With a key that is read each time. */
+static struct error *seal_close_with(const struct secagg_seal *seal, const uint8_t *secret,
+                                     const uint8_t *plain, uint8_t *ret_sealed)
+{
+    struct agreement_key *key = NULL;
+    struct error *err = agreement_key_new(secret, &key);
+    if (err == NULL)
+        err = secagg_seal_close(seal, key, plain, ret_sealed);
+    agreement_key_free(key);
+    return err;
+}
+
+static struct error *seal_open_with(const struct secagg_seal *seal, const uint8_t *secret,
+                                    const uint8_t *sealed, uint8_t *ret_plain)
+{
+    struct agreement_key *key = NULL;
+    struct error *err = agreement_key_new(secret, &key);
+    if (err == NULL)
+        err = secagg_seal_open(seal, key, sealed, ret_plain);
+    agreement_key_free(key);
+    return err;
+}
+
 static void seal_was_wiped(const uint8_t shared[static AGREEMENT_KEY_BYTES])
 {
     assert_int_equal(hex_times_wiped(sa1_pairs[0].share_key_nonce, VAULT_KEY_BYTES + VAULT_NONCE_BYTES), 2);
@@ -129,17 +152,17 @@ static void test_secagg_seal_wipes_key_and_agreement(void **state)
     uint8_t plain[SECAGG_SHARE_BYTES] = {0}, sealed[SECAGG_SEALED_BYTES], shared[AGREEMENT_KEY_BYTES];
     succeeds(agreement_derive(vectors->secrets[0].c, vectors->entries[1].c, shared));
     watch(SIZE_MAX);
-    succeeds(secagg_seal_close(&seal, vectors->secrets[0].c, plain, sealed));
+    succeeds(seal_close_with(&seal, vectors->secrets[0].c, plain, sealed));
     seal_was_wiped(shared);
     watch(0);
-    fails(secagg_seal_close(&seal, vectors->secrets[0].c, plain, sealed), ERROR_CRYPTO);
+    fails(seal_close_with(&seal, vectors->secrets[0].c, plain, sealed), ERROR_CRYPTO);
     seal_was_wiped(shared);
     watch(SIZE_MAX);
-    succeeds(secagg_seal_open(&seal, vectors->secrets[1].c, sealed, plain));
+    succeeds(seal_open_with(&seal, vectors->secrets[1].c, sealed, plain));
     seal_was_wiped(shared);
     sealed[0] ^= 1;
     watch(SIZE_MAX);
-    fails(secagg_seal_open(&seal, vectors->secrets[1].c, sealed, plain), ERROR_UNTRUSTED);
+    fails(seal_open_with(&seal, vectors->secrets[1].c, sealed, plain), ERROR_UNTRUSTED);
     seal_was_wiped(shared);
 }
 
