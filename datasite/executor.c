@@ -205,6 +205,7 @@ struct error *executor_open(const struct executor_options *options, struct execu
         .identity = options->identity,
         .vault = options->vault,
         .secagg = options->secagg,
+        .store = options->store,
         .threads = options->threads,
         .clock = options->clock == NULL ? clock_now_ms : options->clock,
     };

@@ -30,6 +30,7 @@ struct executor_options {
     const struct vault *vault;   /* borrowed until executor_close; NULL when rows are in clear */
     const struct policy *policy; /* output rules; copied */
     struct secagg_cache *secagg; /* of the socket thread (secagg_cache_open_beside); NULL: there is none */
+    struct store *store;         /* of the socket thread (store_share_heads); NULL: there is none */
     uint32_t threads;
     int64_t (*clock)(void); /* Unix milliseconds; NULL: the system's clock */
 };

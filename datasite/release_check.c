@@ -137,7 +137,7 @@ static struct error *events_check_masked(const struct release_check *check,
     struct error *err = NULL;
     const struct release_context *context = check->context;
     struct secagg_round round = {.encoded = NULL};
-    err = store_secagg_round(context->store, context->job_id, context->run_id, context->round, &round);
+    err = store_secagg_round_alone(context->store, context->job_id, context->run_id, context->round, &round);
     bool found = err == NULL;
     if (err != NULL && err->code == ERROR_NOT_FOUND)
         error_clear(&err);

@@ -57,8 +57,8 @@ done:
 static struct error *agreeing_round(struct agreeing *agreeing)
 {
     const struct secagg_request *open = agreeing->open;
-    struct error *err = store_secagg_round(open->requests->store, &open->job_id, open->run_id,
-                                           agreeing->number, &agreeing->round);
+    struct error *err = store_secagg_round_alone(open->requests->store, &open->job_id, open->run_id,
+                                                 agreeing->number, &agreeing->round);
     return err == NULL ? NULL : unknown_refused(err);
 }
 

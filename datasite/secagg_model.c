@@ -215,8 +215,8 @@ static struct error *taking_own_statement(const struct taking *taking,
     struct error *err = NULL;
     const struct secagg_source *source = taking->source;
     struct secagg_round round = {.encoded = NULL};
-    err = store_secagg_round(source->store, &source->run->job_hash, source->run->run_id, taking->sum->round,
-                             &round);
+    err = store_secagg_round_alone(source->store, &source->run->job_hash, source->run->run_id,
+                                   taking->sum->round, &round);
     if (err != NULL && err->code == ERROR_NOT_FOUND) {
         error_clear(&err);
         goto done;

@@ -149,6 +149,7 @@ static struct error *serve_open_executor(struct serve *serve)
         .vault = serve->vault,
         .policy = serve->policy,
         .secagg = serve->secagg,
+        .store = serve->store,
         .threads = serve->home->config->threads,
     };
     return executor_open(&options, &serve->executor);

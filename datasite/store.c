@@ -25,6 +25,7 @@ struct error *store_open(const char *path, enum store_mode mode, struct store **
     if (store == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to open %s.", path);
     store->secagg.fd = -1;
+    TRY(store_heads_new(&store->heads));
     TRY(database_open(path, &store_kind, store_modes[mode], &store->database));
     secagg_count_watch(store);
     *ret_store = store;
@@ -39,6 +40,7 @@ void store_close(struct store *store)
     if (store == NULL)
         return;
     secagg_count_close(store);
+    store_heads_free(store->heads);
     for (size_t i = 0; i < STORE_JOBS; i++)
         job_free(store->jobs[i].job);
     database_close(store->database);
@@ -48,6 +50,12 @@ void store_close(struct store *store)
 void store_sign_with(struct store *store, const struct identity *identity)
 {
     store->identity = identity;
+}
+
+void store_share_heads(struct store *store, struct store *with)
+{
+    store_heads_free(store->heads);
+    store->heads = store_heads_share(with->heads);
 }
 
 bool store_in_transaction(const struct store *store)

@@ -34,6 +34,9 @@ void store_close(struct store *store); /* accepts NULL */
 /* Whose key signs the events that this store adds; borrowed until store_close. Without it nothing that records an
  * event can be done: ERROR_INTERNAL. */
 void store_sign_with(struct store *store, const struct identity *identity);
+/* What one of the two has verified, or signed, of the chain of events, both need not verify again: for stores of one
+ * process that are of one file. */
+void store_share_heads(struct store *store, struct store *with);
 /* Whether somebody holds a transaction of this store open. */
 bool store_in_transaction(const struct store *store);
 /* A signature over the same bytes by the same key holds, or does not, whenever one asks: the latest that held are known

@@ -111,7 +111,7 @@ static struct error *event_check_last(struct store *store, const struct chain_he
 {
     struct error *err = NULL;
     uint8_t key[PUBLIC_KEY_BYTES];
-    if (store->checked.sequence == head->sequence && digest_equal(&store->checked.hash, &head->hash))
+    if (store_heads_has(store->heads, head))
         return NULL;
     identity_public_key(store->identity, key);
     err = chain_head_verify(key, head, signature);
@@ -125,7 +125,7 @@ static struct error *event_check_last(struct store *store, const struct chain_he
              head->sequence);
     }
     if (err == NULL)
-        store->checked = *head;
+        store_heads_put(store->heads, head);
 done:
     return err;
 }
@@ -220,7 +220,7 @@ struct error *event_sign(struct store *store, const struct chain_event *event, c
     TRY(chain_next(previous, event, &head.hash));
     TRY(chain_head_sign(store->identity, &head, signature));
     TRY(event_insert(store, event, &head.hash, signature));
-    store->checked = head;
+    store_heads_put(store->heads, &head);
 done:
     return err;
 }

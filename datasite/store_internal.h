@@ -3,6 +3,7 @@
 
 #include "database/database.h"
 #include "datasite/store.h"
+#include "datasite/store_heads.h"
 
 #define STORE_SIGNATURES 16
 #define STORE_JOBS 4
@@ -20,8 +21,7 @@ struct secagg_counting {
 struct store {
     struct database *database;
     const struct identity *identity; /* signs events; borrowed, may be NULL */
-    /* The head whose signature this store has verified, or made itself; sequence 0: none. */
-    struct chain_head checked;
+    struct store_heads *heads;       /* that hold */
     bool
         begun; /* this site's chain has its first event, and it is signed: an empty table is a changed file */
     /* Signatures that held, the latest ones, as store_signature_known has them. */

@@ -108,6 +108,10 @@ void secagg_round_clear(struct secagg_round *round); /* wipes */
 MUST_USE struct error *store_secagg_round(struct store *store, const struct digest *job_id,
                                           const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                           struct secagg_round *ret_round);
+/* The same without the vector, which may be large: `encoded` is NULL. */
+MUST_USE struct error *store_secagg_round_alone(struct store *store, const struct digest *job_id,
+                                                const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                                uint32_t round, struct secagg_round *ret_round);
 /* The vector of a round, once: ERROR_CONFLICT when there is one. */
 MUST_USE struct error *store_secagg_encode(struct store *store, const struct digest *job_id,
                                            const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,

@@ -13,7 +13,7 @@ void secagg_round_clear(struct secagg_round *round)
 
 /* ---- reading ---- */
 
-static struct error *round_read(struct query *query, struct secagg_round *round)
+static struct error *round_read(struct query *query, bool with_vector, struct secagg_round *round)
 {
     struct error *err = NULL;
     query_blob_exact(query, 0, round->model_digest.bytes, DIGEST_BYTES);
@@ -24,28 +24,32 @@ static struct error *round_read(struct query *query, struct secagg_round *round)
         query_blob_exact(query, 3, round->signature, SIGNATURE_BYTES);
         TRY(secagg_take_positions(query, 4, &round->contributors, &round->contributor_count));
     }
-    TRY(secagg_take_blob(query, 5, &round->encoded, &round->encoded_bytes));
+    if (with_vector)
+        TRY(secagg_take_blob(query, 5, &round->encoded, &round->encoded_bytes));
 done:
     return err;
 }
 
 static struct error *round_find(struct store *store, const struct digest *job_id,
                                 const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t number,
-                                struct secagg_round *ret_round, bool *ret_found)
+                                bool with_vector, struct secagg_round *ret_round, bool *ret_found)
 {
     struct error *err = NULL, *failed = NULL;
     struct secagg_round round = {.encoded = NULL};
     struct query query;
     query_start(&query, store->database,
-                "SELECT model_digest, attempt, agreement, signature, contributors, encoded FROM secagg_round "
-                "LEFT JOIN "
-                "secagg_vector USING (run_id, round) WHERE job_id = ? AND run_id = ? AND round = ?");
+                with_vector
+                    ? "SELECT model_digest, attempt, agreement, signature, contributors, encoded FROM "
+                      "secagg_round LEFT JOIN secagg_vector USING (run_id, round) WHERE job_id = ? AND "
+                      "run_id = ? AND round = ?"
+                    : "SELECT model_digest, attempt, agreement, signature, contributors FROM secagg_round "
+                      "WHERE job_id = ? AND run_id = ? AND round = ?");
     query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, number);
     bool found = query_step(&query);
     if (found)
-        failed = round_read(&query, &round);
+        failed = round_read(&query, with_vector, &round);
     TRY(job_query_end(&query, failed));
     *ret_found = found;
     *ret_round = round;
@@ -55,19 +59,33 @@ done:
     return err;
 }
 
-struct error *store_secagg_round(struct store *store, const struct digest *job_id,
-                                 const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
-                                 struct secagg_round *ret_round)
+static struct error *round_take(struct store *store, const struct digest *job_id,
+                                const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                bool with_vector, struct secagg_round *ret_round)
 {
     struct error *err = NULL;
     struct secagg_round found_round = {.encoded = NULL};
     bool found = false;
-    TRY(round_find(store, job_id, run_id, round, &found_round, &found));
+    TRY(round_find(store, job_id, run_id, round, with_vector, &found_round, &found));
     if (!found)
         FAIL(ERROR_NOT_FOUND, "This site has contributed nothing to round %" PRIu32 " of this run.", round);
     *ret_round = found_round;
 done:
     return err;
+}
+
+struct error *store_secagg_round(struct store *store, const struct digest *job_id,
+                                 const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                 struct secagg_round *ret_round)
+{
+    return round_take(store, job_id, run_id, round, true, ret_round);
+}
+
+struct error *store_secagg_round_alone(struct store *store, const struct digest *job_id,
+                                       const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                       struct secagg_round *ret_round)
+{
+    return round_take(store, job_id, run_id, round, false, ret_round);
 }
 
 struct error *secagg_round_agreed(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
@@ -123,7 +141,7 @@ struct error *store_secagg_encode(struct store *store, const struct digest *job_
     struct secagg_round present = {.encoded = NULL};
     bool found = false, agreed = true;
     TRY(secagg_change_begin(store, &change));
-    TRY(round_find(store, job_id, run_id, round, &present, &found));
+    TRY(round_find(store, job_id, run_id, round, false, &present, &found));
     TRY(secagg_round_agreed(store, run_id, round, &agreed));
     if (found || agreed)
         FAIL(ERROR_CONFLICT, "What this site contributes to round %" PRIu32 " is computed already.", round);
@@ -210,7 +228,7 @@ static struct error *agree_check_once(struct store *store, const struct digest *
     struct error *err = NULL;
     struct secagg_round present = {.encoded = NULL};
     bool found = false, agreed = true;
-    TRY(round_find(store, job_id, run_id, round, &present, &found));
+    TRY(round_find(store, job_id, run_id, round, false, &present, &found));
     TRY(secagg_round_agreed(store, run_id, round, &agreed));
     *ret_again = found && present.agreed && present.attempt == attempt &&
                  memcmp(present.agreement, body, SECAGG_AGREEMENT_BODY_BYTES) == 0 &&

@@ -23,6 +23,8 @@ struct error *trainer_open(const struct trainer_options *options, struct trainer
     TRY(store_open(options->database_path, STORE_WRITE, &trainer->store));
     store_sign_with(trainer->store, trainer->identity);
     store_chain_begun(trainer->store);
+    if (options->store != NULL)
+        store_share_heads(trainer->store, options->store);
     store_unlock(trainer->store, options->vault);
     if (options->keys_path != NULL)
         TRY(store_secagg_count_in(trainer->store, options->keys_path));

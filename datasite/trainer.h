@@ -24,6 +24,7 @@ struct trainer_options {
     const struct identity *identity; /* borrowed: verifies the owner's statements */
     const struct vault *vault;       /* borrowed: opens the rows; NULL when they are in clear */
     struct secagg_cache *secagg;     /* as executor_options have it */
+    struct store *store;             /* likewise */
     uint32_t threads;
     int64_t (*clock)(void); /* Unix milliseconds */
 };

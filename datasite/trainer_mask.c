@@ -182,7 +182,7 @@ static struct error *masking_round(struct masking *masking)
     struct secagg_round round = {.encoded = NULL};
     struct release_context context = work_release_context(work);
     TRY(release_foresee(&context, ANSWER_MASKED_INPUT));
-    err = store_secagg_round(work->trainer->store, &step->job_id, step->run_id, step->round, &round);
+    err = store_secagg_round_alone(work->trainer->store, &step->job_id, step->run_id, step->round, &round);
     masking->again = err == NULL;
     if (err != NULL && err->code == ERROR_NOT_FOUND)
         error_clear(&err);

@@ -232,7 +232,6 @@ static struct error *keep_receipt(struct engine *engine, struct engine_site *sit
         return error_new(ERROR_MEMORY, "No memory for a receipt.");
     kept->receipt = *receipt;
     kept->received = receipt->digest; /* verified to be that of the body */
-    kept->holds = true;
     free(*place);
     *place = kept;
     return NULL;

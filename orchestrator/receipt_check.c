@@ -47,8 +47,7 @@ static struct error *receipt_holds(const struct run_record *record, uint32_t rou
     struct site_id id;
     const struct receipt *receipt = &kept->receipt;
     TRY(site_id_parse(record->job->sites[site].fingerprint, &id));
-    if (!kept->holds)
-        TRY(receipt_verify(receipt));
+    TRY(receipt_verify(receipt));
     if (!site_id_equal(&id, &receipt->site))
         FAIL(ERROR_UNTRUSTED, "It is signed by another site.");
     if (!digest_equal(&record->job_id, &receipt->job_id) ||

@@ -30,7 +30,6 @@ const char *site_status_word(enum site_status status);
 struct site_receipt {
     struct receipt receipt;
     struct digest received; /* SHA-256 of the body */
-    bool holds; /* its signatures were verified when it came; of one that was read back nothing is known */
 };
 
 /* One site in one round, in the order of the job's sites. */

@@ -161,9 +161,13 @@ static void test_session_peer_beyond_the_bound_replaces_the_one_down_longest(voi
 {
     struct session *session = *state;
     uint64_t number = 0;
+    uint8_t *body = NULL;
     for (uint32_t i = 0; i < SESSION_PEERS_MOST; i++)
         need(session, i)->down_since = 100 + (int64_t)i;
-    node_succeeds(session_peer_ask(need(session, 0), ASK, "x", 1, &number)); /* somebody waits for this one */
+    node_succeeds(session_peer_copy("x", 1, &body));
+    node_succeeds(
+        session_peer_ask(need(session, 0), ASK, &body, 1, &number)); /* somebody waits for this one */
+    assert_null(body);
     need(session, 1)->dialled = true;
     need(session, 2)->state = PEER_UP;
     (void)need(session, SESSION_PEERS_MOST);
