@@ -171,6 +171,32 @@ static void test_secagg_memo_remembers_only_what_held(void **state)
     secagg_memo_free(NULL);
 }
 
+/* A signature that was said to be made here holds for its own statement, and for nothing else; also by way of the other
+ * thread's share of the memory, and after one of the two has gone. */
+static void test_secagg_memo_own_holds_for_its_statement_alone(void **state)
+{
+    struct federation *federation = *state;
+    struct signed_text made = {.site = *identity_id(federation->identities[0])}, other;
+    struct secagg_memo *memo = NULL;
+    identity_public_key(federation->identities[0], made.key);
+    memset(made.signature, 7, sizeof(made.signature)); /* so that verifying it would fail */
+    succeeds(secagg_memo_new(64, &memo));
+    struct secagg_memo *shared = secagg_memo_share(memo);
+    succeeds(secagg_memo_own(memo, federation->identities[0], "input", "a body", 6, made.signature));
+    secagg_memo_free(memo);
+    succeeds(verify_text(shared, &made, "input", "a body"));
+    fails(verify_text(NULL, &made, "input", "a body"), ERROR_UNTRUSTED);
+    fails(verify_text(shared, &made, "agreement", "a body"), ERROR_UNTRUSTED);
+    fails(verify_text(shared, &made, "input", "a Body"), ERROR_UNTRUSTED);
+    other = made;
+    other.signature[0] ^= 1;
+    fails(verify_text(shared, &other, "input", "a body"), ERROR_UNTRUSTED);
+    other = made;
+    other.site = federation->roster[1];
+    fails(verify_text(shared, &other, "input", "a body"), ERROR_UNTRUSTED);
+    secagg_memo_free(shared);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +210,7 @@ int main(void)
         FEDERATION_TEST(test_secagg_sign_covers_label_type_and_digest, advertise),
         FEDERATION_TEST(test_secagg_verify_changed_is_refused, advertise),
         FEDERATION_TEST(test_secagg_memo_remembers_only_what_held, advertise),
+        FEDERATION_TEST(test_secagg_memo_own_holds_for_its_statement_alone, advertise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

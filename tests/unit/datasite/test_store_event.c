@@ -159,6 +159,26 @@ static void test_store_event_after_an_unsigned_head_is_refused(void **state)
     store_close(store);
 }
 
+/* Two stores of one process: what the one signed the other goes on from, and a head that neither signed both refuse. */
+static void test_store_event_heads_are_shared_and_forged_ones_refused(void **state)
+{
+    const struct workspace *workspace = *state;
+    struct store *one = six(workspace), *other = workspace_store(workspace);
+    store_share_heads(other, one);
+    add(other, EVENT_PEER_UP, NOW, "a");
+    add(one, EVENT_PEER_UP, NOW, "b");
+    add(other, EVENT_PEER_UP, NOW, "c");
+    assert_int_equal(walk_events(one, workspace->identity).first_bad, 0);
+    unguard(one);
+    sql(one, "UPDATE event SET hash = x'00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff' "
+             "WHERE id = (SELECT max(id) FROM event)");
+    refused(store_event_add(one, EVENT_PEER_UP, NULL, NULL, 0, NOW, "x", NULL), ERROR_UNTRUSTED, "Event 9");
+    refused(store_event_add(other, EVENT_PEER_UP, NULL, NULL, 0, NOW, "x", NULL), ERROR_UNTRUSTED, "Event 9");
+    store_close(one);
+    refused(store_event_add(other, EVENT_PEER_UP, NULL, NULL, 0, NOW, "x", NULL), ERROR_UNTRUSTED, "Event 9");
+    store_close(other);
+}
+
 /* ---- adding ---- */
 
 static void test_store_event_changed_or_without_hash_is_refused_by_the_file(void **state)
@@ -421,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_store_event_that_hides_something_is_corrupt),
         TEST(test_store_event_behind_a_truncation_leaves_a_gap),
         TEST(test_store_event_after_an_unsigned_head_is_refused),
+        TEST(test_store_event_heads_are_shared_and_forged_ones_refused),
         TEST(test_store_event_changed_or_without_hash_is_refused_by_the_file),
         TEST(test_store_event_without_the_sites_key_is_a_bug),
         TEST(test_store_event_rolled_back_leaves_no_gap),

@@ -300,6 +300,17 @@ static void test_job_truncated_at_every_byte_never_crashes(void **state)
     free(text);
 }
 
+static void test_job_shared_lasts_until_its_last_owner(void **state)
+{
+    (void)state;
+    struct job *job = job_parse_good(4, "");
+    struct job *shared = job_share(job);
+    assert_ptr_equal(shared, job);
+    job_free(job);
+    assert_string_equal(shared->dataset, "mnist");
+    job_free(shared);
+}
+
 static void test_job_words_are_those_of_the_file(void **state)
 {
     (void)state;
@@ -329,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_job_with_directives_is_refused),
         cmocka_unit_test(test_job_of_many_sites_fits_its_limit),
         cmocka_unit_test(test_job_truncated_at_every_byte_never_crashes),
+        cmocka_unit_test(test_job_shared_lasts_until_its_last_owner),
         cmocka_unit_test(test_job_words_are_those_of_the_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
