@@ -141,6 +141,18 @@ static struct error *verbs_count(const struct option *option, const char *text)
     return NULL;
 }
 
+/* Copies of popt's as well. */
+static struct error *verbs_texts(const struct option *option, char *text)
+{
+    struct option_texts *texts = option->target;
+    if (texts->count == OPTION_TEXTS_MAX) {
+        free(text);
+        return error_new(ERROR_USAGE, "--%s can be given at most %d times.", option->name, OPTION_TEXTS_MAX);
+    }
+    texts->texts[texts->count++] = text;
+    return NULL;
+}
+
 static struct error *verbs_take(const struct option *option, char *text)
 {
     switch (option->kind) {
@@ -156,6 +168,8 @@ static struct error *verbs_take(const struct option *option, char *text)
         free(text);
         return err;
     }
+    case OPTION_TEXTS:
+        return verbs_texts(option, text);
     }
     return error_new(ERROR_INTERNAL, "An option has no kind.");
 }

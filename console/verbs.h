@@ -12,10 +12,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_COUNT };
+enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_COUNT, OPTION_TEXTS };
+
+/* What an option was given that may be given several times, in order. */
+#define OPTION_TEXTS_MAX 64
+struct option_texts {
+    const char *texts[OPTION_TEXTS_MAX];
+    size_t count;
+};
 
 /* One option of a verb. The value goes to `target`: bool * for FLAG, const char ** for TEXT, uint64_t * for
- * COUNT (decimal, within minimum..maximum). A table ends with a zero entry. */
+ * COUNT (decimal, within minimum..maximum), struct option_texts * for TEXTS. A table ends with a zero entry. */
 struct option {
     const char *name; /* long name without dashes */
     char letter;      /* or 0 */

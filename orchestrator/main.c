@@ -8,6 +8,7 @@ extern const struct verb verb_sites, verb_sites_list, verb_sites_data, verb_site
 extern const struct verb verb_run, verb_status, verb_runs, verb_report, verb_version;
 extern const struct verb verb_receipts, verb_receipts_list, verb_receipts_verify, verb_receipts_accept,
     verb_receipts_audit;
+extern const struct verb verb_privacy_epsilon, verb_privacy_sigma, verb_privacy_plan;
 
 int main(int argc, char **argv)
 {
@@ -30,6 +31,9 @@ int main(int argc, char **argv)
         verb_receipts_verify,
         verb_receipts_accept,
         verb_receipts_audit,
+        verb_privacy_epsilon,
+        verb_privacy_sigma,
+        verb_privacy_plan,
         verb_version,
         {0},
     };

@@ -8,6 +8,7 @@
 static bool given_flag;
 static const char *given_text;
 static uint64_t given_count;
+static struct option_texts given_texts;
 static char seen[256];
 
 static const struct option *options(void)
@@ -16,6 +17,7 @@ static const struct option *options(void)
         {"flag", 'f', OPTION_FLAG, &given_flag, NULL, "a flag", 0, 0},
         {"text", 0, OPTION_TEXT, &given_text, "TEXT", "a text", 0, 0},
         {"count", 0, OPTION_COUNT, &given_count, "N", "a count", 1, 10},
+        {"each", 0, OPTION_TEXTS, &given_texts, "TEXT", "a text, several times", 0, 0},
         {0},
     };
     return table;
@@ -61,6 +63,9 @@ static int run(int argc, const char *const *argv)
     given_flag = false;
     given_text = NULL;
     given_count = 0;
+    for (size_t i = 0; i < given_texts.count; i++)
+        free((void *)(uintptr_t)given_texts.texts[i]);
+    given_texts.count = 0;
     /* Usage and sentences are not what these tests look at. */
     (void)fflush(NULL);
     int out = dup(STDOUT_FILENO), err = dup(STDERR_FILENO), nowhere = open("/dev/null", O_WRONLY);
@@ -88,6 +93,25 @@ static void test_verbs_options_reach_their_targets(void **state)
     assert_string_equal(given_text, "a b");
     assert_int_equal(given_count, 10);
     free((void *)(uintptr_t)given_text);
+}
+
+static void test_verbs_texts_are_kept_in_order_and_bounded(void **state)
+{
+    (void)state;
+    const char *words[4 + 2 * OPTION_TEXTS_MAX + 2 + 1] = {"prog", "--home", "/h", "note"};
+    assert_int_equal(RUN("prog", "--home", "/h", "note", "--each", "a", "x", "--each", "b"), 0);
+    assert_string_equal(seen, "note|/h|1");
+    assert_int_equal(given_texts.count, 2);
+    assert_string_equal(given_texts.texts[0], "a");
+    assert_string_equal(given_texts.texts[1], "b");
+    for (size_t i = 0; i <= OPTION_TEXTS_MAX; i++) {
+        words[4 + 2 * i] = "--each";
+        words[5 + 2 * i] = "a";
+    }
+    assert_int_equal(run(4 + 2 * OPTION_TEXTS_MAX, words), 0);
+    assert_int_equal(given_texts.count, OPTION_TEXTS_MAX);
+    assert_int_equal(run(4 + 2 * OPTION_TEXTS_MAX + 2, words), 2);
+    assert_string_equal(seen, "");
 }
 
 static void test_verbs_count_out_of_range_or_not_a_number_is_usage(void **state)
@@ -162,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verbs_options_reach_their_targets),
+        cmocka_unit_test(test_verbs_texts_are_kept_in_order_and_bounded),
         cmocka_unit_test(test_verbs_count_out_of_range_or_not_a_number_is_usage),
         cmocka_unit_test(test_verbs_two_words_found_before_one),
         cmocka_unit_test(test_verbs_home_from_environment_then_user),

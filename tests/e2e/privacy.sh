@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# The accountant at the command line: figures of the reference, composition, what a budget buys, and bad input. No home is
+# there, and none is made.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+privacy() { (cd "$work" && env -u HOME -u XDG_DATA_HOME -u ORCHESTRATOR_HOME "$orchestrator" privacy "$@"); }
+
+# figure KEY LEAST MOST: of the JSON that was printed last.
+figure() {
+  /usr/bin/python3 - "$work/out.log" "$@" <<'PY' || fail "$1 is not from $2 to $3: $(cat "$work/out.log")"
+import json, sys
+value = json.load(open(sys.argv[1]))[sys.argv[2]]
+sys.exit(not float(sys.argv[3]) <= value <= float(sys.argv[4]))
+PY
+}
+
+step=(--noise-multiplier 1.3 --sampling-rate 0.004266666666666667 --steps 14063 --delta 1e-5)
+expect_status 0 privacy epsilon "${step[@]}" --accountant pld --json
+figure epsilon 1.75330152443 1.83284
+expect_status 0 privacy epsilon "${step[@]}" --accountant rdp --json
+figure epsilon 1.989068 1.989072
+expect_status 0 privacy epsilon "${step[@]}" --accountant gaussian --json
+figure epsilon 4548.717 4548.726
+expect_text "$work/err.log" "every record in every step"
+expect_status 0 privacy epsilon --noise-multiplier 4 --delta 1e-6 --accountant gaussian --json
+figure epsilon 1.0607008 1.060703
+[ ! -s "$work/err.log" ] || fail "something was said: $(cat "$work/err.log")"
+expect_status 0 privacy epsilon "${step[@]}"
+expect_text "$work/out.log" "epsilon 1.82"
+expect_text "$work/out.log" "at delta 1e-05 (pld)"
+
+# The same steps as two events, and another event on top.
+expect_status 0 privacy epsilon --event 1.3:0.004266666666666667:14000 --event 1.3:0.004266666666666667:63 --delta 1e-5 --json
+figure epsilon 1.75330152443 1.83284
+expect_status 0 privacy epsilon "${step[@]}" --event 10:1:20 --json
+figure epsilon 2 4
+
+expect_status 0 privacy sigma --epsilon 1 --sampling-rate 0.02 --steps 1500 --delta 1e-5 --json
+figure noise_multiplier 3.015263 3.015866
+figure epsilon 0.9999 1
+expect_status 0 privacy sigma --epsilon 3 --delta 1e-5 --accountant gaussian
+expect_text "$work/out.log" "noise multiplier 1.3905"
+
+# A delta that protects nobody is said to be one.
+expect_status 0 privacy epsilon "${step[@]}" --accountant rdp --examples 100000
+expect_text "$work/err.log" "not below 1 in 100000 records"
+expect_status 0 privacy epsilon "${step[@]}" --accountant rdp --examples 60000
+expect_no_text "$work/err.log" "Warning"
+
+expect_status 0 privacy plan --epsilon 3 --delta 1e-5 --examples 60000 --accountant rdp
+expect_text "$work/out.log" "Noise multiplier"
+[ "$(grep -c '^ *[0-9]' "$work/out.log")" -eq 12 ] || fail "not twelve rows: $(cat "$work/out.log")"
+expect_status 0 privacy plan --epsilon 3 --delta 1e-5 --examples 300 --accountant rdp --event 5:1:2 --json
+/usr/bin/python3 - "$work/out.log" <<'PY' || fail "the plan is wrong: $(cat "$work/out.log")"
+import json, sys
+plan = json.load(open(sys.argv[1]))
+rows = plan["rows"]
+assert [row["batch"] for row in rows] == [64] * 3 + [300] * 3
+assert all(abs(row["noise_in_mean"] * row["batch"] / row["noise_multiplier"] - 1) < 1e-9 for row in rows)
+assert all(row["steps"] * row["sampling_rate"] >= row["epochs"] for row in rows)
+PY
+
+# Bad input: one sentence, and what would do.
+refused() { # STATUS TEXT WORDS...
+  local status=$1 text=$2
+  shift 2
+  expect_status "$status" privacy "$@"
+  expect_text "$work/err.log" "$text"
+  [ "$(wc -l <"$work/err.log")" -eq 1 ] || fail "more than a sentence: $(cat "$work/err.log")"
+  [ ! -s "$work/out.log" ] || fail "something was printed: $(cat "$work/out.log")"
+}
+refused 2 "epsilon, sigma, plan" nothing
+refused 2 "--noise-multiplier is missing" epsilon --delta 1e-5
+refused 2 "--noise-multiplier is missing" epsilon --event 1:1:1 --steps 5 --delta 1e-5
+refused 2 "--delta is missing" epsilon --noise-multiplier 1
+refused 2 "--epsilon is missing" sigma --delta 1e-5
+refused 2 "--examples is missing" plan --epsilon 1 --delta 1e-5
+refused 2 "takes a number" epsilon --noise-multiplier 1,1 --delta 1e-5
+refused 2 "SIGMA:RATE:STEPS" epsilon --event 1:2 --delta 1e-5
+refused 2 "pld, rdp or gaussian" epsilon --noise-multiplier 1 --delta 1e-5 --accountant moments
+refused 2 "1 to 10000000" epsilon --noise-multiplier 1 --steps 0 --delta 1e-5
+refused 2 "pld or rdp here" plan --epsilon 1 --delta 1e-5 --examples 100 --accountant gaussian
+refused 1 "above 0 and at most 1" epsilon --noise-multiplier 1 --sampling-rate 1.5 --delta 1e-5
+refused 1 "0.05 to" epsilon --noise-multiplier 0 --delta 1e-5
+refused 1 "delta of 0.5" epsilon --noise-multiplier 1 --delta 0.5
+refused 1 "protects nobody" epsilon --noise-multiplier 0.05 --steps 1000 --delta 1e-5
+refused 1 "No noise would do" sigma --epsilon 1 --delta 1e-5 --event 1:1:4
+refused 1 "no target" sigma --epsilon 0 --delta 1e-5
+for word in epsilon sigma plan; do
+  expect_status 0 privacy "$word" --help
+  expect_text "$work/out.log" "orchestrator privacy $word --"
+done
+[ -z "$(find "$work" -mindepth 1 -not -name '*.log')" ] || fail "something was written: $(ls -R "$work")"
