@@ -454,7 +454,7 @@ struct error *privacy_pld_epsilon(const struct privacy_event *events, size_t cou
         double epsilon = INFINITY;
         TRY(pld_answer(events, count, tail, &question, &epsilon));
         least = fmin(least, epsilon);
-        if (!(epsilon < 0.5 * question.epsilon || epsilon < question.least))
+        if (!(epsilon < 0.8 * question.epsilon || epsilon < question.least))
             break;
         question.epsilon = epsilon;
         question.order = privacy_rdp_best_delta(events, count, epsilon).order;
