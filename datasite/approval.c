@@ -332,13 +332,16 @@ done:
 static struct error *approval_supported(const struct job *job)
 {
     struct error *err = NULL;
-    if (job_private(job))
+    if (job_private(job) && !job->secure.enabled)
         FAIL(ERROR_UNSUPPORTED, "privacy.mechanism: %s is not supported by this site.",
              job_mechanism_word(job->privacy.mechanism));
+    if (job->model == JOB_FEATURE_STATISTICS && job->secure.enabled && !job_private(job))
+        FAIL(ERROR_UNSUPPORTED, "model.kind: feature-statistics with secure aggregation needs a mechanism of "
+                                "privacy: mechanism: distributed-dp would do.");
     if (job->features != JOB_FEATURES_RAW)
         FAIL(ERROR_UNSUPPORTED, "features.kind: %s is not supported by this site.",
              job_features_word(job->features));
-    if (job->model != JOB_SOFTMAX_REGRESSION)
+    if (job->model != JOB_SOFTMAX_REGRESSION && !job->secure.enabled)
         FAIL(ERROR_UNSUPPORTED, "model.kind: %s is not supported by this site.", job_model_word(job->model));
 done:
     return err;

@@ -20,6 +20,7 @@
 #pragma once
 
 #include "crypto/identity.h"
+#include "crypto/noise.h"
 #include "crypto/secagg_input.h"
 #include "datasite/secagg_vector.h"
 #include "datasite/store.h"
@@ -91,7 +92,19 @@ MUST_USE struct error *release_update(const struct release_context *context,
 MUST_USE struct error *release_failure(const struct release_context *context, enum answer_kind kind,
                                        const char *why, struct release_outcome *ret_outcome);
 
-/* A site's vector of a round of secure aggregation (crypto/fixed_point.h), or what it is made of. */
+/* What a site adds to a sum of a private job, before its share of the noise, and how it was made: both are compared with the
+ * approved job before anything leaves. */
+struct release_contribution {
+    enum job_mechanism mechanism;
+    double sampling_rate;   /* with which each row was taken; 1: all were */
+    struct noise_grid grid; /* that the values are on */
+    struct noise_grid counts_grid;
+    const int64_t *values;     /* [vector->parameters] */
+    const uint64_t *confusion; /* [vector->counts]: of the model that came in, on the test rows */
+    struct noise *noise;       /* the site's randomness: the airlock draws the noise itself */
+};
+
+/* A site's vector of a round of secure aggregation (datasite/secagg_vector.h), or what it is made of. */
 struct release_masked {
     const struct secagg_attempt *attempt;
     const struct secagg_vector *vector; /* its shape */
@@ -100,18 +113,21 @@ struct release_masked {
     size_t sealed_bytes;
     uint64_t train_rows, test_rows; /* that are behind it */
     /* A further attempt of a round: the vector that was stored with the first leaves again, under other masks. What follows
-     * is then not looked at. */
+     * is then not looked at, and no noise is drawn: that of two attempts would average out. */
     bool again;
+    const struct release_contribution
+        *contribution; /* of a private job, instead of what follows; else NULL */
     const double *from,
         *parameters; /* [vector->parameters]: the model that the round began with, and the site's own */
     const uint64_t
         *confusion; /* [vector->counts]: of the former on the test rows; NULL unless the job pools */
 };
-/* Encodes the vector, adds all masks of the attempt's slot, and lets that out: nothing else of a job with secure aggregation
+/* Encodes the vector, with noise where the job is private, adds all masks of the attempt's slot, and lets that out: nothing else of a job with secure aggregation
  * leaves, and no vector leaves without masks. On top of what is checked for an update: the job has secure aggregation,
  * the policy of now admits its roster, no hold, one run, counts only where no small cell is to be withheld, no agreement
  * was signed in the round, the slot is open and shared. In the same transaction the slot is bound to the context, and the
- * vector of the first attempt stored. */
+ * vector of the first attempt stored. Of a private job, instead of what depends on rows (their number, the norm of the change):
+ * that it was made as the job says, and that the declared examples are as many as the owner's rules want. */
 MUST_USE struct error *release_masked_input(const struct release_context *context,
                                             const struct release_masked *masked,
                                             struct release_outcome *ret_outcome);

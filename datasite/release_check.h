@@ -91,4 +91,18 @@ MUST_USE struct error *release_check_held(struct store *store, const struct poli
 /* Whether the owner wants to see this answer before it leaves, by the signed approval and the events. */
 MUST_USE struct error *release_check_hold(const struct release_check *check, bool *ret_hold);
 
+/* ---- private jobs under secure aggregation (release_share.c) ---- */
+
+/* The declared examples of this site, `own`, are as many as the owner wants behind what is in the vector: the true number is not
+ * asked. The trainer asks too. */
+MUST_USE struct error *release_check_share(const struct job *job, const struct site_id *own,
+                                           const struct secagg_vector *vector,
+                                           const struct policy_output *output);
+/* What was computed was made as the approved job says, over the vector of this dataset and round: mechanism, sampling rate,
+ * grids; what one site adds is within its bound, and counts are of the test rows. ERROR_INTERNAL names what is not. */
+MUST_USE struct error *release_check_contribution(const struct release_check *check,
+                                                  const struct secagg_vector *vector,
+                                                  const struct release_contribution *contribution,
+                                                  uint64_t test_rows);
+
 void release_check_clear(struct release_check *check);

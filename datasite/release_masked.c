@@ -2,6 +2,7 @@
  * claims to be masked; the masks are computed before the transaction, whose checks then decide whether they may leave. */
 #include "datasite/release_parts.h"
 
+#include "crypto/privacy_plan.h"
 #include "crypto/secret.h"
 #include "datasite/secagg_roster.h"
 #include "datasite/store_secagg.h"
@@ -69,8 +70,13 @@ static struct error *masked_encode(const struct release_context *context, const 
         err = masked_stored(context, masked, input);
         goto done;
     }
-    TRY(secagg_vector_encode(masked->vector, masked->from, masked->parameters, masked->confusion,
-                             masked->train_rows, input->words));
+    if ((masked->contribution != NULL) != (masked->vector->noised.words > 0))
+        FAIL(ERROR_INTERNAL, "A vector was encoded for a job with another kind of privacy.");
+    if (masked->contribution != NULL)
+        TRY(release_share_noise(masked->vector, masked->contribution, input->words));
+    else
+        TRY(secagg_vector_encode(masked->vector, masked->from, masked->parameters, masked->confusion,
+                                 masked->train_rows, input->words));
     mask_write(masked->vector->plan.ring, input->words, input->count, input->encoded);
 done:
     return err;
@@ -190,12 +196,35 @@ static struct error *masked_check_numbers(const struct release_check *check,
 {
     struct error *err = NULL;
     const struct secagg_vector *vector = masked->vector;
+    if (masked->contribution != NULL) {
+        err = release_check_contribution(check, vector, masked->contribution, masked->test_rows);
+        goto done;
+    }
     if (vector->parameters > 0) {
         TRY(release_check_shape(check, vector->parameters));
         TRY(release_check_finite(masked->parameters, vector->parameters));
     }
     if (vector->counts > 0)
         TRY(release_check_confusion(check, masked->confusion, masked->test_rows));
+done:
+    return err;
+}
+
+/* Nothing of a private job is encoded without its noise, and nothing of another with it. */
+static struct error *masked_check_rows(const struct release_check *check, const struct release_masked *masked)
+{
+    struct error *err = NULL;
+    const struct job *job = check->approval.job;
+    if (job_private(job) != (masked->vector->noised.words > 0))
+        FAIL(ERROR_INTERNAL, "A vector was encoded for a job with another kind of privacy.");
+    if (job_private(job)) {
+        err = release_check_share(job, identity_id(check->context->identity), masked->vector, check->output);
+        goto done;
+    }
+    if (masked->vector->parameters > 0)
+        TRY(release_check_rows(check->output, masked->train_rows, "training"));
+    if (masked->vector->counts > 0)
+        TRY(release_check_rows(check->output, masked->test_rows, "test"));
 done:
     return err;
 }
@@ -207,13 +236,11 @@ static struct error *masked_admit(struct release_check *check, const struct rele
     TRY(release_admit(check));
     TRY(masked_check_attempt(check, masked));
     TRY(masked_check_roster(check, masked));
-    if (masked->vector->parameters > 0)
-        TRY(release_check_rows(check->output, masked->train_rows, "training"));
-    if (masked->vector->counts > 0)
-        TRY(release_check_rows(check->output, masked->test_rows, "test"));
+    TRY(masked_check_rows(check, masked));
     if (!masked->again)
         TRY(masked_check_numbers(check, masked));
-    TRY(masked_check_norm(check, masked, &input->norm));
+    if (!job_private(check->approval.job))
+        TRY(masked_check_norm(check, masked, &input->norm));
 done:
     return err;
 }
@@ -254,6 +281,11 @@ static void masked_protections(const struct release_check *check,
     release_check_protections(check->output, rules);
     int used = snprintf(ret_text, RECEIPT_PROTECTIONS_BYTES, "secure-aggregation t %" PRIu32 " of %zu; ",
                         job->secure.threshold, job->site_count);
+    if (job_private(job))
+        used += snprintf(ret_text + used, RECEIPT_PROTECTIONS_BYTES - (size_t)used,
+                         "%s noise multiplier %g clip %g share of %" PRIu32 "; ",
+                         job_mechanism_word(job->privacy.mechanism), job->privacy.noise_multiplier,
+                         job->privacy.clip, privacy_plan_honest(job));
     size_t bytes = strnlen(rules, RECEIPT_PROTECTIONS_BYTES - (size_t)used - 1);
     memcpy(ret_text + used, rules, bytes);
     ret_text[(size_t)used + bytes] = '\0';

@@ -24,6 +24,12 @@ struct release_record release_record_of(const struct release_check *check, const
 MUST_USE struct error *release_write(const struct release_check *check, struct release_record *record,
                                      struct release_outcome *ret_outcome);
 
+/* The words of a private job: the contribution, and counts on their grid, with this site's share of the noise on each
+ * (release_share.c). ret_words [vector->words]; wiped on failure. */
+MUST_USE struct error *release_share_noise(const struct secagg_vector *vector,
+                                           const struct release_contribution *contribution,
+                                           uint64_t *ret_words);
+
 /* A receipt about `body`, of an event that was just added. */
 struct release_receipt {
     const struct identity *identity;

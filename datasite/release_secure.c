@@ -32,7 +32,7 @@ static struct error *secure_check_counts(const struct job *job, const struct pol
         break;
     }
     TRY(release_check_counts(output));
-    if (output->min_cell > 0)
+    if (output->min_cell > 0 && !job_private(job)) /* whose counts have noise */
         FAIL(ERROR_REFUSED, "This site's policy withholds small counts (`min_cell`), which cannot be done "
                             "inside a sum: a job with "
                             "`metrics: none` would do.");
@@ -56,7 +56,8 @@ struct error *release_check_secure(const struct approval *approval, const struct
              " runs: with secure aggregation it is one, since sums of the same rows with other sites can be "
              "subtracted from each other.",
              decision->runs);
-    TRY(release_check_weighting(output, approval->job));
+    if (!job_private(approval->job)) /* whose weights are declared, not counted */
+        TRY(release_check_weighting(output, approval->job));
     TRY(secure_check_counts(approval->job, output));
 done:
     return err;

@@ -1,5 +1,6 @@
 /* Mask and Sum. What is known without rows, keys and models is checked here, so that a message that cannot succeed costs
  * little; the executor and the airlock check everything. */
+#include "datasite/model_shape.h"
 #include "datasite/release_check.h"
 #include "datasite/request_parts.h"
 #include "datasite/secagg_roster.h"
@@ -18,7 +19,7 @@ static struct error *mask_check_parameters(const struct approval *approval,
         goto done;
     if (approval->job->init != JOB_INIT_FILE)
         FAIL(ERROR_INVALID, "Parameters come only where the job names its initial model by its SHA-256.");
-    TRY(wire_parameters_check(parameters->len, dataset->features, dataset->classes));
+    TRY(model_shape_check(approval->job, dataset, parameters->len));
 done:
     return err;
 }
@@ -30,7 +31,7 @@ static struct error *mask_check_words(const struct approval *approval, const Fds
     struct error *err = NULL;
     const struct dataset_info *dataset = &approval->dataset;
     struct secagg_vector vector;
-    TRY(secagg_vector_plan(approval->job, dataset->features, dataset->classes, sum->round, &vector));
+    TRY(secagg_vector_plan(approval->job, dataset, sum->round, &vector));
     size_t bytes = mask_bytes(vector.plan.ring, vector.words);
     if (sum->words.len != bytes)
         FAIL(ERROR_INVALID, "Sum: words must be %zu bytes for this job, and are %zu.", bytes, sum->words.len);

@@ -2,6 +2,8 @@
 
 #include "crypto/secagg_sum.h"
 #include "crypto/secagg_wire.h"
+#include "datasite/model_shape.h"
+#include "datasite/secagg_advance.h"
 #include "datasite/secagg_evidence.h"
 #include "datasite/secagg_vector.h"
 #include "learning/softmax.h"
@@ -63,25 +65,26 @@ static struct error *model_initial(const struct secagg_source *source, const uin
 {
     struct error *err = NULL;
     const struct job *job = source->approval->job;
-    size_t features = (size_t)source->approval->dataset.features, classes = source->approval->dataset.classes;
+    const struct dataset_info *dataset = &source->approval->dataset;
+    struct secagg_vector vector;
+    size_t features = 0;
     double *values = NULL;
-    TRY(softmax_check_shape(features, classes));
-    size_t count = softmax_parameters(features, classes);
-    values = calloc(count, sizeof(*values));
+    TRY(model_shape_features(job, dataset, &features));
+    TRY(secagg_vector_plan(job, dataset, 1, &vector));
+    values = calloc(vector.state, sizeof(*values)); /* as the job's `zeros`, and as a velocity begins */
     if (values == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory for a model.");
     switch (job->init) {
     case JOB_INIT_ZEROS:
-        softmax_init_zeros(features, classes, values);
         break;
     case JOB_INIT_SEEDED:
-        softmax_init_seeded(job->seed, features, classes, values);
+        softmax_init_seeded(job->seed, features, dataset->classes, values);
         break;
     case JOB_INIT_FILE:
-        TRY(model_of_file(job, parameters, bytes, count, values));
+        TRY(model_of_file(job, parameters, bytes, vector.model, values));
         break;
     }
-    TRY(model_make(1, values, count, ret_model));
+    TRY(model_make(1, values, vector.state, ret_model));
 done:
     free(values);
     return err;
@@ -93,7 +96,11 @@ static struct error *model_first_check(const struct secagg_source *source, const
 {
     struct error *err = NULL;
     struct secagg_model model = {.parameters = NULL};
-    err = model_initial(source, stored->parameters, stored->bytes, &model);
+    struct secagg_vector vector;
+    TRY(secagg_vector_plan(source->approval->job, &source->approval->dataset, 1, &vector));
+    if (stored->bytes != vector.state * sizeof(double))
+        TRY(store_secagg_model_edited());
+    err = model_initial(source, stored->parameters, vector.model * sizeof(double), &model);
     if (err != NULL && err->code != ERROR_REFUSED && err->code != ERROR_INVALID)
         goto done;
     if (err == NULL && digest_equal(&model.digest, &stored->digest))
@@ -145,8 +152,7 @@ static struct error *taking_words(struct taking *taking)
     struct error *err = NULL;
     const struct approval *approval = taking->source->approval;
     const Fds__Sum *sum = taking->sum;
-    TRY(secagg_vector_plan(approval->job, approval->dataset.features, approval->dataset.classes, sum->round,
-                           &taking->vector));
+    TRY(secagg_vector_plan(approval->job, &approval->dataset, sum->round, &taking->vector));
     size_t bytes = mask_bytes(taking->vector.plan.ring, taking->vector.words);
     if (sum->words.len != bytes)
         FAIL(ERROR_INVALID, "Sum: words must be %zu bytes for this job, and are %zu.", bytes, sum->words.len);
@@ -322,27 +328,23 @@ done:
     return err;
 }
 
-/* The job's update rule, in float64 and in the order of fixed_point.h. */
 static struct error *taking_advance(const struct taking *taking, struct secagg_model *ret_model)
 {
     struct error *err = NULL;
-    size_t count = taking->vector.parameters;
+    size_t count = taking->vector.state;
+    const struct approval *approval = taking->source->approval;
     double *values = calloc(count, sizeof(*values));
     if (values == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory for a model.");
     if (taking->model->bytes != count * sizeof(double))
         FAIL(ERROR_CORRUPT, "The stored model of this run is of another shape.");
     wire_parameters_read(taking->model->parameters, count, values);
-    err = fixed_point_advance(&taking->vector.plan, taking->contributors.count, taking->words, count, values);
-    if (err == NULL)
-        err = softmax_check_parameters(values, count);
-    if (err != NULL && err->code == ERROR_NUMERIC) { /* of a sum that many know: nothing to hide */
-        error_free(err);
-        FAIL(ERROR_INVALID, "The sum of round %" PRIu32 " gives a model that is not finite.",
-             taking->sum->round);
-    }
-    if (err != NULL)
+    err = secagg_advance(approval->job, &approval->dataset, &taking->vector, taking->contributors.count,
+                         taking->words, values);
+    if (err != NULL) {
+        err = error_prefix(err, "The sum of round %" PRIu32, taking->sum->round);
         goto done;
+    }
     TRY(model_make(taking->model->round + 1, values, count, ret_model));
 done:
     free(values);

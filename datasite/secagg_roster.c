@@ -171,7 +171,8 @@ static struct error *roster_check_numbers(const struct policy_gate *gate, const 
 static struct error *roster_check_weights(const struct policy_gate *gate, const struct job *job)
 {
     uint64_t most = gate->secure.max_examples;
-    if (most == 0 || job->weighting != JOB_WEIGHT_EXAMPLES || job->secure.max_examples <= most)
+    if (most == 0 || job_private(job) || job->weighting != JOB_WEIGHT_EXAMPLES ||
+        job->secure.max_examples <= most)
         return NULL;
     return error_new(ERROR_REFUSED,
                      "The job weights sites by their rows, up to %" PRIu64
@@ -190,7 +191,7 @@ static struct error *roster_check_verified(const struct policy_gate *gate, const
     if (!gate->secure.require_verify_sum)
         goto done;
     if (dataset != NULL) {
-        TRY(secagg_vector_plan(job, dataset->features, dataset->classes, 1, &vector));
+        TRY(secagg_vector_plan(job, dataset, 1, &vector));
         verified = job_verifies_sum(job, vector.words);
     }
     if (!verified)

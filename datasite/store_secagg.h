@@ -153,7 +153,7 @@ MUST_USE struct error *store_secagg_near(struct store *store, const struct diges
 struct secagg_model {
     uint32_t round; /* that starts from it */
     struct digest digest;
-    uint8_t *parameters;
+    uint8_t *parameters; /* float64, little-endian: the model, and of distributed-dp its velocity behind it */
     size_t bytes;
 };
 void secagg_model_clear(struct secagg_model *model);

@@ -61,6 +61,7 @@ void trainer_close(struct trainer *trainer)
     trainer_forget(trainer);
     pool_close(trainer->pool);
     secagg_cache_close(trainer->secagg);
+    noise_close(trainer->noise);
     store_close(trainer->store);
     free(trainer);
 }

@@ -20,7 +20,8 @@ struct masking {
     /* Of a Mask: */
     struct secagg_vector vector;
     struct secagg_attempt attempt;
-    bool again; /* the round has its vector */
+    bool again;                       /* the round has its vector */
+    struct contribution contribution; /* of a private job */
 };
 
 /* What came of the rows; wiped. */
@@ -32,6 +33,7 @@ struct computed {
 
 static void masking_clear(struct masking *masking)
 {
+    contribution_clear(&masking->contribution);
     secagg_model_clear(&masking->model);
     secagg_roster_clear(&masking->roster);
 }
@@ -206,7 +208,7 @@ static void computed_clear(struct computed *computed)
 
 static struct error *computed_make(const struct masking *masking, struct computed *computed)
 {
-    computed->count = masking->model.bytes / sizeof(double);
+    computed->count = masking->vector.model;
     computed->counts_count = masking->vector.counts;
     computed->from = calloc(computed->count, sizeof(*computed->from));
     computed->parameters = calloc(computed->count, sizeof(*computed->parameters));
@@ -224,6 +226,10 @@ static struct error *masking_compute(struct masking *masking, struct computed *c
     struct work *work = masking->work;
     struct softmax_problem training = work_problem(work, false), test = work_problem(work, true);
     struct training_result result;
+    if (job_private(work->step->approval.job)) {
+        err = work_contribute(work, &masking->vector, computed->from, &masking->contribution);
+        goto done;
+    }
     work->rows_read = true;
     if (masking->vector.parameters > 0) {
         TRY(work_optimise(work, &training, computed->from, computed->parameters, &result));
@@ -254,6 +260,7 @@ static struct error *masking_release(struct masking *masking, const struct compu
         .train_rows = work->trainer->train_rows,
         .test_rows = work->trainer->test_rows,
         .again = masking->again,
+        .contribution = job_private(work->step->approval.job) ? &masking->contribution.about : NULL,
         .from = computed->from,
         .parameters = computed->parameters,
         .confusion = computed->counts,
@@ -273,8 +280,7 @@ struct error *work_mask(struct work *work, struct trainer_answer *ret_answer)
     const struct dataset_info *dataset = &step->approval.dataset;
     TRY(masking_admit(&masking));
     TRY(masking_round(&masking));
-    TRY(secagg_vector_plan(step->approval.job, dataset->features, dataset->classes, step->round,
-                           &masking.vector));
+    TRY(secagg_vector_plan(step->approval.job, dataset, step->round, &masking.vector));
     TRY(masking_model(&masking));
     TRY(masking_attempt(&masking));
     TRY(work_watch(work, 0.0));
@@ -332,8 +338,13 @@ struct error *work_foresee_mask(const struct work *work)
     struct secagg_vector vector;
     TRY(release_check_secure(approval, work_output(work)));
     TRY(release_check_secure_round(approval, work->step->round));
-    TRY(secagg_vector_plan(approval->job, dataset->features, dataset->classes, work->step->round, &vector));
+    TRY(secagg_vector_plan(approval->job, dataset, work->step->round, &vector));
     TRY(work_foresee_bytes(work, mask_bytes(vector.plan.ring, vector.words)));
+    if (job_private(approval->job)) {
+        err = release_check_share(approval->job, identity_id(work->trainer->identity), &vector,
+                                  work_output(work));
+        goto done;
+    }
     if (vector.parameters > 0) {
         TRY(mask_foresee_rows(work, work->trainer->train_rows, "training"));
         TRY(work_foresee_training(work));

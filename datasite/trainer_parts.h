@@ -1,6 +1,7 @@
 /* What the trainer*.c files share; nobody else includes it. */
 #pragma once
 
+#include "crypto/noise.h"
 #include "datasite/dataset.h"
 #include "datasite/secagg_cache.h"
 #include "datasite/trainer.h"
@@ -18,6 +19,7 @@ struct trainer {
     double test_fraction; /* of the split below */
     uint32_t *train, *test;
     size_t train_rows, test_rows;
+    struct noise *noise; /* NULL until a private job needs it */
 };
 
 /* One step in hand. */
@@ -51,6 +53,23 @@ struct release_context work_release_context(struct work *work);
 /* Takes over what the airlock let out. */
 MUST_USE struct error *work_hand_out(const struct work *work, const struct release_outcome *outcome,
                                      struct trainer_answer *ret_answer);
+
+/* ---- trainer_noised.c: of a private job ---- */
+
+/* The trainer's source of what protects records. */
+MUST_USE struct error *work_noise(struct work *work, struct noise **ret_noise);
+
+/* What this site adds to a sum, before noise. Wiped. */
+struct contribution {
+    int64_t *values;     /* [parameters] */
+    uint64_t *confusion; /* [counts] */
+    size_t parameters, counts;
+    struct release_contribution about; /* borrows them */
+};
+/* Reads rows with `model` [vector->model], the model that the round begins with. */
+MUST_USE struct error *work_contribute(struct work *work, const struct secagg_vector *vector,
+                                       const double *model, struct contribution *contribution);
+void contribution_clear(struct contribution *contribution);
 
 /* ---- one function a kind of step: trainer_clear.c, trainer_mask.c ---- */
 

@@ -327,7 +327,7 @@ void crowd_begin(struct crowd *crowd, uint32_t round, uint32_t attempt, uint32_t
     forget_slot(crowd);
     wire_parameters_write(crowd->model, SITE_PARAMETERS, bytes);
     must(digest_of(bytes, sizeof(bytes), &model));
-    must(secagg_vector_plan(crowd->job, SITE_FEATURES, SITE_CLASSES, round, &crowd->vector));
+    must(secagg_vector_plan(crowd->job, &site_shape, round, &crowd->vector));
     assert_true(crowd->vector.words <= CROWD_WORDS);
     crowd->u2 = who_shares(crowd);
     must(secagg_attempt_make(crowd->keyset, slot, round, attempt, crowd->u2, &model, crowd->vector.plan.ring,

@@ -95,26 +95,44 @@ static const char *or_else(const char *text, const char *otherwise)
     return text == NULL ? otherwise : text;
 }
 
+/* A model of another kind is neither trained nor tested. */
+static void masked_learning(const struct masked_words *words, char ret_text[static MASKED_TEXT_SITES])
+{
+    if (words->kind != NULL)
+        (void)snprintf(ret_text, MASKED_TEXT_SITES, "model: {kind: %s}\nevaluation: {test_fraction: 0.5}\n",
+                       words->kind);
+    else
+        (void)snprintf(ret_text, MASKED_TEXT_SITES,
+                       "model: {kind: softmax-regression%s}\ntraining: %s\n"
+                       "evaluation: {test_fraction: 0.5, metrics: %s}\n",
+                       or_else(words->model, ""),
+                       or_else(words->training, "{optimizer: lbfgs, local_iterations: 5}"),
+                       or_else(words->metrics, "none"));
+}
+
 void masked_text(const struct masked_sites *masked, const struct masked_words *words,
                  char ret_text[static SITE_JOB_BYTES])
 {
-    char sites[MASKED_TEXT_SITES] = "";
+    char sites[MASKED_TEXT_SITES] = "", learning[MASKED_TEXT_SITES], declared[32] = "", privacy[256] = "";
+    if (words->privacy != NULL) {
+        (void)snprintf(declared, sizeof(declared), ", examples: %d", MASKED_EXAMPLES);
+        (void)snprintf(privacy, sizeof(privacy), "privacy: {%s}\n", words->privacy);
+    }
     for (size_t i = 0; i < MASKED_SITES; i++) {
         char fingerprint[FINGERPRINT_BYTES];
         size_t used = strlen(sites);
         site_id_format(&masked->roster[i], fingerprint);
-        (void)snprintf(sites + used, sizeof(sites) - used, "  - {name: site-%zu, fingerprint: \"%s\"}\n",
-                       i + 1, fingerprint);
+        (void)snprintf(sites + used, sizeof(sites) - used, "  - {name: site-%zu, fingerprint: \"%s\"%s}\n",
+                       i + 1, fingerprint, declared);
     }
-    int length = snprintf(ret_text, SITE_JOB_BYTES,
-                          "job: %s\ndataset: made\nmodel: {kind: softmax-regression%s}\ntraining: %s\n"
-                          "evaluation: {test_fraction: 0.5, metrics: %s}\n"
-                          "federation: {rounds: %u, round_deadline: 60s, weighting: %s}\n"
-                          "secure_aggregation: {enabled: true%s}\nexpires: 2027-01-31T00:00:00Z\nsites:\n%s",
-                          or_else(words->name, "sum"), or_else(words->model, ""),
-                          or_else(words->training, "{optimizer: lbfgs, local_iterations: 5}"),
-                          or_else(words->metrics, "none"), words->rounds == 0 ? 3 : words->rounds,
-                          or_else(words->weighting, "examples"), or_else(words->secure, ""), sites);
+    masked_learning(words, learning);
+    int length =
+        snprintf(ret_text, SITE_JOB_BYTES,
+                 "job: %s\ndataset: made\n%s"
+                 "federation: {rounds: %u, round_deadline: 60s, weighting: %s}\n"
+                 "secure_aggregation: {enabled: true%s}\n%sexpires: 2027-01-31T00:00:00Z\nsites:\n%s",
+                 or_else(words->name, "sum"), learning, words->rounds == 0 ? 3 : words->rounds,
+                 or_else(words->weighting, "examples"), or_else(words->secure, ""), privacy, sites);
     assert_true(length > 0 && length < SITE_JOB_BYTES);
 }
 
@@ -234,12 +252,19 @@ struct secagg_model masked_model(struct masked_sites *masked, uint32_t position)
     return model;
 }
 
+struct digest masked_nothing(size_t count)
+{
+    struct digest digest;
+    uint8_t *zeros = calloc(count, sizeof(double));
+    assert_non_null(zeros);
+    must(digest_of(zeros, count * sizeof(double), &digest));
+    free(zeros);
+    return digest;
+}
+
 struct digest masked_zeros(void)
 {
-    uint8_t zeros[SITE_PARAMETERS * sizeof(double)] = {0};
-    struct digest digest;
-    must(digest_of(zeros, sizeof(zeros), &digest));
-    return digest;
+    return masked_nothing(SITE_PARAMETERS);
 }
 
 struct masked_mask masked_first(uint32_t position)
@@ -319,7 +344,7 @@ void masked_attempt_begin(struct masked_sites *masked, uint32_t round, uint32_t 
     memset(ret_attempt, 0, sizeof(*ret_attempt));
     memcpy(ret_attempt->sharers, sharers, sharer_count * sizeof(*sharers));
     ret_attempt->u2 = (struct secagg_set){ret_attempt->sharers, sharer_count};
-    must(secagg_vector_plan(masked->job, SITE_FEATURES, SITE_CLASSES, round, &vector));
+    must(secagg_vector_plan(masked->job, &site_shape, round, &vector));
     must(secagg_attempt_make(masked->keyset, slot, round, attempt, ret_attempt->u2, model, vector.plan.ring,
                              vector.words, &ret_attempt->about));
     ret_attempt->bytes = mask_bytes(vector.plan.ring, vector.words);

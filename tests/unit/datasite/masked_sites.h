@@ -19,8 +19,13 @@
 struct masked_words {
     const char *name, *model, *training, *metrics, *weighting, *secure; /* secure: more keys, ", clip: 1" */
     uint32_t rounds;
-    const char *runs; /* NULL */
+    const char *runs;    /* NULL */
+    const char *privacy; /* the keys of a mapping: "mechanism: distributed-dp, …"; NULL: none */
+    const char *
+        kind; /* of the model; NULL: softmax-regression. Of another one `training` and `metrics` are left out */
 };
+
+#define MASKED_EXAMPLES 1500 /* that each site declares in a private job */
 
 /* One attempt at a round, as the orchestrator has it. */
 struct masked_attempt {
@@ -71,6 +76,8 @@ void masked_batch(struct masked_sites *masked, uint32_t first_slot, uint32_t abs
 /* The digest of the model that the site at this position has, for the round that it is of. */
 struct secagg_model masked_model(struct masked_sites *masked, uint32_t position);
 struct digest masked_zeros(void); /* of the zeros that every job begins with */
+/* Of zeros of this many numbers, which a private job may begin with. */
+struct digest masked_nothing(size_t count);
 
 /* A Mask for one site, with the shares of the sharers in their order; `previous` may be NULL. */
 struct masked_mask {

@@ -6,7 +6,7 @@ static const uint32_t everybody[] = {1, 2, 3, 4};
 
 void release_scene_attempt(struct release_scene *scene, uint32_t attempt, uint32_t slot)
 {
-    must(secagg_vector_plan(scene->masked->job, SITE_FEATURES, SITE_CLASSES, 1, &scene->vector));
+    must(secagg_vector_plan(scene->masked->job, &site_shape, 1, &scene->vector));
     must(secagg_attempt_make(scene->masked->keyset, slot, 1, attempt, (struct secagg_set){everybody, 4},
                              &scene->model, scene->vector.plan.ring, scene->vector.words, &scene->attempt));
     scene->context.attempt = attempt;
@@ -42,30 +42,70 @@ static void scene_fill(struct release_scene *scene)
     release_scene_attempt(scene, 0, 0);
 }
 
-static int scene_make(void **state, const char *secure)
+/* Small numbers, as of a sample of few rows. */
+static void scene_noise(struct release_scene *scene)
+{
+    const struct job_privacy *privacy = &scene->masked->job->privacy;
+    must(noise_open(&scene->noise));
+    for (size_t i = 0; i < SITE_PARAMETERS; i++)
+        scene->values[i] = (int64_t)(1000 * (i + 1));
+    scene->contribution = (struct release_contribution){
+        .mechanism = privacy->mechanism,
+        .sampling_rate = privacy->mechanism == JOB_SITE_LEVEL ? 1.0 : privacy->sampling_rate,
+        .grid = scene->vector.noised.grid,
+        .counts_grid = scene->vector.noised.counts_grid,
+        .values = scene->values,
+        .confusion = scene->confusion,
+        .noise = scene->noise,
+    };
+    scene->given.contribution = &scene->contribution;
+}
+
+static int scene_make(void **state, const struct masked_words *words)
 {
     struct release_scene *scene = calloc(1, sizeof(*scene));
     void *masked = NULL;
     assert_non_null(scene);
     assert_int_equal(masked_make(&masked), 0);
     scene->masked = masked;
-    masked_begin(scene->masked, &(struct masked_words){.metrics = "pooled", .secure = secure});
+    masked_begin(scene->masked, words);
     scene->site = scene->masked->sites[0];
     scene->model = masked_zeros();
     must(store_dataset_find(scene->site->store, "made", &scene->dataset));
     scene_fill(scene);
+    if (words->privacy != NULL)
+        scene_noise(scene);
     *state = scene;
     return 0;
 }
 
 int release_scene_make(void **state)
 {
-    return scene_make(state, NULL);
+    return scene_make(state, &(struct masked_words){.metrics = "pooled"});
 }
 
 int release_scene_make_unchecked(void **state)
 {
-    return scene_make(state, ", verify_sum: false");
+    return scene_make(state, &(struct masked_words){.metrics = "pooled", .secure = ", verify_sum: false"});
+}
+
+#define SCENE_COUNTS ", metrics_noise: 8, metrics_rounds: all"
+
+int release_scene_make_noised(void **state)
+{
+    return scene_make(state, &(struct masked_words){.metrics = "pooled",
+                                                    .training = "{optimizer: sgd}",
+                                                    .privacy = "mechanism: distributed-dp, clip: 0.5, "
+                                                               "noise_multiplier: 1, delta: 1e-5, "
+                                                               "sampling_rate: 0.5" SCENE_COUNTS});
+}
+
+int release_scene_make_site_level(void **state)
+{
+    return scene_make(state,
+                      &(struct masked_words){.metrics = "pooled",
+                                             .privacy = "mechanism: site-level, clip: 0.5, "
+                                                        "noise_multiplier: 1, delta: 1e-5" SCENE_COUNTS});
 }
 
 int release_scene_drop(void **state)
@@ -73,6 +113,7 @@ int release_scene_drop(void **state)
     struct release_scene *scene = *state;
     void *masked = scene->masked;
     assert_int_equal(masked_remove(&masked), 0);
+    noise_close(scene->noise);
     free(scene);
     return 0;
 }

@@ -17,11 +17,18 @@ struct release_scene {
     uint8_t sealed[3 * SECAGG_SEALED_BYTES];
     struct release_context context;
     struct release_masked given;
+    /* Of a private job, as the trainer makes it: */
+    struct noise *noise;
+    int64_t values[SITE_PARAMETERS];
+    struct release_contribution contribution;
 };
 
 /* cmocka set-up and tear-down: *state is a struct release_scene; of a job whose sites do not check the sum. */
 int release_scene_make(void **state);
 int release_scene_make_unchecked(void **state);
+/* distributed-dp, and site-level, with counts in every round. */
+int release_scene_make_noised(void **state);
+int release_scene_make_site_level(void **state);
 int release_scene_drop(void **state);
 /* Another attempt, from this slot. */
 void release_scene_attempt(struct release_scene *scene, uint32_t attempt, uint32_t slot);

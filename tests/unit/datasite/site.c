@@ -7,6 +7,9 @@
 #include <math.h>
 #include <poll.h>
 
+const struct dataset_info site_shape = {
+    .kind = DATASET_NUMBERS, .features = SITE_FEATURES, .classes = SITE_CLASSES};
+
 #define SITE_PATIENCE_MS 50000
 
 static int64_t site_now_ms = (int64_t)SITE_NOW * 1000;

@@ -16,6 +16,9 @@
 #define SITE_PARAMETERS ((SITE_FEATURES + 1) * SITE_CLASSES)
 #define SITE_JOB_BYTES 2048
 
+/* What of the dataset the length of a model depends on. */
+extern const struct dataset_info site_shape;
+
 struct site {
     struct workspace *workspace;
     struct store *store;

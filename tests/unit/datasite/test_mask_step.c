@@ -88,7 +88,7 @@ static void test_mask_average_differs_from_fedavg_in_clear_by_less_than_the_boun
     masked_collect(masked, &attempt, everybody, 4, NULL);
     masked_unmask(masked, &attempt);
     assert_int_equal(attempt.sum[0], examples);
-    must(secagg_vector_plan(masked->job, SITE_FEATURES, SITE_CLASSES, 1, &vector));
+    must(secagg_vector_plan(masked->job, &site_shape, 1, &vector));
     must(fixed_point_advance(&vector.plan, 4, attempt.sum, SITE_PARAMETERS, model));
     for (size_t p = 0; p < SITE_PARAMETERS; p++)
         largest = fmax(largest, fabs(mean[p] / (double)examples));
@@ -116,7 +116,7 @@ static void test_mask_rounds_go_on_from_the_model_that_each_site_computes(void *
             struct secagg_vector vector;
             uint64_t words[1 + SITE_PARAMETERS];
             wire_parameters_read(before.parameters, SITE_PARAMETERS, values);
-            must(secagg_vector_plan(masked->job, SITE_FEATURES, SITE_CLASSES, round - 1, &vector));
+            must(secagg_vector_plan(masked->job, &site_shape, round - 1, &vector));
             mask_read(MASK_RING_64, previous->words.data, 1 + SITE_PARAMETERS, words);
             must(fixed_point_advance(&vector.plan, previous->n_contributors, words, SITE_PARAMETERS, values));
             must(digest_of(values, sizeof(values), &model));
