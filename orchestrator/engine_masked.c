@@ -1,5 +1,5 @@
 /* One attempt of a round: a fresh slot, the sharers that are connected, and their masked inputs. */
-#include "orchestrator/engine_secagg.h"
+#include "orchestrator/engine_noised.h"
 
 #include "schemas/clock.h"
 
@@ -191,20 +191,21 @@ static struct error *fill(struct engine *engine, struct masked_attempt *attempt)
     struct engine_secagg *secagg = engine->secagg;
     struct key_batch *batch = attempt->batch;
     struct secagg_set sharers = {.positions = attempt->sharers};
-    size_t words = 1 + secagg->cells + (engine_secagg_evaluating(engine) ? 0 : engine->count);
+    struct engine_words words;
+    TRY(engine_words(engine, &words));
     uint32_t slot = batch->first_slot + batch->used++;
     for (size_t i = 0; i < secagg->run.sites; i++)
         if (can_take_part(engine, secagg->sites[i]) && engine_keys_shared(batch, secagg->sites[i]))
             attempt->sharers[sharers.count++] = (uint32_t)i + 1;
     TRY(secagg_attempt_make(batch->keyset, slot, engine->round->round, attempt->number, sharers,
-                            &secagg->model_digest, secagg->plan.ring, words, &attempt->about));
+                            &secagg->model_digest, secagg->plan.ring, words.words, &attempt->about));
     for (size_t i = 0; i < sharers.count; i++) {
         size_t place = attempt->sharers[i] - 1;
         size_t threshold = 0;
         TRY(secagg_neighbours(batch->keyset, slot, attempt->sharers[i], &attempt->neighbours[place],
                               &attempt->neighbour_counts[place], &threshold));
     }
-    attempt->sum = calloc(words, sizeof *attempt->sum);
+    attempt->sum = calloc(words.words, sizeof *attempt->sum);
     if (attempt->sum == NULL)
         FAIL(ERROR_MEMORY, "No memory for the sum of the sites' inputs.");
 done:

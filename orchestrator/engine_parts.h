@@ -193,6 +193,9 @@ void engine_leave_out(struct engine *engine, struct engine_site *site);
 MUST_USE struct error *engine_await_training(struct engine *engine);
 /* engine->model, as the new model of the round in hand. */
 MUST_USE struct error *engine_keep_model(struct engine *engine);
+/* Of a model, on the global test: *ret_counts stays as it is where there is none. The second: of the new model of the round
+ * in hand. */
+MUST_USE struct error *engine_evaluate(struct engine *engine, const double *model, uint64_t **ret_counts);
 MUST_USE struct error *engine_evaluate_here(struct engine *engine);
 /* How many sites a round needs. */
 size_t engine_least(const struct engine *engine);

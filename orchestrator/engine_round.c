@@ -281,7 +281,7 @@ done:
     return err;
 }
 
-struct error *engine_evaluate_here(struct engine *engine)
+struct error *engine_evaluate(struct engine *engine, const double *model, uint64_t **ret_counts)
 {
     struct error *err = NULL;
     const struct run_record *record = engine->record;
@@ -291,14 +291,18 @@ struct error *engine_evaluate_here(struct engine *engine)
     counts = confusion_new(record->classes);
     if (counts == NULL)
         FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
-    TRY(evaluate_model(engine->plan->global_test, engine->model, record->model_features, record->classes,
-                       counts));
+    TRY(evaluate_model(engine->plan->global_test, model, record->model_features, record->classes, counts));
     confusion_sum(counts, record->classes);
-    engine->round->global_confusion = counts;
+    *ret_counts = counts;
     counts = NULL;
 done:
     free(counts);
     return err;
+}
+
+struct error *engine_evaluate_here(struct engine *engine)
+{
+    return engine_evaluate(engine, engine->model, &engine->round->global_confusion);
 }
 
 static void clear_turns(struct engine *engine)

@@ -1,4 +1,4 @@
-#include "orchestrator/engine_secagg.h"
+#include "orchestrator/engine_noised.h"
 
 /* ---- a run ---- */
 
@@ -58,11 +58,14 @@ struct error *engine_secagg_open(struct engine *engine)
                                         .max_examples = job->secure.max_examples,
                                         .sites = job->site_count,
                                         .weighted = job->weighting == JOB_WEIGHT_EXAMPLES};
-    TRY(fixed_point_plan(&secagg->plan));
     TRY(secagg_memo_new(ENGINE_MEMO_PLACES, &secagg->memo));
     secagg->cells =
         job->metrics == JOB_METRICS_NONE ? 0 : (size_t)engine->record->classes * engine->record->classes;
     secagg->verify = job_verifies_sum(job, 1 + engine->count + secagg->cells);
+    if (job_private(job))
+        TRY(engine_noised_open(engine));
+    else
+        TRY(fixed_point_plan(&secagg->plan));
     secagg->least = job->min_sites > job->secure.threshold ? job->min_sites : job->secure.threshold;
     if (secagg->least < 3)
         secagg->least = 3;
@@ -87,6 +90,7 @@ void engine_secagg_close(struct engine *engine)
     key_batch_release(secagg->next);
     key_batch_release(secagg->making);
     secagg_memo_free(secagg->memo);
+    engine_noised_close(secagg);
     free(secagg->sums);
     free(secagg->initial);
     free(secagg->accused);
@@ -173,8 +177,7 @@ struct error *engine_secagg_round(struct engine *engine)
     struct error *err = NULL;
     struct engine_secagg *secagg = engine->secagg;
     prepare_parts(engine);
-    wire_parameters_write(engine->model, engine->count, engine->model_bytes);
-    TRY(digest_of(engine->model_bytes, 8 * engine->count, &secagg->model_digest));
+    TRY(engine_noised_digest(engine));
     TRY(try_attempts(engine));
     TRY(engine_unmask(engine));
     TRY(engine_sum(engine));

@@ -101,6 +101,10 @@ struct engine_secagg {
     char keys_failed[ERROR_SENTENCE_BYTES]; /* why the last batch came to nothing, "" */
     struct masked_attempt *attempt;
     struct kept_sum *sums; /* [rounds], by round - 1 */
+    /* Of a private job (engine_noised.h); NULL where it has none. */
+    double *velocity; /* [engine->count] */
+    uint8_t *state;   /* [16 * engine->count]: the model and its velocity, as their digest is made */
+    double *average;  /* [engine->count]: of the models of the tail, so far */
     size_t sums_bytes;
 };
 

@@ -1,5 +1,5 @@
 /* The sum of a round: unmasked, decoded into the next model, and kept for sites that missed it. */
-#include "orchestrator/engine_secagg.h"
+#include "orchestrator/engine_noised.h"
 
 #include "crypto/secagg_wire.h"
 #include "learning/softmax.h"
@@ -251,8 +251,10 @@ static struct error *advance(struct engine *engine)
     const struct engine_secagg *secagg = engine->secagg;
     const struct masked_attempt *attempt = secagg->attempt;
     struct round_masking *masking = &engine->round->masking;
-    err = fixed_point_advance(&secagg->plan, attempt->contributor_count, attempt->sum, engine->count,
-                              engine->model);
+    bool noised = job_private(engine->job);
+    err = noised ? engine_noised_advance(engine)
+                 : fixed_point_advance(&secagg->plan, attempt->contributor_count, attempt->sum, engine->count,
+                                       engine->model);
     if (err == NULL) /* as the sites check it */
         err = softmax_check_parameters(engine->model, engine->count);
     if (err != NULL) {
@@ -261,9 +263,10 @@ static struct error *advance(struct engine *engine)
         engine->verdict = RUN_STOPPED;
         goto done;
     }
-    masking->has_examples = secagg->plan.weighted;
-    masking->examples = secagg->plan.weighted ? attempt->sum[0] : 0;
+    masking->has_examples = secagg->plan.weighted && !noised;
+    masking->examples = masking->has_examples ? attempt->sum[0] : 0;
     TRY(engine_keep_model(engine));
+    TRY(engine_noised_average(engine));
     TRY(keep_sum(engine));
 done:
     return err;
@@ -293,7 +296,7 @@ struct error *engine_sum(struct engine *engine)
     tell_sum(engine);
     if (!evaluating)
         TRY(advance(engine));
-    TRY(pool_counts(engine));
+    TRY(job_private(engine->job) ? engine_noised_pool(engine) : pool_counts(engine));
     if (!evaluating)
         TRY(engine_evaluate_here(engine));
 done:

@@ -77,6 +77,8 @@ static void put_federation(FILE *file, const struct run_scene *scene, const stru
         (void)fprintf(file, "evaluation: {metrics: %s}\n", job->metrics == NULL ? "per-site" : job->metrics);
     if (job->secure != NULL)
         (void)fprintf(file, "secure_aggregation: {enabled: true%s}\n", job->secure);
+    if (job->privacy != NULL)
+        (void)fprintf(file, "privacy: {%s}\n", job->privacy);
 }
 
 void run_scene_job(struct run_scene *scene, const struct scene_job *job)
@@ -85,17 +87,21 @@ void run_scene_job(struct run_scene *scene, const struct scene_job *job)
     assert_non_null(file);
     (void)fprintf(file,
                   "job: scripted\ndataset: numbers\nmodel: {kind: softmax-regression, init: \"%s\"}\n"
-                  "training: {optimizer: lbfgs, local_iterations: 5}\n",
-                  job->init == NULL ? "zeros" : job->init);
+                  "training: %s\n",
+                  job->init == NULL ? "zeros" : job->init,
+                  job->training == NULL ? "{optimizer: lbfgs, local_iterations: 5}" : job->training);
     put_federation(file, scene, job);
     (void)fprintf(file, "expires: %s\nsites:\n",
                   job->expires == NULL ? "2126-01-01T00:00:00Z" : job->expires);
     for (size_t i = 0; i < scene->site_count; i++) {
         char name[SITE_NAME_BYTES];
-        (void)fprintf(file, "  - {name: %s, endpoint: \"%s\", fingerprint: \"%s\"}\n", site_name(i, name),
+        (void)fprintf(file, "  - {name: %s, endpoint: \"%s\", fingerprint: \"%s\"", site_name(i, name),
                       scripted_site_endpoint(scene->sites[i]),
                       i == 0 && job->fingerprint != NULL ? job->fingerprint
                                                          : scripted_site_fingerprint(scene->sites[i]));
+        if (job->privacy != NULL)
+            (void)fprintf(file, ", examples: %d", SCENE_EXAMPLES);
+        (void)fputs("}\n", file);
     }
     assert_int_equal(fclose(file), 0);
 }

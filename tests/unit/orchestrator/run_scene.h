@@ -7,6 +7,7 @@
 #include "tests/unit/orchestrator/scripted_site.h"
 
 #define SCENE_SITES 160
+#define SCENE_EXAMPLES 1000
 #define SCENE_PATH_BYTES 512
 #define SCENE_TEXT_BYTES 65536
 
@@ -40,6 +41,8 @@ struct scene_job {
     const char *expires;     /* else far away */
     const char *fingerprint; /* of the first site, instead of its own */
     const char *secure;      /* NULL: no secure aggregation; else its keys: ", threshold: 4", or "" */
+    const char *training;    /* else L-BFGS */
+    const char *privacy;     /* NULL: none; else its keys; every site declares SCENE_EXAMPLES then */
 };
 
 int run_scene_begin(void **state); /* cmocka's set-up and tear-down; *state is the scene */

@@ -1,8 +1,10 @@
 #include "tests/unit/orchestrator/secure_site.h"
 
 #include "crypto/fixed_point.h"
+#include "crypto/private_vector.h"
 #include "crypto/secagg_sum.h"
 #include "crypto/secagg_wire.h"
+#include "learning/private_step.h"
 #include "schemas/job.h"
 #include "schemas/wire.h"
 #include "tests/unit/cmocka_all.h"
@@ -13,7 +15,8 @@
 
 #define SLOTS 512
 #define PARAMETERS 8
-#define CELLS 4
+#define CLASSES 2
+#define CELLS (CLASSES * CLASSES)
 
 struct slot {
     struct secagg_secret secret;
@@ -46,7 +49,7 @@ struct secure_site {
     struct secagg_keyset *keysets[SLOTS];
     size_t keyset_count;
     uint32_t first_slot, slot_count; /* of the batch in hand */
-    double model[PARAMETERS];
+    double model[2 * PARAMETERS];    /* with a velocity, of distributed-dp */
     uint32_t model_round;
     uint32_t agreed_round; /* one agreement a round */
     struct secure_log log;
@@ -111,6 +114,10 @@ struct error *secure_site_job(struct secure_site *site, const uint8_t *bytes, si
     struct digest job_hash = site->run.job_hash;
     site->run = secagg_run_make(site->job, &job_hash, site->run.run_id, site->roster, site->job->site_count);
     site->position = secagg_position(&site->run, identity_id(site->identity));
+    if (job_private(site->job)) {
+        site->plan.ring = MASK_RING_64;
+        goto done;
+    }
     site->plan = (struct fixed_point){.ring = (enum mask_ring)site->job->secure.ring,
                                       .clip = site->job->secure.clip,
                                       .max_examples = site->job->secure.max_examples,
@@ -295,10 +302,36 @@ done:
 
 static void model_digest(const struct secure_site *site, struct digest *ret_digest)
 {
-    uint8_t bytes[8 * PARAMETERS];
-    wire_parameters_write(site->model, PARAMETERS, bytes);
-    struct error *err = digest_of(bytes, sizeof bytes, ret_digest);
+    uint8_t bytes[2 * 8 * PARAMETERS];
+    size_t count = site->job->privacy.mechanism == JOB_DISTRIBUTED_DP ? 2 * PARAMETERS : PARAMETERS;
+    wire_parameters_write(site->model, count, bytes);
+    struct error *err = digest_of(bytes, 8 * count, ret_digest);
     error_free(err);
+}
+
+/* As a datasite computes it. */
+static struct error *advance(struct secure_site *site, const Fds__Sum *sum, const uint64_t *words)
+{
+    struct error *err = NULL;
+    const struct job *job = site->job;
+    struct private_vector vector;
+    if (!job_private(job))
+        return fixed_point_advance(&site->plan, sum->n_contributors, words, PARAMETERS, site->model);
+    TRY(private_vector_plan(job, PARAMETERS, CLASSES, sum->round, &vector));
+    if (job->privacy.mechanism == JOB_SITE_LEVEL) {
+        private_vector_add(&vector, private_vector_weights(job), words, site->model);
+        goto done;
+    }
+    struct private_step step = {.learning_rate = job->learning_rate,
+                                .momentum = job->momentum,
+                                .l2 = job->l2,
+                                .sampling_rate = job->privacy.sampling_rate,
+                                .scale = vector.grid.scale,
+                                .examples = private_vector_examples(job)};
+    private_step_advance(&step, PARAMETERS / CLASSES - 1, CLASSES, (const int64_t *)words,
+                         site->model + PARAMETERS, site->model);
+done:
+    return err;
 }
 
 static struct error *take_sum(struct secure_site *site, const Fds__Sum *sum)
@@ -330,7 +363,7 @@ static struct error *take_sum(struct secure_site *site, const Fds__Sum *sum)
                                 site->plan.ring, count, &about));
         TRY(check_again(&about, contributors, sum));
     }
-    TRY(fixed_point_advance(&site->plan, sum->n_contributors, words, PARAMETERS, site->model));
+    TRY(advance(site, sum, words));
     site->model_round++;
 done:
     secagg_keyset_free(made);
@@ -352,6 +385,24 @@ done:
 
 /* ---- a round ---- */
 
+/* The script's numbers on the job's grids, with something in the place of noise. */
+static struct error *encode_private(struct secure_site *site, uint32_t round, uint64_t *words,
+                                    size_t *ret_count)
+{
+    struct error *err = NULL;
+    struct private_vector vector;
+    TRY(private_vector_plan(site->job, PARAMETERS, CLASSES, round, &vector));
+    for (size_t i = 0; i < vector.parameters; i++)
+        words[i] = (uint64_t)((int64_t)(site->numbers.step * -0x1p20) * (int64_t)(i + 1) - round);
+    private_vector_counts(&vector, site->numbers.counts, (int64_t *)words + vector.parameters);
+    for (size_t i = vector.parameters; i < vector.words; i++)
+        words[i] -= site->position;
+    memcpy(site->log.encoded[round], words, vector.words * sizeof *words);
+    *ret_count = vector.words;
+done:
+    return err;
+}
+
 /* The vector of a round, the same in every attempt. */
 static struct error *encode(struct secure_site *site, uint32_t round, uint64_t *words, size_t *ret_count)
 {
@@ -359,6 +410,10 @@ static struct error *encode(struct secure_site *site, uint32_t round, uint64_t *
     double to[PARAMETERS];
     bool pooled = site->job->metrics == JOB_METRICS_POOLED;
     size_t count = 1;
+    if (job_private(site->job)) {
+        err = encode_private(site, round, words, ret_count);
+        goto done;
+    }
     if (round > site->job->rounds) {
         words[0] = 1;
     } else {

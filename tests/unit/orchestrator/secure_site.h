@@ -14,8 +14,9 @@
 
 struct secure_log {
     int adverts, shares, masks, agreements, unmaskings, sums;
-    uint32_t slots;                                    /* advertised */
-    uint64_t encoded[SECURE_ROUNDS + 1][SECURE_WORDS]; /* by round */
+    uint32_t slots; /* advertised */
+    uint64_t encoded[SECURE_ROUNDS + 1]
+                    [SECURE_WORDS]; /* by round; of a private job parameters, then counts */
     uint32_t last_attempt;
     char refused[512]; /* what it last found wrong with a request, "" */
 };
