@@ -1,5 +1,5 @@
 #include "console/terminal.h"
-#include "console/verbs.h"
+#include "orchestrator/commands.h"
 #include "orchestrator/privacy_settings.h"
 
 #include <jansson.h>
@@ -193,7 +193,11 @@ static struct error *plan_run(const struct invocation *invocation)
     struct budget budget;
     struct plan_row rows[PLAN_BATCHES * PLAN_EPOCHS];
     size_t count = 0;
-    (void)invocation;
+    if (invocation->argument_count > 0) {
+        if (asked.epsilon != NULL || asked.delta != NULL || asked.accountant != NULL || asked.examples != 0)
+            FAIL(ERROR_USAGE, "With a job file only --event and --json are taken: the rest is in the file.");
+        return privacy_job_print(invocation->arguments[0], &asked.events, asked.json);
+    }
     TRY(budget_read(&budget));
     TRY(plan_rows(&budget, rows, &count));
     TRY(asked.json ? print_json(&budget, rows, count) : print_table(&budget, rows, count));
@@ -203,13 +207,18 @@ done:
 
 const struct verb verb_privacy_plan = {
     .name = "privacy plan",
-    .summary = "What a budget buys",
-    .arguments = "",
+    .summary = "What a budget buys, or what a job costs",
+    .arguments = "[JOB.yaml]",
     .detail = "For an epsilon at a delta and so many records: the noise that training has in each step, for "
               "batches\n"
               "and epochs to choose from. --event takes off what was spent before.\n\n"
-              "Example:\n"
-              "  orchestrator privacy plan --epsilon 3 --delta 1e-5 --examples 60000",
+              "Of a job file: its epsilon by every accountant, after a quarter, a half, three quarters and "
+              "all of its\n"
+              "rounds, together with the events of --event, and if all other sites colluded.\n\n"
+              "Examples:\n"
+              "  orchestrator privacy plan --epsilon 3 --delta 1e-5 --examples 60000\n"
+              "  orchestrator privacy plan job.yaml --event 1.1:0.0043:14063",
+    .maximum_arguments = 1,
     .options = plan_options,
     .run = plan_run,
     .needs_home = verbs_no_home,

@@ -16,3 +16,6 @@ static inline void command_warn(const struct orchestrator *orchestrator)
     if (orchestrator_warning(orchestrator) != NULL)
         (void)fprintf(stderr, "%s\n", orchestrator_warning(orchestrator));
 }
+
+/* `privacy plan JOB.yaml` (cmd_privacy_job.c): what the job itself costs, and together with events of before. */
+MUST_USE struct error *privacy_job_print(const char *path, const struct option_texts *events, bool json);

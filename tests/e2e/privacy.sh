@@ -60,6 +60,41 @@ assert all(abs(row["noise_in_mean"] * row["batch"] / row["noise_multiplier"] - 1
 assert all(row["steps"] * row["sampling_rate"] >= row["epochs"] for row in rows)
 PY
 
+# A job file: its own figures.
+private_job() { # MECHANISM LINE...
+  local lines=$1 i
+  shift
+  {
+    printf 'job: test\ndataset: mnist\nmodel: {kind: softmax-regression}\nexpires: 2099-01-01T00:00:00Z\n'
+    printf 'training: {optimizer: sgd}\n'
+    printf '%s\n' "$@"
+    printf 'privacy: {%s}\nsites:\n' "$lines"
+    for i in 1 2 3 4 5; do
+      printf '  - {name: Part %s, fingerprint: "sha256:%s", examples: 12000}\n' "$i" "$(printf "$i%.0s" {1..64})"
+    done
+  } >"$work/job.yaml"
+}
+private_job "mechanism: dp-sgd, clip: 1, noise_multiplier: 1.3, delta: 1e-5, sampling_rate: 0.004266666666666667, steps: 100" \
+  "federation: {rounds: 140}"
+expect_status 0 privacy plan job.yaml --json
+figure epsilon 1.74 1.83284
+figure epsilon_rdp 1.97 1.9991
+figure noise_multiplier 1.3 1.3
+expect_no_text "$work/err.log" "Warning"
+expect_status 0 privacy plan job.yaml --event 1.3:0.004266666666666667:14000
+expect_text "$work/out.log" "dp-sgd, noise multiplier 1.3"
+expect_text "$work/out.log" "Together with"
+grep -qE '^ *35 ' "$work/out.log" || fail "a quarter of the rounds is not there: $(cat "$work/out.log")"
+# The noise is computed, and what several sites add is less if the others collude.
+private_job "mechanism: distributed-dp, clip: 1, target_epsilon: 2, delta: 1e-4, sampling_rate: 0.05" \
+  "federation: {rounds: 50}" "secure_aggregation: {enabled: true}"
+expect_status 0 privacy plan job.yaml --json
+figure epsilon 1.99 2
+figure epsilon_if_all_others_colluded 2.1 100
+expect_text "$work/out.log" '"noise_computed": true'
+expect_text "$work/err.log" "privacy.delta is 0.0001"
+rm "$work/job.yaml"
+
 # Bad input: one sentence, and what would do.
 refused() { # STATUS TEXT WORDS...
   local status=$1 text=$2
@@ -80,6 +115,8 @@ refused 2 "SIGMA:RATE:STEPS" epsilon --event 1:2 --delta 1e-5
 refused 2 "pld, rdp or gaussian" epsilon --noise-multiplier 1 --delta 1e-5 --accountant moments
 refused 2 "1 to 10000000" epsilon --noise-multiplier 1 --steps 0 --delta 1e-5
 refused 2 "pld or rdp here" plan --epsilon 1 --delta 1e-5 --examples 100 --accountant gaussian
+refused 2 "only --event and --json" plan job.yaml --epsilon 3
+refused 1 "no-such.yaml" plan no-such.yaml
 refused 1 "above 0 and at most 1" epsilon --noise-multiplier 1 --sampling-rate 1.5 --delta 1e-5
 refused 1 "0.05 to" epsilon --noise-multiplier 0 --delta 1e-5
 refused 1 "delta of 0.5" epsilon --noise-multiplier 1 --delta 0.5
