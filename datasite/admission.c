@@ -1,18 +1,23 @@
 #include "datasite/admission.h"
 
 #include "datasite/approval_terms.h"
+#include "datasite/privacy_terms.h"
 #include "schemas/clock.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 #define ADMISSION_DAY ((int64_t)86400)
 #define ADMISSION_SINCE(now) ((now)-POLICY_JOBS_DAYS * ADMISSION_DAY)
 
-struct error *admission_facts(struct store *store, const struct site_id *requester, const char *fingerprint,
-                              uint32_t extra, int64_t now, struct policy_facts *ret_facts)
+struct error *admission_facts(struct store *store, const struct policy *policy, const struct job *job,
+                              const struct site_id *requester, const char *fingerprint, uint32_t extra,
+                              int64_t now, struct policy_facts *ret_facts)
 {
     struct error *err = NULL;
-    struct policy_facts facts = {.requester = fingerprint};
+    struct policy_facts facts = {.requester = fingerprint, .epsilon = INFINITY};
+    if (policy_wants_epsilon(policy))
+        TRY(privacy_terms_epsilon(job, job->rounds, &facts.epsilon));
     TRY(store_jobs_since(store, requester, now - ADMISSION_DAY + 1, &facts.requests_today));
     facts.requests_today += extra;
     clock_local(now, &facts.weekday, &facts.minute);

@@ -23,8 +23,10 @@ struct admission {
     char sentence[ERROR_SENTENCE_BYTES]; /* of the obstacle, for the owner; "" without one */
 };
 
-/* The facts at `now`. A job that is not stored yet is counted with `extra` 1. */
-MUST_USE struct error *admission_facts(struct store *store, const struct site_id *requester,
+/* The facts about `job` at `now`. A job that is not stored yet is counted with `extra` 1. Its epsilon is computed where a rule
+ * of the policy looks at it. */
+MUST_USE struct error *admission_facts(struct store *store, const struct policy *policy,
+                                       const struct job *job, const struct site_id *requester,
                                        const char *fingerprint, uint32_t extra, int64_t now,
                                        struct policy_facts *ret_facts);
 

@@ -1,5 +1,6 @@
 #include "datasite/approval_terms.h"
 
+#include "datasite/privacy_terms.h"
 #include "datasite/secagg_roster.h"
 
 #include <inttypes.h>
@@ -18,9 +19,11 @@ static struct error *terms_in_clear(const struct policy_output *output, const st
     return NULL;
 }
 
+/* Of a private job the declared number of rows weights, and counts have noise, so that no small cell is withheld. */
 static struct error *terms_metrics(const struct policy_output *output, const struct job *job)
 {
-    if (job->weighting == JOB_WEIGHT_EXAMPLES && (output->metrics & POLICY_METRIC_EXAMPLES) == 0)
+    if (!job_private(job) && job->weighting == JOB_WEIGHT_EXAMPLES &&
+        (output->metrics & POLICY_METRIC_EXAMPLES) == 0)
         return error_new(ERROR_REFUSED,
                          "This site's policy does not let the number of training rows out, by which the job "
                          "weights updates: a job with `weighting: equal` would do.");
@@ -31,7 +34,7 @@ static struct error *terms_metrics(const struct policy_output *output, const str
                          "This site's policy lets no counts of predictions out (`confusion` is not among the "
                          "metrics of its output rules), and the job pools them: a job with `metrics: none` "
                          "would do.");
-    if (output->min_cell > 0)
+    if (output->min_cell > 0 && !job_private(job))
         return error_new(ERROR_REFUSED,
                          "This site's policy withholds counts below %" PRIu64
                          " (min_cell), which nobody can do inside a masked sum: a job with `metrics: none` "
@@ -65,9 +68,16 @@ struct error *approval_terms_check(const struct policy_gate *gate, const struct 
                                    const struct dataset_info *dataset, const struct site_id *own,
                                    const struct approval_limits *limits)
 {
+    struct error *err = NULL;
+    const struct policy_output *output = policy_gate_output(gate, job->dataset);
+    TRY(privacy_terms_check(output, job, limits->rounds == 0 ? job->rounds : limits->rounds,
+                            limits->runs == 0 ? 1 : limits->runs));
     if (!job->secure.enabled)
-        return terms_in_clear(policy_gate_output(gate, job->dataset), job);
-    return terms_masked(gate, job, dataset, own, limits);
+        TRY(terms_in_clear(output, job));
+    else
+        TRY(terms_masked(gate, job, dataset, own, limits));
+done:
+    return err;
 }
 
 uint64_t approval_terms_excess(const struct job *job, const struct dataset_info *dataset)

@@ -8,6 +8,8 @@
 
 /* ERROR_REFUSED, with what would do.
  *
+ * Of any job: it lacks privacy, or its bounds, that the output rules ask for (privacy_terms.h).
+ *
  * Of a job in clear: the output rules of its dataset require secure aggregation.
  *
  * Of a job with secure aggregation: its roster is not admitted (secagg_roster.h); an answer would be held, which shows

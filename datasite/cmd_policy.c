@@ -109,6 +109,20 @@ static json_t *policy_json_hours(const struct policy_rule *rule)
                : json_null();
 }
 
+/* null: no bound. */
+static json_t *policy_json_bound(double bound)
+{
+    return bound > 0 ? json_real(bound) : json_null();
+}
+
+static json_t *policy_json_privacy(const struct policy_privacy *privacy)
+{
+    return json_pack(
+        "{s:o, s:o, s:o, s:o}", "mechanisms", policy_json_bits(privacy->mechanisms, policy_mechanism_words),
+        "max_epsilon", policy_json_bound(privacy->max_epsilon), "max_delta",
+        policy_json_bound(privacy->max_delta), "min_noise", policy_json_bound(privacy->min_noise));
+}
+
 /* 0, or an empty list, stands for "no bound", as in schemas/policy.h. */
 static json_t *policy_json_rule(const struct policy_rule *rule)
 {
@@ -118,30 +132,33 @@ static json_t *policy_json_rule(const struct policy_rule *rule)
                                                 sizeof(rule->requesters[0]), rule->requester_count);
     json_t *datasets = policy_json_list(rule->dataset_count == 0 ? NULL : rule->datasets[0],
                                         sizeof(rule->datasets[0]), rule->dataset_count);
-    return json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:s, s:b}",
-                     "name", rule->name, "action", policy_action_word(rule->action), "requesters", requesters,
-                     "datasets", datasets, "max_rounds", (json_int_t)rule->max_rounds, "max_runs",
-                     (json_int_t)rule->max_runs, "max_jobs", (json_int_t)rule->max_jobs,
-                     "max_requests_per_day", (json_int_t)rule->max_requests_per_day, "max_local_iterations",
-                     (json_int_t)rule->max_local_iterations, "min_sites", (json_int_t)rule->min_sites,
-                     "expires_seconds", (json_int_t)rule->expires_s, "require",
-                     policy_json_bits(rule->require, policy_require_words), "parameters",
-                     policy_json_parameters(rule), "days", policy_json_bits(rule->days, policy_day_words),
-                     "hours", policy_json_hours(rule), "hold", hold_word(rule->hold), "allow_growth",
-                     rule->allow_growth ? 1 : 0);
+    return json_pack(
+        "{s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, "
+        "s:o, s:s, s:b}",
+        "name", rule->name, "action", policy_action_word(rule->action), "requesters", requesters, "datasets",
+        datasets, "models", policy_json_bits(rule->models, policy_model_words), "features",
+        policy_json_bits(rule->features, policy_features_words), "max_rounds", (json_int_t)rule->max_rounds,
+        "max_runs", (json_int_t)rule->max_runs, "max_jobs", (json_int_t)rule->max_jobs,
+        "max_requests_per_day", (json_int_t)rule->max_requests_per_day, "max_local_iterations",
+        (json_int_t)rule->max_local_iterations, "min_sites", (json_int_t)rule->min_sites, "expires_seconds",
+        (json_int_t)rule->expires_s, "require", policy_json_bits(rule->require, policy_require_words),
+        "privacy", policy_json_privacy(&rule->privacy), "parameters", policy_json_parameters(rule), "days",
+        policy_json_bits(rule->days, policy_day_words), "hours", policy_json_hours(rule), "hold",
+        hold_word(rule->hold), "allow_growth", rule->allow_growth ? 1 : 0);
 }
 
 static json_t *policy_json_output(const struct policy_output *output)
 {
-    json_t *norm = output->max_update_norm > 0 ? json_real(output->max_update_norm) : json_null();
+    json_t *norm = policy_json_bound(output->max_update_norm);
     json_t *job_bytes =
         output->max_job_bytes > 0 ? json_integer((json_int_t)output->max_job_bytes) : json_null();
-    return json_pack("{s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:s}", "min_rows", (json_int_t)output->min_rows,
-                     "min_cell", (json_int_t)output->min_cell, "max_update_norm", norm, "metrics",
+    return json_pack("{s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:s}", "min_rows",
+                     (json_int_t)output->min_rows, "min_cell", (json_int_t)output->min_cell,
+                     "max_update_norm", norm, "metrics",
                      policy_json_bits(output->metrics, policy_output_metrics_words), "max_update_bytes",
                      (json_int_t)output->max_update_bytes, "max_job_bytes", job_bytes, "require",
-                     policy_json_bits(output->require, policy_require_words), "list",
-                     policy_list_word(output->list));
+                     policy_json_bits(output->require, policy_require_words), "privacy",
+                     policy_json_privacy(&output->privacy), "list", policy_list_word(output->list));
 }
 
 static json_t *policy_json_datasets(const struct policy_gate *gate)

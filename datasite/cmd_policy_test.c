@@ -92,7 +92,8 @@ static struct error *trial_open(const struct invocation *invocation, struct tria
     TRY(trial_read_job(trial, invocation->arguments[0]));
     TRY(home_store(trial->home, STORE_READ, &trial->identity, &trial->store));
     TRY(trial_look_for_dataset(trial));
-    TRY(admission_facts(trial->store, &trial->requester, test_given.requester, 1, trial->at, &trial->facts));
+    TRY(admission_facts(trial->store, trial->policy, trial->job, &trial->requester, test_given.requester, 1,
+                        trial->at, &trial->facts));
     policy_decide(trial->policy, trial->job, &trial->facts, &trial->decision);
 done:
     return err;

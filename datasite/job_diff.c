@@ -67,11 +67,66 @@ static void diff_model(struct diff *diff, const struct job *before, const struct
     diff_add(diff, "model.init", a, b);
 }
 
+/* Where two lists part: how long they are, and the first number in which they differ. */
+static void diff_numbers(struct diff *diff, const char *key, const double *before, size_t before_count,
+                         const double *after, size_t after_count)
+{
+    char a[96], b[96];
+    size_t at = 0, both = before_count < after_count ? before_count : after_count;
+    while (at < both && before[at] == after[at])
+        at++;
+    if (at == before_count && at == after_count)
+        return;
+    (void)snprintf(a, sizeof(a), "%zu numbers", before_count);
+    (void)snprintf(b, sizeof(b), "%zu numbers", after_count);
+    if (at < before_count)
+        (void)snprintf(a, sizeof(a), "%zu numbers, number %zu is %.17g", before_count, at + 1, before[at]);
+    if (at < after_count)
+        (void)snprintf(b, sizeof(b), "%zu numbers, number %zu is %.17g", after_count, at + 1, after[at]);
+    diff_add(diff, key, a, b);
+}
+
+static void diff_features(struct diff *diff, const struct job *before, const struct job *after)
+{
+    diff_add(diff, "features.kind", job_features_word(before->features), job_features_word(after->features));
+    if (before->features != after->features)
+        return;
+    diff_numbers(diff, "features.mean", before->feature_mean, before->feature_count, after->feature_mean,
+                 after->feature_count);
+    diff_numbers(diff, "features.deviation", before->feature_deviation, before->deviation_count,
+                 after->feature_deviation, after->deviation_count);
+    diff_add(diff, "features.released_by",
+             before->features_released_by[0] == '\0' ? "-" : before->features_released_by,
+             after->features_released_by[0] == '\0' ? "-" : after->features_released_by);
+}
+
+/* Against a job without, the whole mechanism is what changed; what another mechanism has no use for is not there. */
+static void diff_privacy(struct diff *diff, const struct job *before, const struct job *after)
+{
+    const struct job_privacy *from = &before->privacy, *to = &after->privacy;
+    diff_add(diff, "privacy.mechanism", job_mechanism_word(from->mechanism),
+             job_mechanism_word(to->mechanism));
+    if (!job_private(before) || !job_private(after))
+        return;
+    diff_real(diff, "privacy.clip", from->clip, to->clip);
+    diff_real(diff, "privacy.noise_multiplier", from->noise_multiplier, to->noise_multiplier);
+    diff_real(diff, "privacy.target_epsilon", from->target_epsilon, to->target_epsilon);
+    diff_real(diff, "privacy.delta", from->delta, to->delta);
+    diff_real(diff, "privacy.metrics_noise", from->metrics_noise, to->metrics_noise);
+    diff_add(diff, "privacy.metrics_rounds", job_metrics_rounds_word(from->metrics_rounds),
+             job_metrics_rounds_word(to->metrics_rounds));
+    if (from->mechanism != to->mechanism)
+        return;
+    diff_real(diff, "privacy.sampling_rate", from->sampling_rate, to->sampling_rate);
+    diff_count(diff, "privacy.steps", from->steps, to->steps);
+}
+
 /* What the other optimizer has no use for is not there. */
 static void diff_training(struct diff *diff, const struct job *before, const struct job *after)
 {
     diff_add(diff, "training.optimizer", job_optimizer_word(before->optimizer),
              job_optimizer_word(after->optimizer));
+    diff_real(diff, "training.average_tail", before->average_tail, after->average_tail);
     if (before->optimizer != after->optimizer)
         return;
     switch (after->optimizer) {
@@ -159,14 +214,22 @@ static const struct job_site *diff_find_site(const struct job *job, const char *
     return NULL;
 }
 
+static void diff_site_words(const struct job_site *site, char ret_words[static DIFF_VALUE_BYTES])
+{
+    int used = snprintf(ret_words, DIFF_VALUE_BYTES, "%s %s", site->name, site->endpoint);
+    if (site->examples > 0)
+        (void)snprintf(ret_words + used, DIFF_VALUE_BYTES - (size_t)used, "%sexamples %" PRIu64,
+                       site->endpoint[0] == '\0' ? "" : " ", site->examples);
+}
+
 static void diff_site(struct diff *diff, const struct job_site *before, const struct job_site *after)
 {
     char key[DIFF_KEY_BYTES], a[DIFF_VALUE_BYTES] = "-", b[DIFF_VALUE_BYTES] = "-";
     (void)snprintf(key, sizeof(key), "sites %s", before == NULL ? after->fingerprint : before->fingerprint);
     if (before != NULL)
-        (void)snprintf(a, sizeof(a), "%s %s", before->name, before->endpoint);
+        diff_site_words(before, a);
     if (after != NULL)
-        (void)snprintf(b, sizeof(b), "%s %s", after->name, after->endpoint);
+        diff_site_words(after, b);
     diff_add(diff, key, a, b);
 }
 
@@ -185,9 +248,11 @@ struct error *job_diff(const struct job *before, const struct job *after, struct
 {
     struct diff diff = {NULL, 0, 0, NULL};
     diff_model(&diff, before, after);
+    diff_features(&diff, before, after);
     diff_training(&diff, before, after);
     diff_federation(&diff, before, after);
     diff_secure(&diff, before, after);
+    diff_privacy(&diff, before, after);
     diff_end(&diff, before, after);
     diff_sites(&diff, before, after);
     if (diff.failed != NULL) {

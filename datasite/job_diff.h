@@ -1,5 +1,5 @@
 /* What differs between two jobs, key by key in the words of the job file. Every field of struct job is looked at; those
- * that mean nothing with the job's optimizer are equal. Sites are told apart by their fingerprints. */
+ * that mean nothing with the job's optimizer, features or mechanism are equal. Sites are told apart by their fingerprints. */
 #pragma once
 
 #include "schemas/error.h"

@@ -50,14 +50,41 @@ static void words_requesters(const struct policy_rule *rule)
         words_list("it is asked by", rule->requesters[0], sizeof(rule->requesters[0]), rule->requester_count);
 }
 
+static void words_choice(const char *before, uint32_t bits, const char *const *words)
+{
+    char list[WORDS_LIST_BYTES];
+    policy_words_bits(bits, words, list, sizeof(list));
+    (void)printf("     - %s %s\n", before, list);
+}
+
+/* Nothing where no bound is set. */
+static void words_privacy(const char *before, const struct policy_privacy *privacy, const char *runs)
+{
+    char list[WORDS_LIST_BYTES];
+    policy_words_bits(privacy->mechanisms, policy_mechanism_words, list, sizeof(list));
+    if (privacy->mechanisms != 0)
+        (void)printf("%sits privacy mechanism is one of: %s\n", before, list);
+    if (privacy->max_epsilon > 0)
+        (void)printf("%sit has a privacy mechanism, and its epsilon, %s, is at most %g\n", before, runs,
+                     privacy->max_epsilon);
+    if (privacy->max_delta > 0)
+        (void)printf("%sit has a privacy mechanism, and its delta, %s, is at most %g\n", before, runs,
+                     privacy->max_delta);
+    if (privacy->min_noise > 0)
+        (void)printf("%sit has a privacy mechanism, whose noise multipliers are at least %g\n", before,
+                     privacy->min_noise);
+}
+
 static void words_lists(const struct policy_rule *rule)
 {
     if (rule->dataset_count > 0)
         words_list("its dataset is", rule->datasets[0], sizeof(rule->datasets[0]), rule->dataset_count);
     if (rule->models != 0)
-        (void)printf("     - its model is%s\n", (rule->models & 1u << JOB_SOFTMAX_REGRESSION) != 0
-                                                    ? " softmax-regression"
-                                                    : " none that exists");
+        words_choice("its model is", rule->models, policy_model_words);
+    else
+        (void)printf("     - its model is any, but exact feature-statistics (without privacy)\n");
+    if (rule->features != 0)
+        words_choice("its features are", rule->features, policy_features_words);
     if (rule->metrics != 0)
         (void)printf("     - its metrics are%s%s%s\n",
                      (rule->metrics & 1u << JOB_METRICS_PER_SITE) != 0 ? " per-site" : "",
@@ -67,6 +94,7 @@ static void words_lists(const struct policy_rule *rule)
         (void)printf("     - it uses secure aggregation\n");
     if ((rule->require & POLICY_REQUIRE_PRIVACY) != 0)
         (void)printf("     - it uses a privacy mechanism\n");
+    words_privacy("     - ", &rule->privacy, "times the runs");
 }
 
 static void words_range(const char *name, const struct document_range *range)
@@ -80,7 +108,7 @@ static void words_bounds(const struct policy_rule *rule)
     if (rule->max_rounds != 0)
         (void)printf("     - it has at most %" PRIu32 " rounds\n", rule->max_rounds);
     if (rule->max_local_iterations != 0)
-        (void)printf("     - it has at most %" PRIu32 " local iterations or epochs\n",
+        (void)printf("     - it has at most %" PRIu32 " local iterations, epochs or steps\n",
                      rule->max_local_iterations);
     if (rule->min_sites > 1)
         (void)printf("     - at least %" PRIu32 " sites take part\n", rule->min_sites);
@@ -165,6 +193,13 @@ static const char *words_listing(enum policy_list list)
     return "";
 }
 
+static void words_output_privacy(const struct policy_privacy *privacy, int indent)
+{
+    char before[48];
+    (void)snprintf(before, sizeof(before), "%*sof a job only if ", indent < 16 ? indent : 16, "");
+    words_privacy(before, privacy, "of all runs that you approved");
+}
+
 void policy_words_output(const struct policy_output *output, int indent)
 {
     char metrics[WORDS_LIST_BYTES];
@@ -179,6 +214,9 @@ void policy_words_output(const struct policy_output *output, int indent)
     if ((output->require & POLICY_REQUIRE_SECURE_AGGREGATION) != 0)
         (void)printf("%*sinside masked sums alone: nothing for a job without secure aggregation\n", indent,
                      "");
+    if ((output->require & POLICY_REQUIRE_PRIVACY) != 0)
+        (void)printf("%*swith noise alone: nothing for a job without a privacy mechanism\n", indent, "");
+    words_output_privacy(&output->privacy, indent);
     if (output->max_update_norm > 0)
         (void)printf("%*sa norm of the update of at most %.6g\n", indent, "", output->max_update_norm);
     (void)printf("%*sat most %" PRIu64 " bytes an answer", indent, "", output->max_update_bytes);

@@ -3,6 +3,7 @@
  * before. */
 #include "datasite/release.h"
 
+#include "datasite/privacy_terms.h"
 #include "datasite/release_check.h"
 #include "datasite/release_counts.h"
 #include "datasite/release_parts.h"
@@ -15,6 +16,7 @@ struct error *release_admit(struct release_check *check)
     struct error *err = NULL;
     TRY(release_check_chain(check->context->store));
     TRY(release_check_approval(check));
+    TRY(privacy_terms_admit(check->context->store, &check->approval, check->output));
     if (check->kind == ANSWER_MASKED_INPUT)
         TRY(release_check_secure(&check->approval, check->output));
     else

@@ -1,5 +1,6 @@
 /* The owner's word on an answer that is held. Order as for any release: whether it may, then event, receipt, answer,
  * commit. */
+#include "datasite/privacy_terms.h"
 #include "datasite/release_check.h"
 #include "datasite/release_parts.h"
 
@@ -110,7 +111,9 @@ struct error *release_held_out(const struct release_held *held)
     TRY(store_release_begin(held->store));
     TRY(held_admit(held, &approval));
     TRY(held_find(held, &answer));
-    TRY(release_check_held(held->store, policy_gate_output(held->gate, approval.dataset.name), &answer));
+    const struct policy_output *output = policy_gate_output(held->gate, approval.dataset.name);
+    TRY(privacy_terms_admit(held->store, &approval, output));
+    TRY(release_check_held(held->store, output, &answer));
     held_protections(&answer, protections);
     struct held_decision decision = {.answer = &answer,
                                      .state = ANSWER_RELEASED,

@@ -2,6 +2,7 @@
 
 #include "datasite/approval.h"
 #include "datasite/log_repeats.h"
+#include "datasite/privacy_terms.h"
 #include "datasite/release_check.h"
 #include "datasite/store_release.h"
 #include "schemas/clock.h"
@@ -37,7 +38,9 @@ static struct error *secagg_admit(struct secagg_request *open, bool begins)
     TRY(request_uncontradicted(requests));
     TRY(approval_find(requests->store, requests->identity, gate, &open->job_id, &open->request->peer,
                       open->now, &open->approval));
-    TRY(release_check_secure(&open->approval, policy_gate_output(gate, open->approval.dataset.name)));
+    const struct policy_output *output = policy_gate_output(gate, open->approval.dataset.name);
+    TRY(privacy_terms_admit(requests->store, &open->approval, output));
+    TRY(release_check_secure(&open->approval, output));
     TRY(secagg_roster_admit(gate, open->approval.job, &open->approval.dataset,
                             identity_id(requests->identity), &open->roster));
     secagg_roster_run(&open->roster, open->approval.job, &open->job_id, open->run_id, &open->run);

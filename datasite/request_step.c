@@ -1,5 +1,6 @@
 #include "datasite/approval.h"
 #include "datasite/log_repeats.h"
+#include "datasite/privacy_terms.h"
 #include "datasite/release_check.h"
 #include "datasite/request_parts.h"
 #include "learning/softmax.h"
@@ -22,8 +23,10 @@ static struct error *step_check(const struct requests *requests, const struct ap
                                 const struct step_message *message)
 {
     const struct dataset_info *dataset = &approval->dataset;
-    struct error *err =
-        release_check_in_clear(approval->job, policy_gate_output(&requests->policy->gate, dataset->name));
+    const struct policy_output *output = policy_gate_output(&requests->policy->gate, dataset->name);
+    struct error *err = privacy_terms_admit(requests->store, approval, output);
+    if (err == NULL)
+        err = release_check_in_clear(approval->job, output);
     if (err != NULL)
         return err;
     if (message->round > approval->decision.rounds)

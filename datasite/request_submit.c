@@ -127,8 +127,8 @@ static struct error *submission_decide(const struct submission *submission)
     struct policy_decision decision;
     struct job_record record = {0};
     char decided_by[ADMISSION_BY_BYTES];
-    TRY(admission_facts(requests->store, &submission->request->peer, submission->fingerprint, 0,
-                        submission->now, &facts));
+    TRY(admission_facts(requests->store, requests->policy, submission->job, &submission->request->peer,
+                        submission->fingerprint, 0, submission->now, &facts));
     policy_decide(requests->policy, submission->job, &facts, &decision);
     admission_by(decision.rule, decided_by);
     TRY(store_job_find(requests->store, &submission->id, &record));

@@ -77,6 +77,27 @@ void store_signature_note(struct store *store, const struct digest *of_all_three
     store->signatures[store->signature_count++ % STORE_SIGNATURES] = *of_all_three;
 }
 
+bool store_epsilon_known(const struct store *store, const struct digest *job_id, uint32_t rounds,
+                         double *ret_epsilon)
+{
+    size_t count = store->epsilon_count < STORE_EPSILONS ? store->epsilon_count : STORE_EPSILONS;
+    for (size_t i = 0; i < count; i++) {
+        if (store->epsilons[i].rounds == rounds && digest_equal(&store->epsilons[i].job_id, job_id)) {
+            *ret_epsilon = store->epsilons[i].epsilon;
+            return true;
+        }
+    }
+    return false;
+}
+
+void store_epsilon_note(struct store *store, const struct digest *job_id, uint32_t rounds, double epsilon)
+{
+    size_t place = store->epsilon_count++ % STORE_EPSILONS;
+    store->epsilons[place].job_id = *job_id;
+    store->epsilons[place].rounds = rounds;
+    store->epsilons[place].epsilon = epsilon;
+}
+
 struct job *store_job_parsed(const struct store *store, const struct digest *job_id)
 {
     for (size_t i = 0; i < STORE_JOBS; i++)

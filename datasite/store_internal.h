@@ -7,6 +7,7 @@
 
 #define STORE_SIGNATURES 16
 #define STORE_JOBS 4
+#define STORE_EPSILONS 8
 #define STORE_WIPE_MS 5000 /* that store_wipe_log waits for others who use the file */
 
 /* What the transaction that is open has done to the tables of secure aggregation (store_secagg_count.c). */
@@ -32,7 +33,14 @@ struct store {
         struct digest id;
         struct job *job; /* NULL: none */
     } jobs[STORE_JOBS];
-    size_t job_count;          /* ever noted, likewise */
+    size_t job_count; /* ever noted, likewise */
+    /* What jobs come to, the latest ones, as store_epsilon_known has them. */
+    struct {
+        struct digest job_id;
+        uint32_t rounds;
+        double epsilon;
+    } epsilons[STORE_EPSILONS];
+    size_t epsilon_count;      /* ever noted; the ring's place is this modulo STORE_EPSILONS */
     const struct vault *vault; /* opens and seals chunks; borrowed, may be NULL */
     struct secagg_counting secagg;
 };

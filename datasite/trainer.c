@@ -3,6 +3,7 @@
 #include "datasite/approval.h"
 #include "datasite/dataset_approved.h"
 #include "datasite/pool.h"
+#include "datasite/privacy_terms.h"
 #include "datasite/release.h"
 #include "datasite/release_check.h"
 #include "datasite/store_secagg.h"
@@ -366,6 +367,7 @@ static struct error *work_answer(struct work *work, struct trainer_answer *ret_a
 {
     struct error *err = NULL;
     const struct approval *approval = &work->step->approval;
+    TRY(privacy_terms_admit(work->trainer->store, approval, work_output(work)));
     if (work->step->kind == STEP_TRAIN || work->step->kind == STEP_EVALUATE)
         TRY(release_check_in_clear(approval->job, work_output(work)));
     if (work->step->kind == STEP_TRAIN)

@@ -121,8 +121,16 @@ static bool policy_bit(uint32_t bits, unsigned place)
     return bits == 0 || (bits & (UINT32_C(1) << place)) != 0;
 }
 
+/* With a mechanism that draws its batches a round has steps, and no epochs or batches of a size. */
+static bool policy_draws(const struct job *job)
+{
+    return job->privacy.mechanism == JOB_DP_SGD || job->privacy.mechanism == JOB_DISTRIBUTED_DP;
+}
+
 static uint32_t policy_local_work(const struct job *job)
 {
+    if (job->model == JOB_FEATURE_STATISTICS || policy_draws(job))
+        return policy_draws(job) ? job->privacy.steps : 1;
     switch (job->optimizer) {
     case JOB_LBFGS:
         return job->local_iterations;
@@ -153,6 +161,10 @@ static bool policy_fits_lists(const struct policy_rule *rule, const struct job *
         return policy_unfit(ret_why, "does not list the dataset");
     if (!policy_bit(rule->models, (unsigned)job->model))
         return policy_unfit(ret_why, "does not list the model");
+    if (rule->models == 0 && job->model == JOB_FEATURE_STATISTICS && !job_private(job))
+        return policy_unfit(ret_why, "does not list the model: exact feature-statistics have to be named");
+    if (!policy_bit(rule->features, (unsigned)job->features))
+        return policy_unfit(ret_why, "does not list the kind of features");
     if (!policy_bit(rule->metrics, (unsigned)job->metrics))
         return policy_unfit(ret_why, "does not list these metrics");
     return true;
@@ -168,32 +180,33 @@ static bool policy_fits_bounds(const struct policy_rule *rule, const struct job 
                             rule->max_local_iterations);
     if ((rule->require & POLICY_REQUIRE_SECURE_AGGREGATION) != 0 && !job->secure.enabled)
         return policy_unfit(ret_why, "requires secure aggregation");
-    /* No job of this version has noise. */
-    if ((rule->require & POLICY_REQUIRE_PRIVACY) != 0)
+    if ((rule->require & POLICY_REQUIRE_PRIVACY) != 0 && !job_private(job))
         return policy_unfit(ret_why, "requires a privacy mechanism");
     if (job->min_sites < rule->min_sites)
         return policy_unfit(ret_why, "requires more sites: at least %" PRIu32, rule->min_sites);
     return true;
 }
 
-/* Of the optimiser that the job has; the other's keys are not looked at. */
+/* Of the optimiser and the model that the job has; others' keys are not looked at. */
 static bool policy_fits_parameters(const struct policy_rule *rule, const struct job *job,
                                    char ret_why[static POLICY_WHY_BYTES])
 {
-    bool sgd = job->optimizer == JOB_SGD;
+    bool fits = job->model == JOB_SOFTMAX_REGRESSION;
+    bool sgd = fits && job->optimizer == JOB_SGD;
+    bool batches = sgd && !policy_draws(job);
     const struct {
         const char *name;
         const struct document_range *range;
         double value;
         bool looked_at;
     } rows[] = {
-        {"l2", &rule->l2, job->l2, true},
+        {"l2", &rule->l2, job->l2, fits},
         {"test_fraction", &rule->test_fraction, job->test_fraction, true},
-        {"local_iterations", &rule->local_iterations, job->local_iterations, !sgd},
+        {"local_iterations", &rule->local_iterations, job->local_iterations, fits && !sgd},
         {"learning_rate", &rule->learning_rate, job->learning_rate, sgd},
         {"momentum", &rule->momentum, job->momentum, sgd},
-        {"batch_size", &rule->batch_size, job->batch_size, sgd},
-        {"local_epochs", &rule->local_epochs, job->local_epochs, sgd},
+        {"batch_size", &rule->batch_size, job->batch_size, batches},
+        {"local_epochs", &rule->local_epochs, job->local_epochs, batches},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct document_range *range = rows[i].range;
@@ -232,6 +245,8 @@ bool policy_rule_matches(const struct policy_rule *rule, const struct job *job,
                          const struct policy_facts *facts, char ret_why[static POLICY_WHY_BYTES])
 {
     return policy_fits_lists(rule, job, facts, ret_why) && policy_fits_bounds(rule, job, ret_why) &&
+           policy_privacy_admits(&rule->privacy, job, facts->epsilon,
+                                 job->secure.enabled ? 1 : rule->max_runs, ret_why) &&
            policy_fits_parameters(rule, job, ret_why) && policy_fits_moment(rule, facts, ret_why);
 }
 

@@ -9,18 +9,24 @@
  *         action: approve             # approve | deny | ask
  *         requesters: ["sha256:…"]    # fingerprints; required for approve; [] matches nobody
  *         datasets: [mnist]           # absent: any
- *         models: [softmax-regression]
+ *         models: [softmax-regression]      # absent: any, but exact feature-statistics (without privacy) have to be named
+ *         features: [raw]             # kinds of features; absent: any
  *         max_rounds: 5               # a job with more rounds does not match
  *         max_runs: 1                 # runs the approval allows, 1 to 1000; default 1
  *         max_jobs: 1                 # jobs it approves of one requester in 30 days, 1 to 10000; default 1:
  *                                     # many alike tell more about the rows than each of them
  *         max_requests_per_day: 20    # a requester who submitted more jobs in 24 hours does not match
- *         max_local_iterations: 200   # lbfgs iterations, or sgd local epochs
+ *         max_local_iterations: 200   # lbfgs iterations, sgd local epochs, or dp-sgd steps, of a round
  *         parameters:                 # a job with a value outside [low, high] does not match; both included
  *           l2: [1e-6, 1]             # also: learning_rate, momentum, batch_size, local_iterations, local_epochs,
  *           test_fraction: [0.1, 0.5] # test_fraction; a key of the other optimiser is not looked at
  *         metrics: [per-site, pooled, none]   # metrics policies that match; absent: any
  *         require: []                 # protections that the job must have: secure-aggregation, privacy
+ *         privacy: {}                 # a job without a mechanism of privacy keeps none of these:
+ *                                     #   mechanisms: [dp-sgd, distributed-dp, site-level]   absent: any
+ *                                     #   max_epsilon: null   of a run of all rounds (PLD), times the runs
+ *                                     #   max_delta: null     the same of its delta
+ *                                     #   min_noise: null     least noise_multiplier, and metrics_noise
  *         min_sites: 2                # sites without whom the job completes no round (its own min_sites)
  *         days: [mon, tue, wed, thu, fri]   # of the site's local time, when the job comes in; absent: any
  *         hours: "08:00-18:00"        # the same, the end not included; "22:00-06:00" goes over midnight; absent: any
@@ -34,7 +40,8 @@
  *       metrics: [examples, train-accuracy, confusion]   # what may leave besides coefficients
  *       max_update_bytes: 268435456
  *       max_job_bytes: null           # all that one job may take out, all runs together; null: no bound
- *       require: []                   # protections without which nothing leaves: secure-aggregation
+ *       require: []                   # protections without which nothing leaves: secure-aggregation, privacy
+ *       privacy: {}                   # as in a rule, of the rounds and runs that were approved
  *       list: mock                    # who is told that there is such a dataset: nobody | mock (peers, once the owner
  *                                     # has made a mock dataset of it) | peers | members (of a consortium)
  *     datasets:                       # other output rules for single datasets; absent keys as in `output`
@@ -109,6 +116,14 @@ bool hold_parse(const char *word, enum hold *ret_hold);
 
 enum policy_list { POLICY_LIST_NOBODY, POLICY_LIST_MOCK, POLICY_LIST_PEERS, POLICY_LIST_MEMBERS };
 
+/* What is asked of the privacy of a job. */
+struct policy_privacy {
+    uint32_t mechanisms; /* bit 1 << (enum job_mechanism - 1); 0: any */
+    double max_epsilon;  /* this and the next two, 0: no bound */
+    double max_delta;
+    double min_noise;
+};
+
 /* What every release of a dataset is checked against. */
 struct policy_output {
     uint64_t min_rows;
@@ -117,7 +132,8 @@ struct policy_output {
     uint32_t metrics;       /* POLICY_METRIC_… */
     uint64_t max_update_bytes;
     uint64_t max_job_bytes; /* 0: no bound */
-    uint32_t require;       /* POLICY_REQUIRE_SECURE_AGGREGATION, or 0 */
+    uint32_t require;       /* POLICY_REQUIRE_… */
+    struct policy_privacy privacy;
     enum policy_list list;
 };
 
@@ -174,13 +190,15 @@ struct policy_rule {
     bool any_requester; /* only for deny and ask */
     char (*datasets)[JOB_NAME_BYTES];
     size_t dataset_count; /* 0: any */
-    uint32_t models;      /* bit 1 << enum job_model; 0: any */
+    uint32_t models;      /* bit 1 << enum job_model; 0: any but feature-statistics in clear */
+    uint32_t features;    /* bit 1 << enum job_features; 0: any */
     uint32_t metrics;     /* bit 1 << enum job_metrics; 0: any */
     uint32_t max_rounds;  /* 0: no bound (only for deny and ask) */
     uint32_t max_runs;
     uint32_t max_jobs; /* per requester within POLICY_JOBS_DAYS; who decides counts, policy_decide does not */
     uint32_t max_local_iterations; /* 0: no bound */
     uint32_t require;
+    struct policy_privacy privacy;
     uint32_t min_sites;
     uint32_t expires_s;
     uint32_t max_requests_per_day; /* 0: no bound */
@@ -222,12 +240,22 @@ struct policy_facts {
     const char *requester;    /* "sha256:…" */
     uint32_t requests_today;  /* jobs of the requester in the last 24 hours, this one included */
     unsigned weekday, minute; /* of the site's local time: 0 Monday to 6 Sunday; of the day, 0 to 1439 */
+    double
+        epsilon; /* of a run of all of the job's rounds; infinite without privacy; read where policy_wants_epsilon */
 };
+/* Whether a rule looks at facts.epsilon. */
+bool policy_wants_epsilon(const struct policy *policy);
 
 /* Whether a rule is about `job`; if not, *ret_why is the first bound that is not kept, as the rest of a sentence
  * that begins with the rule ("allows at most 5 rounds"). Pure. */
 bool policy_rule_matches(const struct policy_rule *rule, const struct job *job,
                          const struct policy_facts *facts, char ret_why[static POLICY_WHY_BYTES]);
+
+/* Whether a bound is set. */
+bool policy_privacy_asks(const struct policy_privacy *privacy);
+/* Whether `runs` runs of a job keep the bounds, each of which costs `epsilon`; if not, *ret_why as above. Pure. */
+bool policy_privacy_admits(const struct policy_privacy *privacy, const struct job *job, double epsilon,
+                           uint32_t runs, char ret_why[static POLICY_WHY_BYTES]);
 
 /* Which rule decides about `job`. Pure. */
 void policy_decide(const struct policy *policy, const struct job *job, const struct policy_facts *facts,
@@ -241,6 +269,9 @@ const char *policy_differences_word(enum policy_differences differences);
 extern const char *const policy_output_metrics_words[];
 extern const char *const policy_day_words[];
 extern const char *const policy_require_words[];
+extern const char *const policy_mechanism_words[];
+extern const char *const policy_features_words[];
+extern const char *const policy_model_words[];
 
 /* The commented example that `datasite init` writes: asks for everything. *ret_text is malloc'ed. */
 MUST_USE struct error *policy_example(char **ret_text);

@@ -12,6 +12,8 @@ extern const char *const policy_hold_words[];
 extern const struct document_key policy_secure_keys[];
 /* What `secure_aggregation: {}` means. */
 struct policy_secure_aggregation policy_secure_default(void);
+/* Into a struct policy_privacy. */
+MUST_USE struct error *policy_read_privacy(const struct document_value *value, void *ret_privacy);
 /* Only the form; policy_read_partners reads them, once the site's own organisation is known. */
 MUST_USE struct error *policy_expect_partners(const struct document_value *value, void *ret_policy);
 MUST_USE struct error *policy_read_partners(const struct document_value *partners, struct policy *policy);

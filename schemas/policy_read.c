@@ -11,11 +11,15 @@
 #define POLICY_MAX_COUNT (UINT64_C(1) << 53)
 
 static const char *const policy_fallback_words[] = {"ask", "deny", NULL};
-static const char *const policy_model_words[] = {[JOB_SOFTMAX_REGRESSION] = "softmax-regression", NULL};
+const char *const policy_model_words[] = {
+    [JOB_SOFTMAX_REGRESSION] = "softmax-regression", [JOB_FEATURE_STATISTICS] = "feature-statistics", NULL};
+const char *const policy_features_words[] = {[JOB_FEATURES_RAW] = "raw",
+                                             [JOB_FEATURES_UNIT_NORM] = "unit-norm",
+                                             [JOB_FEATURES_HOG] = "hog",
+                                             [JOB_FEATURES_STANDARDIZE] = "standardize",
+                                             NULL};
 static const char *const policy_metrics_words[] = {
     [JOB_METRICS_PER_SITE] = "per-site", [JOB_METRICS_NONE] = "none", [JOB_METRICS_POOLED] = "pooled", NULL};
-/* Noise is a property of jobs that this version does not have. */
-static const char *const policy_output_require_words[] = {"secure-aggregation", NULL};
 
 /* ---- values with a form of their own ---- */
 
@@ -184,6 +188,11 @@ static const struct document_key policy_rule_keys[] = {
      .first = 1,
      .words = policy_model_words,
      DOCUMENT_INTO(struct policy_rule, models)},
+    {.key = "features",
+     .type = DOCUMENT_WORDS,
+     .first = 1,
+     .words = policy_features_words,
+     DOCUMENT_INTO(struct policy_rule, features)},
     {.key = "max_rounds",
      .type = DOCUMENT_COUNT,
      .first = 1,
@@ -220,6 +229,10 @@ static const struct document_key policy_rule_keys[] = {
      .first = 0,
      .words = policy_require_words,
      DOCUMENT_INTO(struct policy_rule, require)},
+    {.key = "privacy",
+     .type = DOCUMENT_READER,
+     .read = policy_read_privacy,
+     DOCUMENT_INTO(struct policy_rule, privacy)},
     {.key = "min_sites",
      .type = DOCUMENT_COUNT,
      .first = 1,
@@ -326,8 +339,12 @@ static const struct document_key policy_output_keys[] = {
     {.key = "require",
      .type = DOCUMENT_WORDS,
      .first = 0,
-     .words = policy_output_require_words,
+     .words = policy_require_words,
      DOCUMENT_INTO(struct policy_output, require)},
+    {.key = "privacy",
+     .type = DOCUMENT_READER,
+     .read = policy_read_privacy,
+     DOCUMENT_INTO(struct policy_output, privacy)},
     {.key = "list",
      .type = DOCUMENT_WORD,
      .words = policy_list_words,

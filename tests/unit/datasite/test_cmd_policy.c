@@ -77,6 +77,50 @@ static void test_policy_words_say_every_bound(void **state)
         bench_expect_printed(bench, words[i]);
 }
 
+static void test_policy_words_and_json_say_what_is_asked_of_privacy(void **state)
+{
+    struct bench *bench = *state;
+    static const char *const words[] = {
+        "     - its model is feature-statistics\n",
+        "     - its features are raw, hog\n",
+        "     - its privacy mechanism is one of: dp-sgd, distributed-dp\n",
+        "     - it has a privacy mechanism, and its epsilon, times the runs, is at most 3\n",
+        "  with noise alone: nothing for a job without a privacy mechanism\n",
+        "  of a job only if it has a privacy mechanism, and its epsilon, of all runs that you approved, is "
+        "at "
+        "most 8\n",
+        "  of a job only if it has a privacy mechanism, and its delta, of all runs that you approved, is at "
+        "most "
+        "0.0001\n",
+        "  of a job only if it has a privacy mechanism, whose noise multipliers are at least 0.5\n",
+    };
+    double rule = 0, output = 0, noise = 0;
+    const char *require = NULL;
+    bench_write_policy(bench,
+                       "rules: [{name: r, action: ask, models: [feature-statistics], features: [raw, hog], "
+                       "privacy: {mechanisms: [dp-sgd, distributed-dp], max_epsilon: 3}}]\n"
+                       "output: {require: [privacy], privacy: {max_epsilon: 8, max_delta: 1e-4, "
+                       "min_noise: 0.5}}\n");
+    must(bench_type(bench, &verb_policy, NULL));
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        bench_expect_printed(bench, words[i]);
+    bench_give(&verb_policy, "json", "");
+    must(bench_type(bench, &verb_policy, NULL));
+    bench_give(&verb_policy, "json", NULL);
+    char *text = bench_printed(bench);
+    json_t *all = json_loads(text, 0, NULL);
+    assert_non_null(all);
+    assert_int_equal(json_unpack(all, "{s:[{s:{s:[s,s], s:F, s:n}}], s:{s:[s], s:{s:F, s:F}}}", "rules",
+                                 "privacy", "mechanisms", &require, &require, "max_epsilon", &rule,
+                                 "min_noise", "output", "require", &require, "privacy", "max_epsilon",
+                                 &output, "min_noise", &noise),
+                     0);
+    assert_string_equal(require, "privacy");
+    assert_true(rule == 3 && output == 8 && noise == 0.5);
+    json_decref(all);
+    free(text);
+}
+
 static void test_policy_json_says_every_bound(void **state)
 {
     struct bench *bench = *state;
@@ -435,6 +479,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_policy_words_say_every_bound),
+        TEST(test_policy_words_and_json_say_what_is_asked_of_privacy),
         TEST(test_policy_words_count_one_day),
         TEST(test_policy_json_says_every_bound),
         TEST(test_policy_test_says_which_rule_decides_and_why),

@@ -9,7 +9,8 @@
 
 /* The words of a job file; NULL takes what the others have. */
 struct words {
-    const char *name, *dataset, *model, *training, *evaluation, *federation, *seed, *expires, *sites, *secure;
+    const char *name, *dataset, *model, *training, *evaluation, *federation, *seed, *expires, *sites, *secure,
+        *privacy, *features;
 };
 
 static const struct words base = {
@@ -23,6 +24,8 @@ static const struct words base = {
     "2027-01-31T00:00:00Z",
     "  - {name: a, fingerprint: \"" SITE_A "\"}\n  - {name: b, fingerprint: \"" SITE_B "\"}\n",
     "{enabled: false}",
+    "{mechanism: none}",
+    "{kind: raw}",
 };
 
 static struct job *job_of(const struct words *words)
@@ -30,11 +33,12 @@ static struct job *job_of(const struct words *words)
     char text[4096];
     struct job *job = NULL;
 #define WORD(field) (words->field == NULL ? base.field : words->field)
-    int length = snprintf(text, sizeof(text),
-                          "job: %s\ndataset: %s\nmodel: %s\ntraining: %s\nevaluation: %s\nfederation: %s\n"
-                          "seed: %s\nexpires: %s\nsecure_aggregation: %s\nsites:\n%s",
-                          WORD(name), WORD(dataset), WORD(model), WORD(training), WORD(evaluation),
-                          WORD(federation), WORD(seed), WORD(expires), WORD(secure), WORD(sites));
+    int length =
+        snprintf(text, sizeof(text),
+                 "job: %s\ndataset: %s\nmodel: %s\ntraining: %s\nevaluation: %s\nfederation: %s\n"
+                 "seed: %s\nexpires: %s\nsecure_aggregation: %s\nprivacy: %s\nfeatures: %s\nsites:\n%s",
+                 WORD(name), WORD(dataset), WORD(model), WORD(training), WORD(evaluation), WORD(federation),
+                 WORD(seed), WORD(expires), WORD(secure), WORD(privacy), WORD(features), WORD(sites));
     assert_true(length > 0 && (size_t)length < sizeof(text));
     must(job_parse(text, (size_t)length, "the job", &job));
     return job;
@@ -159,12 +163,88 @@ static void test_job_diff_names_each_changed_key_of_secure_aggregation(void **st
     expect_changes(&raised, &more, colluding, 1);
 }
 
+#define PRIVATE_SITES                                                                                        \
+    "  - {name: a, fingerprint: \"" SITE_A "\", examples: 500}\n"                                            \
+    "  - {name: b, fingerprint: \"" SITE_B "\", examples: 600}\n"
+#define PRIVATE(privacy_words)                                                                               \
+    {                                                                                                        \
+        .training = "{optimizer: sgd}", .evaluation = "{test_fraction: 0.2}", .sites = PRIVATE_SITES,        \
+        .privacy = (privacy_words)                                                                           \
+    }
+#define DP_SGD "mechanism: dp-sgd, clip: 1, delta: 1e-5, sampling_rate: 0.1"
+#define NOISE ", noise_multiplier: 2, steps: 4, metrics_noise: 5"
+
+static void test_job_diff_names_each_changed_key_of_privacy(void **state)
+{
+    static const struct words private = PRIVATE("{" DP_SGD NOISE "}");
+    static const struct {
+        struct words words;
+        const char *key;
+    } cases[] = {
+        {PRIVATE("{mechanism: dp-sgd, clip: 1.5, delta: 1e-5, sampling_rate: 0.1" NOISE "}"), "privacy.clip"},
+        {PRIVATE("{mechanism: dp-sgd, clip: 1, delta: 1e-6, sampling_rate: 0.1" NOISE "}"), "privacy.delta"},
+        {PRIVATE("{mechanism: dp-sgd, clip: 1, delta: 1e-5, sampling_rate: 0.2" NOISE "}"),
+         "privacy.sampling_rate"},
+        {PRIVATE("{" DP_SGD ", noise_multiplier: 2.0000000000000004, steps: 4, metrics_noise: 5}"),
+         "privacy.noise_multiplier"},
+        {PRIVATE("{" DP_SGD NOISE ", target_epsilon: 9}"), "privacy.target_epsilon"},
+        {PRIVATE("{" DP_SGD ", noise_multiplier: 2, steps: 5, metrics_noise: 5}"), "privacy.steps"},
+        {PRIVATE("{" DP_SGD ", noise_multiplier: 2, steps: 4, metrics_noise: 6}"), "privacy.metrics_noise"},
+        {PRIVATE("{" DP_SGD NOISE ", metrics_rounds: all}"), "privacy.metrics_rounds"},
+        {{.training = "{optimizer: sgd, average_tail: 0.5}",
+          .evaluation = "{test_fraction: 0.2}",
+          .sites = PRIVATE_SITES,
+          .privacy = "{" DP_SGD NOISE "}"},
+         "training.average_tail"},
+        {{.training = "{optimizer: sgd}",
+          .evaluation = "{test_fraction: 0.2}",
+          .sites = "  - {name: a, fingerprint: \"" SITE_A "\", examples: 500}\n"
+                   "  - {name: b, fingerprint: \"" SITE_B "\", examples: 601}\n",
+          .privacy = "{" DP_SGD NOISE "}"},
+         "sites " SITE_B},
+    };
+    static const char *const whole[] = {"privacy.mechanism", "sites " SITE_A, "sites " SITE_B};
+    static const struct words without = {.training = "{optimizer: sgd}"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        expect_changes(&private, &cases[i].words, &cases[i].key, 1);
+        expect_changes(&cases[i].words, &private, &cases[i].key, 1);
+    }
+    expect_changes(&private, &without, whole, 3);
+}
+
+static void test_job_diff_names_each_changed_key_of_features(void **state)
+{
+    static const struct words standardized = {.features =
+                                                  "{kind: standardize, mean: [1, 2], deviation: [3, 4]}"};
+    static const struct {
+        struct words words;
+        const char *key;
+    } cases[] = {
+        {{.features = "{kind: hog}"}, "features.kind"},
+        {{.features = "{kind: standardize, mean: [1, 2.5], deviation: [3, 4]}"}, "features.mean"},
+        {{.features = "{kind: standardize, mean: [1, 2], deviation: [3, 4.5]}"}, "features.deviation"},
+        {{.features = "{kind: standardize, mean: [1, 2], deviation: [3, 4], released_by: \"" SITE_C "\"}"},
+         "features.released_by"},
+    };
+    static const char *const longer[] = {"features.mean", "features.deviation"};
+    struct words more = {.features = "{kind: standardize, mean: [1, 2, 3], deviation: [3, 4, 5]}"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        expect_changes(&standardized, &cases[i].words, &cases[i].key, 1);
+        expect_changes(&cases[i].words, &standardized, &cases[i].key, 1);
+    }
+    expect_changes(&standardized, &more, longer, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_job_diff_of_the_same_job_is_nothing),
         cmocka_unit_test(test_job_diff_names_each_changed_key),
         cmocka_unit_test(test_job_diff_names_each_changed_key_of_secure_aggregation),
+        cmocka_unit_test(test_job_diff_names_each_changed_key_of_privacy),
+        cmocka_unit_test(test_job_diff_names_each_changed_key_of_features),
         cmocka_unit_test(test_job_diff_of_lbfgs_names_its_iterations),
         cmocka_unit_test(test_job_diff_names_a_site_that_takes_anothers_place),
     };

@@ -260,7 +260,7 @@ static void test_policy_read_wrong_value_is_refused(void **state)
         {"datasets: {\"a b\": {}}", "datasets.a b must be a dataset's name of 1 to 64"},
         {"datasets: {mnist: null}", "datasets.mnist must be a mapping"},
         {"datasets: {mnist: {}, mnist: {}}", "mnist is given twice; the first is in line 1."},
-        {"output: {require: [privacy]}", "output.require[1] must be secure-aggregation."},
+        {"output: {require: [noise]}", "output.require[1] must be secure-aggregation or privacy."},
         {"output: {require: secure-aggregation}", "output.require must be a list."},
         {"secure_aggregation: {min_threshold: 2}",
          "secure_aggregation.min_threshold must be a whole number from 3 to 1000."},
