@@ -37,7 +37,7 @@ static uint32_t plain_fill_row(enum matrix_type type, const void *row, int expon
     uint32_t squares = 0;
     for (size_t j = 0; j < features; j++) {
         int32_t value = row == NULL ? 0 : quantised(type, row, j, exponent, power);
-        uint32_t *word = &tile[j / KERNEL_LANES * PRIVATE_KERNEL_PAIRS * KERNEL_LANES + j % KERNEL_LANES];
+        uint32_t *word = &tile[j / KERNEL_LANES * PRIVATE_KERNEL_SPACING * KERNEL_LANES + j % KERNEL_LANES];
         *word = shift == 0 ? ((uint32_t)value & 0xffffU) : (*word | (uint32_t)value << shift);
         squares += (uint32_t)(value * value);
     }
@@ -65,7 +65,7 @@ static void plain_multiply(const uint32_t *tile, const uint32_t *delta, size_t p
                            size_t classes, size_t class_stride, int64_t *sum)
 {
     for (size_t j = 0; j < feature_stride; j += KERNEL_LANES) {
-        const uint32_t *group = tile + j * PRIVATE_KERNEL_PAIRS;
+        const uint32_t *group = tile + j * PRIVATE_KERNEL_SPACING;
         for (size_t c = 0; c < classes; c++) {
             int32_t total[KERNEL_LANES] = {0};
             for (size_t p = 0; p < pairs; p++) {
@@ -86,6 +86,11 @@ static uint64_t plain_quantise(const float *delta, double factor, size_t class_s
     return private_kernel_quantise(delta, factor, class_stride, ret_delta);
 }
 
+static bool plain_narrow(const double *values, size_t n, float *ret_values)
+{
+    return private_kernel_narrow(values, n, ret_values);
+}
+
 static void plain_advance(const struct private_advance *advance, size_t n, const int64_t *sum,
                           double *velocity, double *parameters)
 {
@@ -98,6 +103,7 @@ const struct private_kernel private_kernel_plain = {
     .fill = plain_fill,
     .quantise = plain_quantise,
     .multiply = plain_multiply,
+    .narrow = plain_narrow,
     .advance = plain_advance,
 };
 

@@ -6,8 +6,9 @@
  *
  *     block  at most PRIVATE_KERNEL_ROWS rows: 2·p of them, two beside each other in a pair
  *     words  one of a pair: the first row's int16 in the low half, the second row's in the high half
- *     tile   [groups of KERNEL_LANES features × PRIVATE_KERNEL_PAIRS × KERNEL_LANES] words, so that one group of all pairs
- *            lies together: word of pair p, feature j = tile[(j / LANES · PAIRS + p) · LANES + j % LANES]
+ *     tile   [groups of KERNEL_LANES features × PRIVATE_KERNEL_SPACING × KERNEL_LANES] words, so that one group of all pairs
+ *            lies together, and one pair of all groups not 4096 bytes apart, where they would push each other out of the
+ *            cache: word of pair p, feature j = tile[(j / LANES · SPACING + p) · LANES + j % LANES]
  *     delta  [PRIVATE_KERNEL_PAIRS × K] words, K as in kernel.h
  *     sum    [k × F], F a multiple of KERNEL_LANES */
 #pragma once
@@ -16,6 +17,7 @@
 
 #define PRIVATE_KERNEL_BITS 23
 #define PRIVATE_KERNEL_PAIRS 64
+#define PRIVATE_KERNEL_SPACING (PRIVATE_KERNEL_PAIRS + 1)
 #define PRIVATE_KERNEL_ROWS (2 * PRIVATE_KERNEL_PAIRS)
 
 /* Factors of a step. */
@@ -43,6 +45,9 @@ struct private_kernel {
     /* sum += deltaᵀ · rows over the first `pairs` pairs. */
     void (*multiply)(const uint32_t *tile, const uint32_t *delta, size_t pairs, size_t feature_stride,
                      size_t classes, size_t class_stride, int64_t *sum);
+
+    /* Numbers in single precision; false when one is not finite there. */
+    bool (*narrow)(const double *values, size_t n, float *ret_values);
 
     /* A step from sums, in float64 (private_step.h), over n values. */
     void (*advance)(const struct private_advance *advance, size_t n, const int64_t *sum, double *velocity,
@@ -93,6 +98,17 @@ KERNEL_INLINE uint64_t private_kernel_quantise(const float *restrict delta, doub
             squares += lanes[lane];
     }
     return squares;
+}
+
+/* What every narrow is made of. */
+KERNEL_INLINE bool private_kernel_narrow(const double *restrict values, size_t n, float *restrict ret_values)
+{
+    uint64_t wrong = 0;
+    for (size_t i = 0; i < n; i++) {
+        ret_values[i] = (float)values[i];
+        wrong |= !(__builtin_fabs(values[i]) <= (double)__FLT_MAX__);
+    }
+    return wrong == 0;
 }
 
 /* What every advance is made of: each number by itself, nothing contracted, so that vectors of any width give the same bits. */

@@ -39,7 +39,7 @@ KERNEL_INLINE void multiply_tile(const uint32_t *tile, const uint32_t *delta, si
         __m512i words[2];
         KERNEL_UNROLL
         for (size_t w = 0; w < width; w++)
-            words[w] = _mm512_load_si512(tile + (w * PRIVATE_KERNEL_PAIRS + p) * LANES);
+            words[w] = _mm512_load_si512(tile + (w * PRIVATE_KERNEL_SPACING + p) * LANES);
         KERNEL_UNROLL
         for (size_t c = 0; c < tile_classes; c++) {
             __m512i factor = _mm512_set1_epi32((int)delta[p * class_stride + c]);
@@ -62,10 +62,10 @@ KERNEL_INLINE void multiply_classes(const uint32_t *tile, const uint32_t *delta,
 {
     size_t feature = 0;
     for (; feature + 2 * LANES <= feature_stride; feature += 2 * LANES)
-        multiply_tile(tile + feature * PRIVATE_KERNEL_PAIRS, delta, pairs, 2, tile_classes, class_stride,
+        multiply_tile(tile + feature * PRIVATE_KERNEL_SPACING, delta, pairs, 2, tile_classes, class_stride,
                       feature_stride, sum + feature);
     if (feature < feature_stride)
-        multiply_tile(tile + feature * PRIVATE_KERNEL_PAIRS, delta, pairs, 1, tile_classes, class_stride,
+        multiply_tile(tile + feature * PRIVATE_KERNEL_SPACING, delta, pairs, 1, tile_classes, class_stride,
                       feature_stride, sum + feature);
 }
 

@@ -76,7 +76,7 @@ KERNEL_INLINE size_t fill_type(enum matrix_type type, const struct way ways[2], 
     for (; j + LANES <= features; j += LANES) {
         __m256i first = _mm256_and_si256(quantised(type, &ways[0], j), half);
         __m256i second = _mm256_and_si256(quantised(type, &ways[1], j), half);
-        uint32_t *out = tile + j / KERNEL_LANES * KERNEL_LANES * PRIVATE_KERNEL_PAIRS + j % KERNEL_LANES;
+        uint32_t *out = tile + j / KERNEL_LANES * KERNEL_LANES * PRIVATE_KERNEL_SPACING + j % KERNEL_LANES;
         _mm256_storeu_si256((__m256i *)(void *)out, _mm256_or_si256(first, _mm256_slli_epi32(second, 16)));
         first_sum = _mm256_add_epi32(first_sum, _mm256_madd_epi16(first, first));
         second_sum = _mm256_add_epi32(second_sum, _mm256_madd_epi16(second, second));
@@ -99,14 +99,14 @@ static void avx2_fill(enum matrix_type type, const void *const rows[2], const in
     if (whole == features)
         return;
     size_t element = type == MATRIX_BYTES ? sizeof(uint8_t) : sizeof(float);
-    uint32_t rest[PRIVATE_KERNEL_PAIRS * KERNEL_LANES]; /* the tile of a matrix of fewer than 8 features */
+    uint32_t rest[KERNEL_LANES]; /* the first group of a tile */
     uint32_t squares[2];
     const void *tails[2];
     for (size_t i = 0; i < 2; i++)
         tails[i] = (const uint8_t *)rows[i] + whole * element;
     private_kernel_plain.fill(type, tails, exponents, features - whole, rest, squares);
     for (size_t j = whole; j < features; j++)
-        tile[j / KERNEL_LANES * KERNEL_LANES * PRIVATE_KERNEL_PAIRS + j % KERNEL_LANES] = rest[j - whole];
+        tile[j / KERNEL_LANES * KERNEL_LANES * PRIVATE_KERNEL_SPACING + j % KERNEL_LANES] = rest[j - whole];
     ret_squares[0] += squares[0];
     ret_squares[1] += squares[1];
 }
@@ -152,7 +152,7 @@ KERNEL_INLINE void multiply_classes(const uint32_t *tile, const uint32_t *delta,
                                     int64_t *sum)
 {
     for (size_t feature = 0; feature < feature_stride; feature += KERNEL_LANES)
-        multiply_tile(tile + feature * PRIVATE_KERNEL_PAIRS, delta, pairs, tile_classes, class_stride,
+        multiply_tile(tile + feature * PRIVATE_KERNEL_SPACING, delta, pairs, tile_classes, class_stride,
                       feature_stride, sum + feature);
 }
 
@@ -173,6 +173,11 @@ static uint64_t avx2_quantise(const float *delta, double factor, size_t class_st
     return private_kernel_quantise(delta, factor, class_stride, ret_delta);
 }
 
+static bool avx2_narrow(const double *values, size_t n, float *ret_values)
+{
+    return private_kernel_narrow(values, n, ret_values);
+}
+
 static void avx2_advance(const struct private_advance *advance, size_t n, const int64_t *sum,
                          double *velocity, double *parameters)
 {
@@ -185,5 +190,6 @@ const struct private_kernel private_kernel_avx2 = {
     .fill = avx2_fill,
     .quantise = avx2_quantise,
     .multiply = avx2_multiply,
+    .narrow = avx2_narrow,
     .advance = avx2_advance,
 };

@@ -90,7 +90,7 @@ KERNEL_INLINE void fill_group(enum matrix_type type, bool shifts, const struct w
         first = _mm512_and_si512(first, half);
         second = _mm512_and_si512(second, half);
     }
-    _mm512_store_si512(tile + feature * PRIVATE_KERNEL_PAIRS,
+    _mm512_store_si512(tile + feature * PRIVATE_KERNEL_SPACING,
                        _mm512_or_si512(first, _mm512_slli_epi32(second, 16)));
     squares->first = _mm512_add_epi32(squares->first, _mm512_madd_epi16(first, first));
     squares->second = _mm512_add_epi32(squares->second, _mm512_madd_epi16(second, second));
@@ -131,9 +131,34 @@ static void avx512_multiply(const uint32_t *tile, const uint32_t *delta, size_t 
     multiply(tile, delta, pairs, feature_stride, classes, class_stride, sum);
 }
 
+/* Eight deltas in integers. */
+KERNEL_INLINE __m256i quantised_deltas(__m256 delta, __m512d factor)
+{
+    __m512d value = _mm512_mul_pd(_mm512_cvtps_pd(delta), factor);
+    value = _mm512_min_pd(value, _mm512_set1_pd(INT16_MAX));
+    value = _mm512_max_pd(value, _mm512_set1_pd(-INT16_MAX));
+    return _mm512_cvttpd_epi32(value);
+}
+
 static uint64_t avx512_quantise(const float *delta, double factor, size_t class_stride, int32_t *ret_delta)
 {
-    return private_kernel_quantise(delta, factor, class_stride, ret_delta);
+    __m512d factors = _mm512_set1_pd(factor);
+    __m512i squares = _mm512_setzero_si512();
+    for (size_t c = 0; c < class_stride; c += LANES) {
+        __m256i low = quantised_deltas(_mm256_loadu_ps(delta + c), factors);
+        __m256i high = quantised_deltas(_mm256_loadu_ps(delta + c + 8), factors);
+        __m512i all = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+        __m512i odd = _mm512_srli_epi64(all, 32);
+        _mm512_storeu_si512(ret_delta + c, all);
+        squares = _mm512_add_epi64(squares, _mm512_mul_epi32(all, all));
+        squares = _mm512_add_epi64(squares, _mm512_mul_epi32(odd, odd));
+    }
+    return (uint64_t)_mm512_reduce_add_epi64(squares);
+}
+
+static bool avx512_narrow(const double *values, size_t n, float *ret_values)
+{
+    return private_kernel_narrow(values, n, ret_values);
 }
 
 static void avx512_advance(const struct private_advance *advance, size_t n, const int64_t *sum,
@@ -148,6 +173,7 @@ const struct private_kernel private_kernel_avx512 = {
     .fill = avx512_fill,
     .quantise = avx512_quantise,
     .multiply = avx512_multiply,
+    .narrow = avx512_narrow,
     .advance = avx512_advance,
 };
 
@@ -157,5 +183,6 @@ const struct private_kernel private_kernel_vnni = {
     .fill = avx512_fill,
     .quantise = avx512_quantise,
     .multiply = private_kernel_multiply_vnni,
+    .narrow = avx512_narrow,
     .advance = avx512_advance,
 };

@@ -56,7 +56,7 @@ static size_t sum_model_values(const struct private_sum *sum)
 
 static size_t sum_tile_words(const struct private_sum *sum)
 {
-    return sum->grid_stride * PRIVATE_KERNEL_PAIRS;
+    return sum->grid_stride * PRIVATE_KERNEL_SPACING;
 }
 
 /* ---- room ---- */
@@ -237,7 +237,7 @@ static void block_rows(const struct private_sum *sum, struct slot *slot, size_t 
     enum matrix_type type = sum->problem->rows.type;
     float unit = type == MATRIX_BYTES ? (float)BYTE_UNIT : 1.0F;
     size_t constant =
-        sum->features / KERNEL_LANES * KERNEL_LANES * PRIVATE_KERNEL_PAIRS + sum->features % KERNEL_LANES;
+        sum->features / KERNEL_LANES * KERNEL_LANES * PRIVATE_KERNEL_SPACING + sum->features % KERNEL_LANES;
     for (size_t i = 0; i < count; i++)
         row_exponent(sum, slot, i);
     for (size_t i = 0; i < count; i += 2) {
@@ -324,18 +324,14 @@ static void slot_sum(void *argument, size_t index)
 /* The parameters in single precision; false when one is not finite there. */
 static bool sum_load(struct private_sum *sum, const double *parameters)
 {
-    size_t features = sum->features;
-    unsigned wrong = 0;
+    bool finite = true;
     for (size_t c = 0; c <= sum->classes; c++) {
-        const double *from = parameters + c * features;
-        float *to = sum->model + c * sum->feature_stride;
-        size_t count = c < sum->classes ? features : sum->classes;
-        for (size_t j = 0; j < count; j++) {
-            wrong |= !(fabs(from[j]) <= (double)FLT_MAX);
-            to[j] = (float)from[j];
-        }
+        size_t count = c < sum->classes ? sum->features : sum->classes; /* the intercepts come last */
+        finite = sum->integers->narrow(parameters + c * sum->features, count,
+                                       sum->model + c * sum->feature_stride) &&
+                 finite;
     }
-    return wrong == 0;
+    return finite;
 }
 
 static void add_steps(int64_t *to, const int64_t *from, size_t count, bool first, unsigned shift)

@@ -236,8 +236,14 @@ static void tune(const struct kind *kind, struct setting *setting)
 static void known(const struct kind *kind, struct setting *setting)
 {
     bool hog = kind->map.kind == FEATURES_HOG;
-    setting->clip = 0.3;
-    setting->rate = hog ? 4.0 : 2.0;
+    bool noisy = setting->epsilon < 2.0;
+    if (hog) {
+        setting->clip = noisy ? 0.5 : 2.0;
+        setting->rate = 2.0;
+    } else {
+        setting->clip = setting->epsilon < 5.0 ? 0.3 : 0.6;
+        setting->rate = noisy ? 16.0 : setting->epsilon < 5.0 ? 48.0 : 32.0;
+    }
 }
 
 /* ---- the figures ---- */
@@ -289,11 +295,11 @@ static void measure_all(const struct options *options, const struct mnist *train
         {.name = "unit-norm",
          .map = {.kind = FEATURES_UNIT_NORM},
          .clips = {0.3, 0.6, 1.0},
-         .rates = {8.0, 16.0, 32.0}},
+         .rates = {16.0, 32.0, 48.0}},
         {.name = "hog",
          .map = {.kind = FEATURES_HOG, .image_rows = MNIST_SIDE, .image_columns = MNIST_SIDE},
          .clips = {0.5, 1.0, 2.0},
-         .rates = {0.5, 1.0, 2.0}},
+         .rates = {1.0, 2.0, 4.0}},
     };
     for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++) {
         struct kind *kind = &kinds[k];

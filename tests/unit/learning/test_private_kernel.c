@@ -39,7 +39,7 @@ static void *array(size_t count, size_t element)
 
 static size_t word_at(size_t pair, size_t feature)
 {
-    return (feature / KERNEL_LANES * PRIVATE_KERNEL_PAIRS + pair) * KERNEL_LANES + feature % KERNEL_LANES;
+    return (feature / KERNEL_LANES * PRIVATE_KERNEL_SPACING + pair) * KERNEL_LANES + feature % KERNEL_LANES;
 }
 
 static int64_t half_of(uint32_t word, size_t half)
@@ -62,7 +62,7 @@ static void check_fill(const struct private_kernel *kernel, const struct made_ro
 {
     struct softmax_problem problem = made_rows_problem(made, 0.0);
     const void *const rows[2] = {matrix_row(&problem.rows, 0), second ? matrix_row(&problem.rows, 1) : NULL};
-    uint32_t *tile = array(kernel_pad(made->features) * PRIVATE_KERNEL_PAIRS, sizeof(*tile));
+    uint32_t *tile = array(kernel_pad(made->features) * PRIVATE_KERNEL_SPACING, sizeof(*tile));
     uint32_t squares[2] = {1, 1};
     size_t pair = 3;
     kernel->fill(made->type, rows, exponents, made->features, tile + pair * KERNEL_LANES, squares);
@@ -152,7 +152,7 @@ static void check_multiply(size_t features, size_t classes, size_t pairs)
 {
     struct random random = random_stream(features * 1000 + classes, RANDOM_MOCK, (uint32_t)pairs, 0);
     size_t stride = kernel_pad(features);
-    uint32_t *tile = array(stride * PRIVATE_KERNEL_PAIRS, sizeof(*tile));
+    uint32_t *tile = array(stride * PRIVATE_KERNEL_SPACING, sizeof(*tile));
     uint32_t *delta = array(PRIVATE_KERNEL_PAIRS * kernel_pad(classes), sizeof(*delta));
     int64_t *expected = array(classes * stride, sizeof(*expected));
     int64_t *sum = array(classes * stride, sizeof(*sum));
@@ -191,7 +191,7 @@ static void test_private_kernel_multiply_is_exact(void **state)
 static void test_private_kernel_multiply_at_the_limit_does_not_overflow(void **state)
 {
     (void)state;
-    uint32_t *tile = array(16 * PRIVATE_KERNEL_PAIRS, sizeof(*tile));
+    uint32_t *tile = array(16 * PRIVATE_KERNEL_SPACING, sizeof(*tile));
     uint32_t *delta = array(PRIVATE_KERNEL_PAIRS * 16, sizeof(*delta));
     for (size_t i = 0; i < 16 * PRIVATE_KERNEL_PAIRS; i++) {
         tile[i] = 0x20002000U;  /* 2^13 */
@@ -258,6 +258,27 @@ static void test_private_kernel_advance_is_the_same_bits_in_all(void **state)
     }
 }
 
+static void test_private_kernel_narrow_finds_what_is_not_finite(void **state)
+{
+    (void)state;
+    static const double bad[] = {NAN, INFINITY, -INFINITY, 1e39, -3.5e38};
+    double values[37];
+    float narrow[37];
+    for (size_t k = 0; k < kernel_count; k++)
+        for (size_t n = 1; n <= 37; n += 4) {
+            for (size_t i = 0; i < n; i++)
+                values[i] = 0.1 * (double)i - 1e38;
+            assert_true(kernels[k]->narrow(values, n, narrow));
+            for (size_t i = 0; i < n; i++)
+                assert_true(narrow[i] == (float)values[i]);
+            for (size_t b = 0; b < 5; b++) {
+                values[(b * 7) % n] = bad[b];
+                assert_false(kernels[k]->narrow(values, n, narrow));
+                values[(b * 7) % n] = 0.0;
+            }
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_private_kernel_multiply_is_exact),
         cmocka_unit_test(test_private_kernel_multiply_at_the_limit_does_not_overflow),
         cmocka_unit_test(test_private_kernel_quantise_truncates_and_is_cut_to_int16),
+        cmocka_unit_test(test_private_kernel_narrow_finds_what_is_not_finite),
         cmocka_unit_test(test_private_kernel_advance_is_the_same_bits_in_all),
     };
     return cmocka_run_group_tests(tests, find_kernels, NULL);
