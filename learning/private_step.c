@@ -76,12 +76,14 @@ static struct error *rows_open(const struct softmax_problem *problem,
                                struct private_rows *ret_rows)
 {
     struct error *err = NULL;
-    TRY(matrix_check(&problem->rows));
+    struct matrix_view all = problem->rows; /* no row may be selected: every sample is then empty */
+    all.index = NULL;
+    TRY(matrix_check(&all));
     ret_rows->view = &problem->rows;
     ret_rows->source = source;
     TRY(private_sum_new(problem, options, &ret_rows->sum));
     ret_rows->count = softmax_parameters(problem->rows.features, problem->classes);
-    ret_rows->chosen = calloc(matrix_count(&problem->rows), sizeof(*ret_rows->chosen));
+    ret_rows->chosen = calloc(matrix_count(&problem->rows) + 1, sizeof(*ret_rows->chosen));
     ret_rows->values = calloc(ret_rows->count, sizeof(*ret_rows->values));
     if (ret_rows->chosen == NULL || ret_rows->values == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to sample from these rows.");

@@ -62,7 +62,7 @@ struct private_sgd_options {
     double average_tail; /* share of the steps, 0 to 1 */
 };
 
-/* Trains from `initial`, from velocity 0, on samples of the problem's selection, and writes the result, all of it noisy, to
+/* Trains from `initial`, from velocity 0, on samples of the problem's selection, which may be empty, and writes the result, all of it noisy, to
  * ret_parameters (may be the same array). The problem's l2 is not read; step.l2 is. The callback is asked before every step
  * and told no loss (0): a loss would be exact. When it stops the training, or when sampling or noise fails, nothing is
  * given: ERROR_INTERRUPTED, or their error. ret_result->end is TRAINING_COMPLETE, its loss 0.
