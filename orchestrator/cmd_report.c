@@ -2,6 +2,7 @@
 #include "console/verbs.h"
 #include "orchestrator/home.h"
 #include "orchestrator/report_parts.h"
+#include "orchestrator/report_privacy.h"
 #include "orchestrator/run_list.h"
 #include "orchestrator/run_out.h"
 #include "orchestrator/run_store.h"
@@ -75,7 +76,10 @@ static struct error *print_confusions(const struct run_record *record, uint64_t 
         terminal_clean(record->job->sites[i].name, name, sizeof name);
         print_one_confusion(record, number, name, round->sites[i].confusion);
     }
-    print_one_confusion(record, number, "Pooled", round->pooled_confusion);
+    if (report_private(record))
+        report_privacy_print_counts(stdout, record, round);
+    else
+        print_one_confusion(record, number, "Pooled", round->pooled_confusion);
     if (record->job->global_test != JOB_GLOBAL_TEST_NONE)
         print_one_confusion(record, number, "Global test", round->global_confusion);
     return NULL;

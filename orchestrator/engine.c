@@ -1,6 +1,6 @@
 #include "orchestrator/engine_secagg.h"
 
-#include "orchestrator/local_site.h"
+#include "orchestrator/local_private.h"
 #include "schemas/clock.h"
 
 #include <limits.h>
@@ -122,6 +122,7 @@ static void engine_close(struct engine *engine)
     }
     free(engine->sites);
     free(engine->spent);
+    local_private_close(engine->trial);
     free(engine->model);
     free(engine->model_bytes);
 }
@@ -179,6 +180,8 @@ static struct error *shape_known(struct engine *engine)
     engine->model_bytes = calloc(engine->count, 8);
     if (engine->model_bytes == NULL)
         FAIL(ERROR_MEMORY, "No memory for the global model.");
+    if (record->mock)
+        TRY(engine_mock_open(engine));
     record->approved_at = record->mock ? 0 : clock_now_ms();
     TRY(run_store_approved(engine->plan->store, record));
     if (engine->job->secure.enabled && !record->mock)

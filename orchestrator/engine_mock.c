@@ -4,7 +4,7 @@
  * real run would have, and no more: nothing of one site. */
 #include "orchestrator/engine_parts.h"
 
-#include "orchestrator/local_site.h"
+#include "orchestrator/local_private.h"
 #include "orchestrator/site_catalog.h"
 #include "orchestrator/site_probe.h"
 #include "schemas/clock.h"
@@ -204,6 +204,28 @@ done:
     return err;
 }
 
+struct error *engine_mock_open(struct engine *engine)
+{
+    if (!job_private(engine->job) && engine->job->model == JOB_SOFTMAX_REGRESSION)
+        return NULL;
+    return local_private_open(engine->job, engine->count, &engine->trial);
+}
+
+/* What the site's Update would have, or its part of the sum. */
+static struct error *train_rows(struct engine *engine, struct engine_site *site,
+                                const struct training_progress *progress)
+{
+    size_t position = (size_t)(site - engine->sites);
+    struct training_result result;
+    if (engine->trial == NULL)
+        return local_site_train(site->local, engine->round->round, engine->model, progress, site->update,
+                                &result);
+    if (local_private_sums(engine->job))
+        return local_private_contribute(engine->trial, site->local, engine->model);
+    return local_private_train(engine->trial, site->local, position, engine->round->round, engine->model,
+                               progress, site->update);
+}
+
 static struct error *train_site(struct engine *engine, struct engine_site *site)
 {
     struct error *err = NULL;
@@ -212,23 +234,24 @@ static struct error *train_site(struct engine *engine, struct engine_site *site)
     struct patience patience = {.engine = engine,
                                 .until = start + (int64_t)engine->job->round_deadline_s * 1000};
     struct training_progress progress = {keep_going, &patience};
-    struct training_result result;
     site->update = calloc(engine->count, sizeof *site->update);
     if (site->update == NULL)
         FAIL(ERROR_MEMORY, "No memory for the model of a site.");
-    TRY(local_site_train(site->local, engine->round->round, engine->model, &progress, site->update, &result));
+    TRY(train_rows(engine, site, &progress));
     if (patience.cancelled)
         FAIL(ERROR_INTERRUPTED, "The run was cancelled.");
     if (patience.late)
         FAIL(ERROR_DEADLINE, "It did not finish within the round's %u s.", engine->job->round_deadline_s);
-    if (!engine->job->secure.enabled)
+    if (!engine->job->secure.enabled && !job_private(engine->job))
         part->train_seconds = (double)(clock_monotonic_ms() - start) / 1000;
-    if (engine->job->metrics == JOB_METRICS_PER_SITE)
+    if (engine->job->metrics == JOB_METRICS_PER_SITE && !job_private(engine->job))
         TRY(measure(engine, site, part));
     part->status = SITE_OK;
     part->reason[0] = '\0';
     part->has_examples = !engine->job->secure.enabled;
-    part->examples = part->has_examples ? local_site_train_rows(site->local) : 0;
+    part->examples = !part->has_examples        ? 0
+                     : job_private(engine->job) ? site->job_site->examples
+                                                : local_site_train_rows(site->local);
     part->seconds = engine_round_seconds(engine);
     site->turn = TURN_TRAINED;
 done:
@@ -268,6 +291,51 @@ done:
     return err;
 }
 
+static struct error *keep_averaged(struct engine *engine)
+{
+    struct error *err = NULL;
+    struct run_record *record = engine->record;
+    const double *average = local_private_average(engine->trial);
+    if (average == NULL || engine->round->round != engine->job->rounds)
+        goto done;
+    record->averaged = calloc(engine->count, sizeof *record->averaged);
+    if (record->averaged == NULL)
+        FAIL(ERROR_MEMORY, "No memory for the mean of the last models.");
+    memcpy(record->averaged, average, engine->count * sizeof *average);
+    wire_parameters_write(average, engine->count, engine->model_bytes);
+    TRY(digest_of(engine->model_bytes, 8 * engine->count, &record->averaged_sha256));
+    TRY(engine_evaluate(engine, average, &record->averaged_confusion));
+done:
+    return err;
+}
+
+struct error *engine_mock_advance(struct engine *engine)
+{
+    struct error *err = NULL;
+    const struct local_site *any = NULL;
+    for (size_t i = 0; i < engine->job->site_count && any == NULL; i++)
+        any = engine->sites[i].local;
+    TRY(local_private_advance(engine->trial, any, engine->round->round, engine->model));
+    TRY(softmax_check_parameters(engine->model, engine->count));
+    TRY(engine_keep_model(engine));
+    TRY(keep_averaged(engine));
+done:
+    return err;
+}
+
+static struct error *count_noised(struct engine *engine, struct engine_site *site)
+{
+    struct error *err = NULL;
+    uint32_t classes = engine->record->classes;
+    site->noised = calloc((size_t)classes * classes, sizeof *site->noised);
+    if (site->noised == NULL)
+        FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");
+    TRY(local_private_count(engine->trial, site->local, engine->model, site->noised));
+    site->turn = TURN_EVALUATED;
+done:
+    return err;
+}
+
 /* The new model's counts on the test rows of every site that has trained. */
 struct error *engine_mock_evaluate(struct engine *engine)
 {
@@ -276,6 +344,10 @@ struct error *engine_mock_evaluate(struct engine *engine)
         struct engine_site *site = &engine->sites[i];
         if (site->turn != TURN_TRAINED)
             continue;
+        if (job_private(engine->job)) {
+            TRY(count_noised(engine, site));
+            continue;
+        }
         site->evaluation = confusion_new(engine->record->classes);
         if (site->evaluation == NULL)
             FAIL(ERROR_MEMORY, "No memory for a confusion matrix.");

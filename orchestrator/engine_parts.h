@@ -47,6 +47,7 @@ enum request_kind {
 };
 
 struct local_site;
+struct local_private;
 struct engine_secagg;
 
 /* What a site is asked for keys, beside whatever else it is asked. */
@@ -98,6 +99,7 @@ struct engine {
     double *model;                        /* the global model */
     uint8_t *model_bytes;                 /* the same as it goes over the wire */
     struct run_spent *spent;              /* [job->site_count], up to the last round that is complete */
+    struct local_private *trial;          /* of a run on mock data: the job's mechanism; NULL: it has none */
     struct engine_secagg *secagg;         /* NULL: in clear, and before the shape is known */
     struct round_record *round;           /* in hand, or NULL */
     int64_t round_started;                /* monotonic ms */
@@ -121,6 +123,10 @@ void engine_tell_round(const struct engine *engine, enum engine_event_kind kind,
 MUST_USE struct error *engine_mock_gather(struct engine *engine);
 MUST_USE struct error *engine_mock_train(struct engine *engine);
 MUST_USE struct error *engine_mock_evaluate(struct engine *engine);
+/* Once the model's size is known. */
+MUST_USE struct error *engine_mock_open(struct engine *engine);
+/* The model of the round from the sum that the sites contributed to: distributed-dp. */
+MUST_USE struct error *engine_mock_advance(struct engine *engine);
 
 /* engine_site.c */
 /* Copies a sentence, of a site or of ours: cut to fit, and fit to be printed. `reason` may be `sentence`

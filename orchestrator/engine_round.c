@@ -1,6 +1,6 @@
 #include "orchestrator/engine_secagg.h"
 
-#include "orchestrator/local_site.h"
+#include "orchestrator/local_private.h"
 #include "orchestrator/noised_counts.h"
 #include "orchestrator/strategy_fedavg.h"
 #include "schemas/clock.h"
@@ -395,7 +395,10 @@ static struct error *run_round(struct engine *engine)
         err = below_quorum(engine, trained);
         goto done;
     }
-    TRY(aggregate(engine));
+    if (engine->record->mock && local_private_sums(engine->job))
+        TRY(engine_mock_advance(engine));
+    else
+        TRY(aggregate(engine));
     if (pays_for_counts(engine)) {
         TRY(engine->record->mock ? engine_mock_evaluate(engine) : evaluate_at_sites(engine));
         TRY(pool(engine));

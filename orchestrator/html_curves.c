@@ -1,4 +1,5 @@
 #include "orchestrator/html.h"
+#include "orchestrator/report_privacy.h"
 
 #include <math.h>
 
@@ -36,12 +37,22 @@ struct label {
     struct curve curve;
 };
 
+/* Of a private job an estimate from noised counts, which the line is named after; noise may put it outside 0 to 1. */
+static double pooled_accuracy(const struct run_record *record, const struct round_record *round)
+{
+    double accuracy = NAN, deviation = NAN;
+    if (!report_private(record))
+        return confusion_accuracy(round->pooled_confusion, record->classes);
+    report_privacy_accuracy(record, round, &accuracy, &deviation);
+    return isnan(accuracy) ? accuracy : fmin(1, fmax(0, accuracy));
+}
+
 static double curve_value(const struct run_record *record, const struct round_record *round,
                           struct curve curve)
 {
     switch (curve.kind) {
     case CURVE_POOLED:
-        return confusion_accuracy(round->pooled_confusion, record->classes);
+        return pooled_accuracy(record, round);
     case CURVE_GLOBAL:
         return confusion_accuracy(round->global_confusion, record->classes);
     case CURVE_TEST:
@@ -204,7 +215,7 @@ static const char *curve_name(const struct run_record *record, struct curve curv
 {
     switch (curve.kind) {
     case CURVE_POOLED:
-        return "Pooled";
+        return report_private(record) ? "Noised" : "Pooled";
     case CURVE_GLOBAL:
         return "Global test";
     case CURVE_TEST:
@@ -354,15 +365,17 @@ static void put_figure(FILE *stream, const struct run_record *record, const stru
     if (panel == 0)
         (void)fprintf(
             stream,
-            "<figure>\n<figcaption><b>The shared model</b>On test rows: of all sites together (pooled)%s.",
+            "<figure>\n<figcaption><b>The shared model</b>On test rows: of all sites together (%s)%s.",
+            report_private(record) ? "estimated from noised counts" : "pooled",
             record->job->global_test == JOB_GLOBAL_TEST_NONE
                 ? ""
                 : ", and of the researcher (global test, dashed)");
     else
         (void)fputs("<figure>\n<figcaption><b>Each site’s own model after local training</b>", stream);
-    if (panel == 1 && record->job->site_count > LABELLED_SITES && !run_record_masked(record))
+    bool own = !run_record_masked(record) && !report_private(record);
+    if (panel == 1 && record->job->site_count > LABELLED_SITES && own)
         (void)fprintf(stream, "%zu sites, one line each, on its own test rows.", record->job->site_count);
-    else if (panel == 1 && !run_record_masked(record))
+    else if (panel == 1 && own)
         (void)fputs("Solid: on its own test rows. Dashed: on its own training rows.", stream);
     (void)fputs("</figcaption>\n", stream);
     if (panel_is_empty(record, panel))

@@ -1,4 +1,7 @@
 #include "orchestrator/html.h"
+#include "orchestrator/report_privacy.h"
+
+#include "crypto/privacy_plan.h"
 
 #include "schemas/clock.h"
 
@@ -96,6 +99,19 @@ static void put_mock_banner(FILE *stream)
                 stream);
 }
 
+static const char *what_was_done(const struct run_record *record)
+{
+    bool done = run_record_last_model(record) != NULL;
+    switch (record->job->model) {
+    case JOB_SOFTMAX_REGRESSION:
+        return done ? "trained one softmax regression" : "were asked to train one softmax regression";
+    case JOB_FEATURE_STATISTICS:
+        break;
+    }
+    return done ? "computed the statistics of their features"
+                : "were asked for the statistics of their features";
+}
+
 void html_facts(FILE *stream, const struct run_record *record)
 {
     const struct job *job = record->job;
@@ -103,10 +119,8 @@ void html_facts(FILE *stream, const struct run_record *record)
         put_mock_banner(stream);
     (void)fputs("<p class=\"eyebrow\">Federated learning · run report</p>\n<h1>", stream);
     html_escape(stream, job->name);
-    (void)fprintf(stream,
-                  "</h1>\n<p class=\"lead\">%zu site%s %s one softmax regression together on the dataset <b>",
-                  job->site_count, job->site_count == 1 ? "" : "s",
-                  run_record_last_model(record) == NULL ? "were asked to train" : "trained");
+    (void)fprintf(stream, "</h1>\n<p class=\"lead\">%zu site%s %s together on the dataset <b>",
+                  job->site_count, job->site_count == 1 ? "" : "s", what_was_done(record));
     html_escape(stream, job->dataset);
     (void)fputs(record->mock ? "</b>: in a trial on MOCK rows, here. "
                              : "</b>; the rows stayed where they are. ",
@@ -138,9 +152,38 @@ static const struct round_record *last_measured(const struct run_record *record)
     return run_record_last_model(record);
 }
 
+/* Of the model that is the result: the mean of the last ones where there is one, and noised counts of the last. */
+static void put_private_accuracies(FILE *stream, const struct run_record *record,
+                                   const struct round_record *last)
+{
+    double accuracy = NAN, deviation = NAN;
+    for (size_t i = record->round_count; i > 0 && isnan(accuracy); i--) {
+        const struct round_record *round = &record->rounds[i - 1];
+        report_privacy_accuracy(record, round, &accuracy, &deviation);
+        if (!isnan(accuracy))
+            (void)fprintf(stream,
+                          "<li><b>%.2f ± %.2f %%</b><span>accuracy of the shared model after round %u, from "
+                          "noised counts "
+                          "of the sites’ test rows</span></li>\n",
+                          100 * accuracy, 100 * deviation, (unsigned)round->round);
+    }
+    if (record->averaged_confusion != NULL)
+        put_accuracy_figure(stream, record, record->averaged_confusion, last->round,
+                            "test rows of the researcher (mean of the last models)");
+    else
+        put_accuracy_figure(stream, record, last->global_confusion, last->round,
+                            "test rows of the researcher");
+    (void)fprintf(stream, "<li><b>ε %.4g</b><span>by all of the job, at δ %g, for %s</span></li>\n",
+                  record->epsilon, record->job->privacy.delta, report_privacy_unit(record->job));
+}
+
 static void put_last_accuracies(FILE *stream, const struct run_record *record)
 {
     const struct round_record *last = last_measured(record);
+    if (last != NULL && report_private(record)) {
+        put_private_accuracies(stream, record, last);
+        return;
+    }
     if (last == NULL || (isnan(confusion_accuracy(last->pooled_confusion, record->classes)) &&
                          isnan(confusion_accuracy(last->global_confusion, record->classes)))) {
         (void)fputs("<li><b>–</b><span>no accuracy of the shared model was released</span></li>\n", stream);
@@ -159,7 +202,7 @@ void html_figures(FILE *stream, const struct run_record *record)
     uint64_t rows = 0;
     for (size_t i = 0; i < record->round_count; i++)
         seconds += record->rounds[i].seconds;
-    for (size_t i = 0; last != NULL && i < record->job->site_count; i++)
+    for (size_t i = 0; last != NULL && !report_private(record) && i < record->job->site_count; i++)
         rows += last->sites[i].has_examples ? last->sites[i].examples : 0;
     if (last != NULL && last->masking.has_examples)
         rows = last->masking.examples;
@@ -206,12 +249,23 @@ static void put_setting(FILE *stream, const char *name, const char *value)
 static void put_training(FILE *stream, const struct job *job)
 {
     char text[160] = "";
+    if (job->model == JOB_FEATURE_STATISTICS)
+        return;
     switch (job->optimizer) {
     case JOB_LBFGS:
         (void)snprintf(text, sizeof text, "L-BFGS, up to %u iterations a round",
                        (unsigned)job->local_iterations);
         break;
     case JOB_SGD:
+        if (job->privacy.mechanism == JOB_DP_SGD || job->privacy.mechanism == JOB_DISTRIBUTED_DP) {
+            (void)snprintf(text, sizeof text,
+                           "private SGD, %u steps a round, sampling rate %g, learning rate %g, momentum %g, "
+                           "the last %g %% "
+                           "averaged",
+                           (unsigned)job->privacy.steps, job->privacy.sampling_rate, job->learning_rate,
+                           job->momentum, 100 * job->average_tail);
+            break;
+        }
         (void)snprintf(
             text, sizeof text, "SGD, %u epochs a round, batches of %u, learning rate %g, momentum %g",
             (unsigned)job->local_epochs, (unsigned)job->batch_size, job->learning_rate, job->momentum);
@@ -241,9 +295,14 @@ static void put_model(FILE *stream, const struct run_record *record)
     put_setting(stream, "Model", text);
     if (record->features == 0)
         return;
-    (void)snprintf(text, sizeof text, "%llu features, %u classes", (unsigned long long)record->features,
+    (void)snprintf(text, sizeof text, "%llu features, %u classes", (unsigned long long)record->model_features,
                    (unsigned)record->classes);
     put_setting(stream, "Shape", text);
+    if (job->features == JOB_FEATURES_RAW)
+        return;
+    (void)snprintf(text, sizeof text, "%s, of the %llu of a row", job_features_word(job->features),
+                   (unsigned long long)record->features);
+    put_setting(stream, "Features", text);
 }
 
 void html_settings(FILE *stream, const struct run_record *record)
@@ -255,12 +314,19 @@ void html_settings(FILE *stream, const struct run_record *record)
     put_model(stream, record);
     put_training(stream, job);
     (void)snprintf(text, sizeof text, "%s, weighted %s", job_strategy_word(job->strategy),
-                   job->weighting == JOB_WEIGHT_EXAMPLES ? "by training rows" : "equally");
+                   job->weighting != JOB_WEIGHT_EXAMPLES ? "equally"
+                   : report_private(record)              ? "by declared training rows"
+                                                         : "by training rows");
     put_setting(stream, "Averaging", text);
     (void)snprintf(text, sizeof text, "at least %u of %zu, within %u s", (unsigned)job->min_sites,
                    job->site_count, (unsigned)job->round_deadline_s);
     put_setting(stream, "Sites a round", text);
     put_secure(stream, job);
+    if (report_private(record)) {
+        char plan[PRIVACY_PLAN_WORDS];
+        privacy_plan_describe(job, plan);
+        put_setting(stream, "Privacy", plan);
+    }
     (void)snprintf(text, sizeof text, "%g of each site’s rows, always the same ones", job->test_fraction);
     put_setting(stream, "Test rows", text);
     put_setting(stream, "Metrics", job_metrics_word(job->metrics));

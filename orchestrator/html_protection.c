@@ -1,5 +1,6 @@
 #include "orchestrator/html.h"
 #include "orchestrator/report_parts.h"
+#include "orchestrator/report_privacy.h"
 
 #include <math.h>
 
@@ -112,9 +113,13 @@ void html_protection(FILE *stream, const struct run_record *record)
 {
     if (record->mock) {
         put_mock(stream, record);
+        if (report_private(record))
+            html_privacy(stream, record);
         return;
     }
-    if (run_record_masked(record))
+    if (report_private(record))
+        html_privacy(stream, record);
+    else if (run_record_masked(record))
         put_masked(stream, record);
     else
         put_clear(stream, record);

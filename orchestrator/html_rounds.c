@@ -1,5 +1,6 @@
 #include "orchestrator/html.h"
 #include "orchestrator/report_parts.h"
+#include "orchestrator/report_privacy.h"
 
 #include <math.h>
 
@@ -33,11 +34,16 @@ static void put_round_cells(FILE *stream, const struct run_record *record, const
                             size_t lines)
 {
     char sha256[DIGEST_HEX_BYTES] = "";
+    double noised = NAN, deviation = NAN;
     (void)fprintf(
         stream,
         "<th scope=\"rowgroup\" rowspan=\"%zu\">%u</th><td rowspan=\"%zu\">%.2f</td><td rowspan=\"%zu\">",
         lines, (unsigned)round->round, lines, round->seconds, lines);
-    if (round->pooled_confusion == NULL)
+    report_privacy_accuracy(record, round, &noised, &deviation);
+    if (!isnan(noised))
+        (void)fprintf(stream, "%.2f&nbsp;%%<br><span class=\"muted\">± %.2f, noised</span>", 100 * noised,
+                      100 * deviation);
+    else if (round->pooled_confusion == NULL)
         (void)fprintf(stream, "<span class=\"muted\">%s</span>", report_pooled_missing(record, round));
     else
         html_accuracy(stream, confusion_accuracy(round->pooled_confusion, record->classes));
@@ -90,6 +96,10 @@ static void put_site_cells(FILE *stream, const struct run_record *record, size_t
     (void)fputs("</td><td>", stream);
     put_accuracy(stream, record, confusion_accuracy(site->confusion, record->classes));
     (void)fprintf(stream, "</td><td>%.2f</td>", site->seconds);
+    if (report_private(record) && isnan(site->epsilon_spent))
+        (void)fputs("<td><span class=\"muted\">–</span></td>", stream);
+    else if (report_private(record))
+        (void)fprintf(stream, "<td>%.4g</td>", site->epsilon_spent);
 }
 
 /* A site that did not answer has a second line: why. */
@@ -112,7 +122,7 @@ static void put_round(FILE *stream, const struct run_record *record, const struc
         (void)fputs("</tr>\n", stream);
         if (report_site_reason(round, i)[0] == '\0')
             continue;
-        (void)fputs("<tr><td class=\"t reason\" colspan=\"6\">", stream);
+        (void)fprintf(stream, "<tr><td class=\"t reason\" colspan=\"%d\">", report_private(record) ? 7 : 6);
         html_escape(stream, report_site_reason(round, i));
         (void)fputs("</td></tr>\n", stream);
     }
@@ -130,10 +140,13 @@ void html_rounds(FILE *stream, const struct run_record *record)
         "class=\"rounds\">\n"
         "<caption>On the left the shared model of each round; on the right ",
         stream);
-    (void)fputs(run_record_masked(record)
-                    ? "who answered: one site’s numbers came under masks only (secure aggregation)."
-                    : "each site’s own model after local training.",
-                stream);
+    (void)fputs(
+        run_record_masked(record)
+            ? "who answered: one site’s numbers came under masks only (secure aggregation)."
+        : report_private(record)
+            ? "who answered, and what the releases of each have cost so far; rows are as the job declares."
+            : "each site’s own model after local training.",
+        stream);
     (void)fputs("</caption>\n<thead><tr><th scope=\"col\">Round</th><th scope=\"col\">Seconds</th><th "
                 "scope=\"col\">Pooled<br>accuracy</th>",
                 stream);
@@ -143,8 +156,11 @@ void html_rounds(FILE *stream, const struct run_record *record)
         "<th scope=\"col\" class=\"t\">Model<br>SHA-256</th><th scope=\"col\" class=\"t\">Site</th><th "
         "scope=\"col\" class=\"t\">Status</th><th scope=\"col\">Training<br>rows</th><th "
         "scope=\"col\">Training<br>accuracy</th><th scope=\"col\">Test<br>accuracy</th><th "
-        "scope=\"col\">Answer<br>after s</th></tr></thead>\n",
+        "scope=\"col\">Answer<br>after s</th>",
         stream);
+    (void)fputs(report_private(record) ? "<th scope=\"col\">Epsilon<br>so far</th></tr></thead>\n"
+                                       : "</tr></thead>\n",
+                stream);
     for (size_t i = 0; i < record->round_count; i++)
         put_round(stream, record, &record->rounds[i]);
     (void)fputs("</table>\n</div>\n", stream);

@@ -146,7 +146,7 @@ uint64_t local_site_train_rows(const struct local_site *site)
     return site->train_rows;
 }
 
-static struct softmax_problem problem_of(const struct local_site *site, bool test)
+struct softmax_problem local_site_problem(const struct local_site *site, bool test)
 {
     struct matrix_view all = rows_of(site);
     return (struct softmax_problem){
@@ -163,7 +163,7 @@ struct error *local_site_train(const struct local_site *site, uint32_t round, co
                                struct training_result *ret_result)
 {
     const struct job *job = site->job;
-    struct softmax_problem problem = problem_of(site, false);
+    struct softmax_problem problem = local_site_problem(site, false);
     struct local_training training = {
         .optimizer = job->optimizer == JOB_SGD ? LOCAL_SGD : LOCAL_LBFGS,
         .local_iterations = job->local_iterations,
@@ -180,6 +180,6 @@ struct error *local_site_train(const struct local_site *site, uint32_t round, co
 struct error *local_site_count(const struct local_site *site, bool test, const double *model,
                                uint64_t *ret_counts)
 {
-    struct softmax_problem problem = problem_of(site, test);
+    struct softmax_problem problem = local_site_problem(site, test);
     return softmax_confusion(&problem, model, ret_counts);
 }

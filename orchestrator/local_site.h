@@ -6,6 +6,7 @@
  * job and the same rows give the same result. */
 #pragma once
 
+#include "learning/softmax.h"
 #include "learning/training.h"
 #include "orchestrator/mock_data.h"
 #include "schemas/job.h"
@@ -24,6 +25,8 @@ uint64_t local_site_features(const struct local_site *site); /* of a row, as the
 void local_site_image(const struct local_site *site, uint32_t *ret_rows, uint32_t *ret_columns);
 uint32_t local_site_classes(const struct local_site *site);
 uint64_t local_site_train_rows(const struct local_site *site);
+/* Its training rows, or its test rows, as the model sees them; borrowed. */
+struct softmax_problem local_site_problem(const struct local_site *site, bool test);
 
 /* The round's local training from `model` [(features + 1) * classes] to ret_parameters, of the same size. */
 MUST_USE struct error *local_site_train(const struct local_site *site, uint32_t round, const double *model,

@@ -5,7 +5,7 @@
 extern const struct verb verb_init, verb_invite;
 extern const struct verb verb_sites, verb_sites_list, verb_sites_data, verb_sites_add, verb_sites_remove,
     verb_sites_issue, verb_sites_revoke;
-extern const struct verb verb_run, verb_status, verb_runs, verb_report, verb_version;
+extern const struct verb verb_run, verb_status, verb_runs, verb_report, verb_statistics, verb_version;
 extern const struct verb verb_receipts, verb_receipts_list, verb_receipts_verify, verb_receipts_accept,
     verb_receipts_audit;
 extern const struct verb verb_privacy_epsilon, verb_privacy_sigma, verb_privacy_plan;
@@ -26,6 +26,7 @@ int main(int argc, char **argv)
         verb_status,
         verb_runs,
         verb_report,
+        verb_statistics,
         verb_receipts,
         verb_receipts_list,
         verb_receipts_verify,

@@ -349,12 +349,6 @@ static void pass_event(void *context, const struct engine_event *event)
     listener->options->on_event(listener->options->context, &passed);
 }
 
-static void name_run(struct orchestrator_run *run)
-{
-    run_id_format(run->run.record->run_id, run->id);
-    digest_hex(&run->run.record->job_id, run->job_id);
-}
-
 /* Of a run on mock data, which comes by while others go on. */
 static struct error *find_in_run(const struct orchestrator *orchestrator, const struct run_record *record,
                                  bool **ret_in_run)
@@ -467,49 +461,11 @@ int orchestrator_run(struct orchestrator *orchestrator, const struct orchestrato
     if (run == NULL)
         FAIL(ERROR_MEMORY, "No memory for the run.");
     TRY(run_prepare(orchestrator->home, orchestrator->sites, &what, &run->run));
-    name_run(run);
+    orchestrator_run_name(run);
     err = execute(orchestrator, &options, run);
     *ret_run = run;
     run = NULL;
 done:
     orchestrator_run_free(run);
     return orchestrator_report(err, failure);
-}
-
-/* A run that was read back has reports if they were written beside it. */
-static struct error *find_reports(struct orchestrator_run *run)
-{
-    struct error *err = NULL;
-    char *report = NULL;
-    TRY(path_join(run->run.directory, "report.html", &report));
-    if (access(report, F_OK) == 0 && (run->run.reports = strdup(run->run.directory)) == NULL)
-        FAIL(ERROR_MEMORY, "No memory for the run.");
-done:
-    free(report);
-    return err;
-}
-
-int orchestrator_run_load(const char *directory, struct orchestrator_run **ret_run,
-                          struct orchestrator_failure *failure)
-{
-    struct error *err = NULL;
-    struct orchestrator_run *run = calloc(1, sizeof *run);
-    if (run == NULL || (run->run.directory = strdup(directory)) == NULL)
-        FAIL(ERROR_MEMORY, "No memory for the run.");
-    TRY(run_store_load(directory, &run->run.record));
-    TRY(find_reports(run));
-    name_run(run);
-    *ret_run = run;
-    run = NULL;
-done:
-    orchestrator_run_free(run);
-    return orchestrator_report(err, failure);
-}
-
-void orchestrator_run_free(struct orchestrator_run *run)
-{
-    if (run == NULL)
-        return;
-    run_clear(&run->run);
-    free(run);
 }

@@ -20,6 +20,8 @@ struct orchestrator_run {
     char job_id[DIGEST_HEX_BYTES];
 };
 
+/* The ids of a run whose record is there, as text. */
+void orchestrator_run_name(struct orchestrator_run *run);
 /* Fills in the failure, which may be NULL, and consumes the error: 0 or -1, as the functions of orchestrator.h. */
 int orchestrator_report(struct error *err, struct orchestrator_failure *failure);
 /* Whom a session of this orchestrator admits: sites that are listed or in the job (may be NULL), and what the authority

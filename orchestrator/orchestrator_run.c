@@ -1,8 +1,11 @@
 #include "orchestrator/orchestrator_parts.h"
 
 #include "orchestrator/report.h"
+#include "orchestrator/run_store.h"
+#include "schemas/files.h"
 
 #include <math.h>
+#include <unistd.h>
 
 const char *orchestrator_run_id(const struct orchestrator_run *run)
 {
@@ -140,4 +143,48 @@ void orchestrator_run_print_evaluation(const struct orchestrator_run *run, FILE 
 void orchestrator_run_print_summary(const struct orchestrator_run *run, FILE *stream)
 {
     report_print_summary(stream, run->run.record, run->run.reports);
+}
+
+void orchestrator_run_name(struct orchestrator_run *run)
+{
+    run_id_format(run->run.record->run_id, run->id);
+    digest_hex(&run->run.record->job_id, run->job_id);
+}
+
+/* A run that was read back has reports if they were written beside it. */
+static struct error *find_reports(struct orchestrator_run *run)
+{
+    struct error *err = NULL;
+    char *report = NULL;
+    TRY(path_join(run->run.directory, "report.html", &report));
+    if (access(report, F_OK) == 0 && (run->run.reports = strdup(run->run.directory)) == NULL)
+        FAIL(ERROR_MEMORY, "No memory for the run.");
+done:
+    free(report);
+    return err;
+}
+
+int orchestrator_run_load(const char *directory, struct orchestrator_run **ret_run,
+                          struct orchestrator_failure *failure)
+{
+    struct error *err = NULL;
+    struct orchestrator_run *run = calloc(1, sizeof *run);
+    if (run == NULL || (run->run.directory = strdup(directory)) == NULL)
+        FAIL(ERROR_MEMORY, "No memory for the run.");
+    TRY(run_store_load(directory, &run->run.record));
+    TRY(find_reports(run));
+    orchestrator_run_name(run);
+    *ret_run = run;
+    run = NULL;
+done:
+    orchestrator_run_free(run);
+    return orchestrator_report(err, failure);
+}
+
+void orchestrator_run_free(struct orchestrator_run *run)
+{
+    if (run == NULL)
+        return;
+    run_clear(&run->run);
+    free(run);
 }

@@ -11,10 +11,13 @@
  *
  *     model.safetensors  coef [classes][features] and intercept [classes], F64, with metadata
  *
+ *     statistics.yaml    of feature-statistics, instead of a model: the block `features:` for the next job (statistics.h)
+ *
  *     receipts/          what the sites signed about each release (run_receipts.h)
  *
  * model_sha256, in all of them, is the SHA-256 of the model's parameters as little-endian float64, coef row
- * by row, then intercept: of the bytes after the header of model.safetensors. */
+ * by row, then intercept: of the bytes after the header of model.safetensors, whose model is the result of the run: with
+ * training.average_tail over rounds that is the mean of the last models ("averaged"), and not that of the last round. */
 #pragma once
 
 #include "orchestrator/run_record.h"

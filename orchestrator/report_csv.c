@@ -1,4 +1,5 @@
 #include "orchestrator/report_parts.h"
+#include "orchestrator/report_privacy.h"
 
 #include "schemas/text.h"
 
@@ -49,6 +50,17 @@ static const char *csv_mock(const struct run_record *record)
     return record->mock ? "MOCK" : "";
 }
 
+/* Of a private job: what was spent so far, and what noised counts say of the round's model. */
+static void csv_put_private(FILE *stream, const struct run_record *record, const struct round_record *round,
+                            const struct site_round *site)
+{
+    double accuracy = NAN, deviation = NAN;
+    report_privacy_accuracy(record, round, &accuracy, &deviation);
+    csv_put_real(stream, site->epsilon_spent);
+    csv_put_real(stream, accuracy);
+    csv_put_real(stream, deviation);
+}
+
 /* An empty cell is a value that was not released, here and in confusion.csv. */
 static void csv_put_site(FILE *stream, const struct run_record *record, const struct round_record *round,
                          size_t position)
@@ -72,15 +84,21 @@ static void csv_put_site(FILE *stream, const struct run_record *record, const st
     csv_put_seconds(stream, round->seconds);
     csv_put_real(stream, confusion_accuracy(round->pooled_confusion, record->classes));
     csv_put_real(stream, confusion_accuracy(round->global_confusion, record->classes));
-    (void)fprintf(stream, ",%s,%s\n", sha256, csv_mock(record));
+    (void)fprintf(stream, ",%s", sha256);
+    if (report_private(record))
+        csv_put_private(stream, record, round, site);
+    (void)fprintf(stream, ",%s\n", csv_mock(record));
 }
 
 static void csv_put_rounds(FILE *stream, const struct run_record *record)
 {
     (void)fputs(
         "round,site,status,reason,examples,train_accuracy,test_accuracy,train_seconds,seconds,round_seconds,"
-        "pooled_test_accuracy,global_accuracy,model_sha256,mock\n",
+        "pooled_test_accuracy,global_accuracy,model_sha256",
         stream);
+    (void)fputs(report_private(record) ? ",epsilon_spent,noised_accuracy,noised_accuracy_deviation,mock\n"
+                                       : ",mock\n",
+                stream);
     for (size_t i = 0; i < record->round_count; i++) {
         for (size_t s = 0; s < record->job->site_count; s++)
             csv_put_site(stream, record, &record->rounds[i], s);
@@ -109,6 +127,18 @@ static void csv_put_matrix(FILE *stream, const struct run_record *record, uint32
     }
 }
 
+/* Real numbers, each with the round's standard deviation of noise (report.json, pooled.noised). */
+static void csv_put_noised(FILE *stream, const struct run_record *record, const struct round_record *round)
+{
+    uint32_t classes = record->classes;
+    for (size_t i = 0; round->pooled_noised != NULL && i < classes; i++) {
+        (void)fprintf(stream, "%u,pooled-noised,,%zu", (unsigned)round->round, i);
+        for (size_t j = 0; j < classes; j++)
+            csv_put_real(stream, round->pooled_noised[i * classes + j]);
+        (void)fprintf(stream, ",%s\n", csv_mock(record));
+    }
+}
+
 static void csv_put_confusions(FILE *stream, const struct run_record *record)
 {
     (void)fputs("round,scope,site,true_class", stream);
@@ -121,6 +151,7 @@ static void csv_put_confusions(FILE *stream, const struct run_record *record)
             csv_put_matrix(stream, record, round->round, "site", record->job->sites[s].name,
                            round->sites[s].confusion);
         csv_put_matrix(stream, record, round->round, "pooled", "", round->pooled_confusion);
+        csv_put_noised(stream, record, round);
         csv_put_matrix(stream, record, round->round, "global", "", round->global_confusion);
     }
 }

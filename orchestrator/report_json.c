@@ -1,4 +1,5 @@
 #include "orchestrator/report_parts.h"
+#include "orchestrator/report_privacy.h"
 
 #include "schemas/clock.h"
 #include "schemas/files.h"
@@ -86,13 +87,14 @@ static json_t *json_of_site(const struct run_record *record, size_t position,
 {
     const struct site_round *site = &round->sites[position];
     return json_pack(
-        "{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:n, s:o, s:o, s:o, s:b}", "name",
+        "{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "name",
         json_of_text(record->job->sites[position].name), "status", site_status_word(site->status), "reason",
         json_of_text(report_site_reason(round, position)), "examples",
         site->has_examples ? json_integer((json_int_t)site->examples) : json_null(), "train_accuracy",
         json_of_real(site->train_accuracy), "test_accuracy", json_of_real(report_site_test(record, site)),
         "test_rows", json_of_rows(site->confusion, record->classes), "confusion",
-        json_of_confusion(site->confusion, record->classes), "epsilon_spent", "train_seconds",
+        json_of_confusion(site->confusion, record->classes), "epsilon_spent",
+        report_private(record) ? json_of_real(site->epsilon_spent) : json_null(), "train_seconds",
         json_of_seconds(site->train_seconds), "seconds", json_of_seconds(site->seconds), "receipt",
         json_of_receipt(round_receipt(round, position)), "contributed",
         round_used(round, position) && (round->model != NULL || round->masking.contributors > 0));
@@ -138,26 +140,39 @@ static json_t *json_of_round(const struct run_record *record, const struct round
     json_t *sites = json_array();
     for (size_t i = 0; i < record->job->site_count; i++)
         (void)json_array_append_new(sites, json_of_site(record, i, round));
-    return json_pack("{s:i, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o, s:o}", "round", (int)round->round,
+    return json_pack("{s:i, s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:o}", "round", (int)round->round,
                      "seconds", json_of_seconds(round->seconds), "sites", sites, "pooled", "test_accuracy",
                      json_of_real(confusion_accuracy(round->pooled_confusion, record->classes)), "test_rows",
                      json_of_rows(round->pooled_confusion, record->classes), "confusion",
-                     json_of_confusion(round->pooled_confusion, record->classes), "global_test",
-                     json_of_global(record, round), "model_sha256",
+                     json_of_confusion(round->pooled_confusion, record->classes), "noised",
+                     report_privacy_counts(record, round), "global_test", json_of_global(record, round),
+                     "model_sha256",
                      round->model == NULL ? json_null() : json_of_digest(&round->model_sha256),
                      "secure_aggregation", json_of_masking(&round->masking));
 }
 
-/* Shapes are null until the sites have said what their data looks like. */
+/* Shapes are null until the sites have said what their data looks like, and of statistics, which have none. */
 static json_t *json_of_model(const struct run_record *record)
 {
-    json_int_t features = (json_int_t)record->features;
+    json_int_t features = (json_int_t)record->model_features;
     json_int_t classes = (json_int_t)record->classes;
     const char *kind = job_model_word(record->job->model);
-    if (features == 0 || classes == 0)
-        return json_pack("{s:s, s:n, s:n, s:n}", "kind", kind, "shape", "coef_shape", "intercept_shape");
-    return json_pack("{s:s, s:[I, I], s:[I, I], s:[I]}", "kind", kind, "shape", features, classes,
-                     "coef_shape", classes, features, "intercept_shape", classes);
+    const char *sees = job_features_word(record->job->features);
+    if (features == 0 || classes == 0 || record->job->model != JOB_SOFTMAX_REGRESSION)
+        return json_pack("{s:s, s:s, s:n, s:n, s:n}", "kind", kind, "features", sees, "shape", "coef_shape",
+                         "intercept_shape");
+    return json_pack("{s:s, s:s, s:[I, I], s:[I, I], s:[I]}", "kind", kind, "features", sees, "shape",
+                     features, classes, "coef_shape", classes, features, "intercept_shape", classes);
+}
+
+/* The result of the run where it is not the last round's model. */
+static json_t *json_of_averaged(const struct run_record *record)
+{
+    if (record->averaged == NULL)
+        return json_null();
+    struct round_record averaged = {.global_confusion = record->averaged_confusion};
+    return json_pack("{s:o, s:o}", "model_sha256", json_of_digest(&record->averaged_sha256), "global_test",
+                     json_of_global(record, &averaged));
 }
 
 static double run_seconds_between(int64_t from, int64_t to)
@@ -193,15 +208,16 @@ static json_t *json_of_head(const struct run_record *record)
     char run_id[RUN_ID_HEX_BYTES];
     const struct job *job = record->job;
     run_id_format(record->run_id, run_id);
-    return json_pack("{s:i, s:b, s:s, s:o, s:s, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:o}", "version", 1,
-                     "mock", record->mock, "run_id", run_id, "job_id", json_of_digest(&record->job_id),
-                     "status", run_status_word(record->status), "reason", json_of_text(record->reason),
-                     "job_name", json_of_text(job->name), "dataset", json_of_text(job->dataset),
-                     "rounds_planned", (int)job->rounds, "min_sites", (int)job->min_sites, "features",
-                     record->features == 0 ? json_null() : json_integer((json_int_t)record->features),
-                     "classes",
-                     record->classes == 0 ? json_null() : json_integer((json_int_t)record->classes), "sites",
-                     json_of_job_sites(job), "secure_aggregation", json_of_secure(record));
+    return json_pack(
+        "{s:i, s:b, s:s, s:o, s:s, s:o, s:o, s:o, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "version", 1,
+        "mock", record->mock, "run_id", run_id, "job_id", json_of_digest(&record->job_id), "status",
+        run_status_word(record->status), "reason", json_of_text(record->reason), "job_name",
+        json_of_text(job->name), "dataset", json_of_text(job->dataset), "rounds_planned", (int)job->rounds,
+        "min_sites", (int)job->min_sites, "features",
+        record->features == 0 ? json_null() : json_integer((json_int_t)record->features), "classes",
+        record->classes == 0 ? json_null() : json_integer((json_int_t)record->classes), "sites",
+        json_of_job_sites(job), "secure_aggregation", json_of_secure(record), "privacy",
+        report_privacy_json(record), "averaged", json_of_averaged(record));
 }
 
 /* Takes `value`; NULL, which only lack of memory makes, fails. */

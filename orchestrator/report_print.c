@@ -1,6 +1,7 @@
 #include "orchestrator/report_parts.h"
 
 #include "console/terminal.h"
+#include "orchestrator/report_privacy.h"
 
 #include <math.h>
 
@@ -41,6 +42,11 @@ static void print_site(FILE *stream, const struct run_record *record, const stru
         (void)fprintf(stream, "  %s -> in the sum; its own numbers came under masks only\n", name);
     else if (record->job->secure.enabled)
         (void)fprintf(stream, "  %s -> in the sum; its own numbers are left out, as they will be\n", name);
+    else if (report_private(record) && isnan(site->epsilon_spent))
+        (void)fprintf(stream, "  %s -> answered with noise\n", name);
+    else if (report_private(record))
+        (void)fprintf(stream, "  %s -> answered with noise; epsilon %.4g so far\n", name,
+                      site->epsilon_spent);
     else if (isnan(site->train_accuracy) && isnan(tested))
         (void)fprintf(stream, "  %s -> not released\n", name);
     else
@@ -57,14 +63,17 @@ static size_t sites_ok(const struct run_record *record, const struct round_recor
 
 static void print_model(FILE *stream, const struct run_record *record, const struct round_record *round)
 {
-    if (round->model == NULL)
+    if (round->model != NULL && record->job->model == JOB_FEATURE_STATISTICS)
+        (void)fprintf(stream, "  Mean and deviation of %llu features\n",
+                      (unsigned long long)record->features);
+    else if (round->model == NULL)
         (void)fprintf(stream, "  FedAvg epoch %u: no new model (%zu of %zu sites %s)\n",
                       (unsigned)round->round, sites_ok(record, round), record->job->site_count,
                       run_record_masked(record) ? "in the sum" : "answered");
     else
         (void)fprintf(stream, "  FedAvg epoch %u: intercept shape=(%u,), coef shape=(%u, %llu)\n",
                       (unsigned)round->round, (unsigned)record->classes, (unsigned)record->classes,
-                      (unsigned long long)record->features);
+                      (unsigned long long)record->model_features);
 }
 
 static void print_matrix(FILE *stream, const struct run_record *record, const uint64_t *counts,
@@ -130,7 +139,9 @@ void report_print_round(FILE *stream, const struct run_record *record, const str
         (void)fprintf(stream, "  Global test: accuracy=%.4f on %llu rows of the orchestrator\n",
                       confusion_accuracy(round->global_confusion, record->classes),
                       (unsigned long long)confusion_rows(round->global_confusion, record->classes));
-    if (run_record_masked(record))
+    if (report_private(record))
+        report_privacy_print_round(stream, record, round);
+    else if (run_record_masked(record))
         print_pooled_before(stream, record, round);
     else if (round->model != NULL)
         report_print_pooled(stream, record, round);
@@ -152,7 +163,7 @@ static void summary_heading(const struct run_record *record, size_t site, enum h
     const char *name = record->job->sites[site].name;
     switch (heading) {
     case HEADING_FULL:
-        (void)snprintf(ret_cell, CELL_BYTES, "%s train/test", name);
+        (void)snprintf(ret_cell, CELL_BYTES, report_private(record) ? "%s" : "%s train/test", name);
         break;
     case HEADING_NAME:
         (void)snprintf(ret_cell, CELL_BYTES, "%s", name);
@@ -191,6 +202,10 @@ static void summary_site(const struct run_record *record, const struct round_rec
         (void)snprintf(ret_cell, CELL_BYTES, "not used");
     else if (record->job->secure.enabled)
         (void)snprintf(ret_cell, CELL_BYTES, "in the sum");
+    else if (report_private(record) && !isnan(site->epsilon_spent))
+        (void)snprintf(ret_cell, CELL_BYTES, "eps %.4g", site->epsilon_spent);
+    else if (report_private(record))
+        (void)snprintf(ret_cell, CELL_BYTES, "noised");
     else if (isnan(site->train_accuracy) && isnan(test))
         (void)snprintf(ret_cell, CELL_BYTES, "not released");
     else if (isnan(site->train_accuracy))
@@ -205,6 +220,7 @@ static void summary_cells(const struct run_record *record, const struct round_re
                           char cells[PRINT_SITES + 4][CELL_BYTES])
 {
     size_t columns = 0;
+    double noised = NAN, deviation = NAN;
     (void)snprintf(cells[columns++], CELL_BYTES, "%u", (unsigned)round->round);
     (void)snprintf(cells[columns++], CELL_BYTES, "%.2f", round->seconds);
     if (record->job->site_count > PRINT_SITES)
@@ -212,7 +228,10 @@ static void summary_cells(const struct run_record *record, const struct round_re
                        record->job->site_count);
     for (size_t i = 0; record->job->site_count <= PRINT_SITES && i < record->job->site_count; i++)
         summary_site(record, round, i, cells[columns++]);
-    if (round->pooled_confusion == NULL)
+    report_privacy_accuracy(record, round, &noised, &deviation);
+    if (!isnan(noised))
+        (void)snprintf(cells[columns++], CELL_BYTES, "%.4f±%.4f", noised, deviation);
+    else if (round->pooled_confusion == NULL)
         (void)snprintf(cells[columns++], CELL_BYTES, "%s", report_pooled_missing(record, round));
     else
         cell_accuracy(confusion_accuracy(round->pooled_confusion, record->classes), cells[columns++]);
@@ -287,6 +306,8 @@ static void print_legend(FILE *stream, const struct run_record *record, enum hea
         terminal_clean(record->job->sites[i].name, name, sizeof name);
         (void)fprintf(stream, "site %zu: %s\n", i + 1, name);
     }
+    if (report_private(record))
+        return;
     if (run_record_masked(record))
         print_masked_legend(stream, record);
     else if (heading != HEADING_FULL)
@@ -348,10 +369,21 @@ void report_print_summary(FILE *stream, const struct run_record *record, const c
     (void)fprintf(stream, "\nRun %s: %s, %zu of %u rounds%s%s\n", run_id, run_status_word(record->status),
                   rounds_done(record), (unsigned)record->job->rounds, reason[0] == '\0' ? "" : ": ", reason);
     report_print_mock(stream, record);
+    if (record->averaged_confusion != NULL)
+        (void)fprintf(stream, "Global test of the mean of the last models, the result: accuracy=%.4f\n",
+                      confusion_accuracy(record->averaged_confusion, record->classes));
+    if (report_private(record))
+        report_privacy_print(stream, record);
     if (directory != NULL) {
         (void)fprintf(stream, "Reports: %s/report.html\n", directory);
         (void)fprintf(stream, "         report.json, rounds.csv, confusion.csv%s beside it\n",
-                      run_record_last_model(record) == NULL ? "" : ", model.safetensors");
+                      run_record_last_model(record) == NULL          ? ""
+                      : record->job->model == JOB_FEATURE_STATISTICS ? ", statistics.yaml"
+                                                                     : ", model.safetensors");
+        if (run_record_last_model(record) != NULL && record->job->model == JOB_FEATURE_STATISTICS)
+            (void)fprintf(stream,
+                          "The block `features:` for the next job's file: orchestrator statistics %.8s\n",
+                          run_id);
     }
     (void)fflush(stream);
 }

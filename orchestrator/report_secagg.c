@@ -10,11 +10,20 @@ const char *report_site_reason(const struct round_record *round, size_t site)
     return unused ? REPORT_NOT_USED : round->sites[site].reason;
 }
 
+/* Of a private job only in the rounds that it pays for. */
+static bool counts_ride_in_rounds(const struct job *job)
+{
+    return job->privacy.metrics_rounds == JOB_METRICS_ALL;
+}
+
 const char *report_pooled_missing(const struct run_record *record, const struct round_record *round)
 {
     if (!run_record_masked(record) || record->job->metrics == JOB_METRICS_NONE || round->model == NULL ||
         round->pooled_confusion != NULL)
         return "not released";
+    if (job_private(record->job) && !counts_ride_in_rounds(record->job))
+        return round->round == record->job->rounds && record->status == RUN_RUNNING ? "not yet"
+                                                                                    : "not released";
     return record->status == RUN_RUNNING ? "not yet" : "no next sum";
 }
 

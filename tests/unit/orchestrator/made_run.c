@@ -2,6 +2,7 @@
 
 #include "../cmocka_all.h"
 
+#include "orchestrator/run_spent.h"
 #include "schemas/files.h"
 
 #include <ftw.h>
@@ -17,13 +18,18 @@ static char *made_job(uint32_t rounds, const char *const *names, size_t name_cou
     size_t bytes = 0;
     FILE *stream = open_memstream(&text, &bytes);
     assert_non_null(stream);
+    bool private = strstr(federation, "privacy") != NULL;
     fprintf(stream,
-            "job: made-up\ndataset: toy\nmodel: {kind: softmax-regression}\ntraining: {optimizer: lbfgs}\n"
+            "job: made-up\ndataset: toy\nmodel: {kind: softmax-regression}\ntraining: {optimizer: %s}\n"
             "evaluation: {%s}\nfederation: {rounds: %u%s\nexpires: 2027-12-31T00:00:00Z\nsites:\n",
-            evaluation, (unsigned)rounds, federation);
-    for (size_t i = 0; i < name_count; i++)
-        fprintf(stream, "  - {name: %s, endpoint: \"tcp://127.0.0.1:%zu\", fingerprint: \"sha256:%064zx\"}\n",
+            private ? "sgd" : "lbfgs", evaluation, (unsigned)rounds, federation);
+    for (size_t i = 0; i < name_count; i++) {
+        fprintf(stream, "  - {name: %s, endpoint: \"tcp://127.0.0.1:%zu\", fingerprint: \"sha256:%064zx\"",
                 names[i], 4000 + i, i + 1);
+        if (private)
+            fprintf(stream, ", examples: %zu", 1000 * (i + 1));
+        fputs("}\n", stream);
+    }
     assert_int_equal(fclose(stream), 0);
     return text;
 }
@@ -134,6 +140,63 @@ struct run_record *made_masked_run(uint32_t rounds)
     record->evaluation.pooled_confusion = NULL;
     record->evaluation.masking.has_examples = false;
     record->evaluation.masking.examples = 0;
+    return record;
+}
+
+static struct site_receipt *made_receipt(uint32_t round, enum receipt_kind kind)
+{
+    struct site_receipt *kept = calloc(1, sizeof *kept);
+    assert_non_null(kept);
+    kept->receipt.round = round;
+    kept->receipt.kind = kind;
+    kept->receipt.sequence = 2 * round + (kind == RECEIPT_EVALUATION);
+    kept->receipt.body_bytes = 64;
+    kept->receipt.at = MADE_STARTED / 1000;
+    (void)snprintf(kept->receipt.protections, sizeof kept->receipt.protections, "min-rows 1");
+    return kept;
+}
+
+static void made_private_site(struct run_record *record, struct round_record *round, size_t s)
+{
+    struct site_round *site = &round->sites[s];
+    free(site->confusion);
+    *site = (struct site_round){.status = SITE_OK,
+                                .has_examples = true,
+                                .examples = record->job->sites[s].examples,
+                                .train_accuracy = NAN,
+                                .train_seconds = NAN,
+                                .seconds = 0.25};
+    site->update_receipt = made_receipt(round->round, RECEIPT_UPDATE);
+    site->evaluation_receipt = made_receipt(round->round, RECEIPT_EVALUATION);
+}
+
+static void made_private_round(struct run_record *record, struct round_record *round, struct run_spent *spent)
+{
+    free(round->pooled_confusion);
+    round->pooled_confusion = NULL;
+    round->pooled_noised = calloc((size_t)MADE_CLASSES * MADE_CLASSES, sizeof *round->pooled_noised);
+    assert_non_null(round->pooled_noised);
+    const double counts[MADE_CLASSES * MADE_CLASSES] = {100.5 + round->round, -2.5, 3.25, 90};
+    memcpy(round->pooled_noised, counts, sizeof counts);
+    round->pooled_noise = 5 * sqrt(2);
+    round->pooled_sites = 2;
+    for (size_t s = 0; s < record->job->site_count; s++)
+        made_private_site(record, round, s);
+    made_fine(run_spent_settle(record, round, spent));
+}
+
+struct run_record *made_private_run(uint32_t rounds, const char *privacy)
+{
+    static const char *const names[] = {"North", "South"};
+    char federation[512];
+    struct run_spent spent[2] = {0};
+    (void)snprintf(federation, sizeof federation,
+                   "}\nprivacy: {%s, clip: 1, delta: 1e-5, metrics_noise: 5, metrics_rounds: all}", privacy);
+    struct run_record *record =
+        made_record(rounds, names, 2, "metrics: per-site", federation, MADE_FEATURES, MADE_CLASSES);
+    made_fine(run_spent_plan(record));
+    for (uint32_t r = 0; r < rounds; r++)
+        made_private_round(record, &record->rounds[r], spent);
     return record;
 }
 

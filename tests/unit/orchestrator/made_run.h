@@ -26,6 +26,10 @@ struct run_record *made_run_of(uint32_t rounds, const char *const *names, size_t
  * Round r: r attempts, of 4 sharers 3 contributors with 600 + r examples together; "Site 3" is late. No receipts. */
 struct run_record *made_masked_run(uint32_t rounds);
 
+/* A private run of `rounds` rounds by "North" and "South" with receipts: the keys of `privacy` beside metrics_noise 5 in all
+ * rounds, declared examples 1000 and 2000, noised counts {100.5 + r, -2.5, 3.25, 90} of both sites. */
+struct run_record *made_private_run(uint32_t rounds, const char *privacy);
+
 /* The whole file as text, NUL-terminated; the test fails if it cannot be read. The caller frees. */
 char *made_text(const char *path);
 

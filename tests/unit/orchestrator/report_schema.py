@@ -34,12 +34,24 @@ MASKED = [
     lambda report: report["rounds"][0]["secure_aggregation"].pop("contributors"),
 ]
 
+PRIVATE = [
+    lambda report: report["privacy"].pop("epsilon"),
+    lambda report: report["privacy"].update(mechanism="magic"),
+    lambda report: report["privacy"].update(delta=0),
+    lambda report: report["privacy"].update(metrics="exact"),
+    lambda report: report["privacy"]["sites"][0].update(epsilon=-1),
+    lambda report: report["rounds"][0]["pooled"]["noised"].update(standard_deviation=0),
+    lambda report: report["rounds"][0]["pooled"]["noised"].pop("accuracy_standard_deviation"),
+]
+
 assert len(sys.argv) > 2
 for path in sys.argv[2:]:
     with open(path, encoding="utf-8") as file:
         whole = json.load(file)
     validator.validate(whole)
-    for number, spoil in enumerate(SPOILED + (MASKED if whole["secure_aggregation"] else [])):
+    for number, spoil in enumerate(SPOILED
+                                    + (MASKED if whole["secure_aggregation"] else [])
+                                    + (PRIVATE if whole["privacy"] else [])):
         spoiled = copy.deepcopy(whole)
         spoil(spoiled)
         assert not validator.is_valid(spoiled), f"spoiled report {number} passes"

@@ -73,7 +73,7 @@ static void put_federation(FILE *file, const struct run_scene *scene, const stru
     if (job->min_sites != 0 || job->secure == NULL)
         (void)fprintf(file, ", min_sites: %zu", job->min_sites == 0 ? scene->site_count : job->min_sites);
     (void)fputs("}\n", file);
-    if (job->metrics != NULL || job->secure == NULL)
+    if (job->metrics != NULL || (job->secure == NULL && job->privacy == NULL && job->model == NULL))
         (void)fprintf(file, "evaluation: {metrics: %s}\n", job->metrics == NULL ? "per-site" : job->metrics);
     if (job->secure != NULL)
         (void)fprintf(file, "secure_aggregation: {enabled: true%s}\n", job->secure);
@@ -81,15 +81,30 @@ static void put_federation(FILE *file, const struct run_scene *scene, const stru
         (void)fprintf(file, "privacy: {%s}\n", job->privacy);
 }
 
+static void put_model(FILE *file, const struct scene_job *job)
+{
+    bool statistics = job->model != NULL && strcmp(job->model, "feature-statistics") == 0;
+    bool sampled = job->privacy != NULL && strstr(job->privacy, "site-level") == NULL;
+    if (statistics)
+        (void)fputs("model: {kind: feature-statistics}\n", file);
+    else
+        (void)fprintf(file, "model: {kind: softmax-regression, init: \"%s\"}\n",
+                      job->init == NULL ? "zeros" : job->init);
+    if (!statistics)
+        (void)fprintf(file, "training: %s\n",
+                      job->training != NULL ? job->training
+                      : sampled             ? "{optimizer: sgd, learning_rate: 1}"
+                                            : "{optimizer: lbfgs, local_iterations: 5}");
+    if (job->features != NULL)
+        (void)fprintf(file, "features: {%s}\n", job->features);
+}
+
 void run_scene_job(struct run_scene *scene, const struct scene_job *job)
 {
     FILE *file = fopen(scene->job_path, "w");
     assert_non_null(file);
-    (void)fprintf(file,
-                  "job: scripted\ndataset: numbers\nmodel: {kind: softmax-regression, init: \"%s\"}\n"
-                  "training: %s\n",
-                  job->init == NULL ? "zeros" : job->init,
-                  job->training == NULL ? "{optimizer: lbfgs, local_iterations: 5}" : job->training);
+    (void)fputs("job: scripted\ndataset: numbers\n", file);
+    put_model(file, job);
     put_federation(file, scene, job);
     (void)fprintf(file, "expires: %s\nsites:\n",
                   job->expires == NULL ? "2126-01-01T00:00:00Z" : job->expires);
@@ -100,7 +115,7 @@ void run_scene_job(struct run_scene *scene, const struct scene_job *job)
                       i == 0 && job->fingerprint != NULL ? job->fingerprint
                                                          : scripted_site_fingerprint(scene->sites[i]));
         if (job->privacy != NULL)
-            (void)fprintf(file, ", examples: %d", SCENE_EXAMPLES);
+            (void)fprintf(file, ", examples: %zu", job->secure != NULL ? SCENE_EXAMPLES : 100 * (i + 1));
         (void)fputs("}\n", file);
     }
     assert_int_equal(fclose(file), 0);

@@ -41,8 +41,12 @@ struct scene_job {
     const char *expires;     /* else far away */
     const char *fingerprint; /* of the first site, instead of its own */
     const char *secure;      /* NULL: no secure aggregation; else its keys: ", threshold: 4", or "" */
-    const char *training;    /* else L-BFGS */
-    const char *privacy;     /* NULL: none; else its keys; every site declares SCENE_EXAMPLES then */
+    const char *training;    /* else as the other keys need it */
+    const char *
+        privacy; /* NULL: none; else its keys; sites declare 100 examples, 200, … then, and SCENE_EXAMPLES each
+                                under secure aggregation */
+    const char *model;    /* else "softmax-regression" */
+    const char *features; /* what is in the braces of features; or NULL */
 };
 
 int run_scene_begin(void **state); /* cmocka's set-up and tear-down; *state is the scene */

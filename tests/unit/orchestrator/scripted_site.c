@@ -169,6 +169,8 @@ static void job_status(struct scripted_site *site, const struct session_event *e
         status.state = script->cut_off ? FDS__JOB_STATE__JOB_RUNNING : FDS__JOB_STATE__JOB_APPROVED;
         status.features = script->features == 0 ? SCRIPTED_FEATURES : script->features;
         status.classes = SCRIPTED_CLASSES;
+        status.image_rows = script->image_rows;
+        status.image_columns = script->image_columns;
         status.rounds_left = SCRIPTED_ROUNDS;
         status.runs_left = script->cut_off ? 0 : 1;
     }
@@ -206,6 +208,27 @@ static void on_query(struct scripted_site *site, const struct session_event *eve
     site->log.queries++;
 }
 
+static size_t parameters_of(const struct scripted_site *site)
+{
+    return site->script.parameters == 0 ? SCRIPTED_PARAMETERS : site->script.parameters;
+}
+
+/* Nothing but what a private job lets out, and what the script spoils of that. */
+static void make_private(const struct scripted_site *site, Fds__Update *message)
+{
+    enum scripted_private how = site->script.private;
+    if (how == PRIVATE_NOT || how == PRIVATE_COUNTS_IN_CLEAR)
+        return;
+    if (how != PRIVATE_METRICS)
+        message->metrics = NULL;
+    if (how != PRIVATE_SECONDS)
+        message->seconds = 0;
+    if (how == PRIVATE_OTHER_EXAMPLES)
+        message->examples++;
+    if (how == PRIVATE_NO_EXAMPLES)
+        message->examples = WIRE_WITHHELD;
+}
+
 /* A good update, spoiled in the one place that the script names. */
 static void update(struct scripted_site *site, const struct session_event *event, const Fds__Train *train,
                    enum scripted_answer how)
@@ -216,16 +239,17 @@ static void update(struct scripted_site *site, const struct session_event *event
     double values[SCRIPTED_PARAMETERS];
     uint8_t bytes[8 * SCRIPTED_PARAMETERS];
     uint8_t other[WIRE_JOB_ID_BYTES] = {0};
-    wire_parameters_read(train->parameters.data, SCRIPTED_PARAMETERS, values);
-    if (site->log.trains == 1)
+    size_t parameters = parameters_of(site);
+    wire_parameters_read(train->parameters.data, parameters, values);
+    if (site->log.trains == 1 && parameters == SCRIPTED_PARAMETERS)
         memcpy(site->log.first_model, values, sizeof values);
-    for (size_t i = 0; i < SCRIPTED_PARAMETERS; i++)
+    for (size_t i = 0; i < parameters; i++)
         values[i] += site->script.step;
     if (how == SCRIPTED_NOT_FINITE)
         values[3] = NAN;
     if (how == SCRIPTED_HUGE)
         values[3] = 1e308;
-    wire_parameters_write(values, SCRIPTED_PARAMETERS, bytes);
+    wire_parameters_write(values, parameters, bytes);
     message.job_id = train->job_id;
     message.run_id = train->run_id;
     message.round = train->round;
@@ -235,7 +259,7 @@ static void update(struct scripted_site *site, const struct session_event *event
         message.run_id.data = other;
     if (how == SCRIPTED_OTHER_ROUND)
         message.round++;
-    message.parameters = (ProtobufCBinaryData){.len = sizeof bytes, .data = bytes};
+    message.parameters = (ProtobufCBinaryData){.len = 8 * parameters, .data = bytes};
     if (how == SCRIPTED_WRONG_SHAPE)
         message.parameters.len -= 8 * SCRIPTED_CLASSES;
     message.examples = site->script.examples == 0 ? 100 : site->script.examples;
@@ -252,6 +276,7 @@ static void update(struct scripted_site *site, const struct session_event *event
     if (site->script.withholds_examples)
         message.examples = WIRE_WITHHELD;
     message.metrics = &metrics;
+    make_private(site, &message);
     Fds__Train about = *train;
     release(site, event,
             how == SCRIPTED_RELEASE_OTHER_KIND ? FDS__MESSAGE_TYPE__MESSAGE_EVALUATION
@@ -337,11 +362,47 @@ static void on_train(struct scripted_site *site, const struct session_event *eve
     wire_train_free(train);
 }
 
+#define NOISED_MOST (3 * SCRIPTED_CLASSES * SCRIPTED_CLASSES)
+
+/* Counts 4.5, 0.5, -1.5, 3.5 and so on. */
+static void make_noised(const struct scripted_site *site, double noised[static NOISED_MOST],
+                        Fds__Evaluation *message)
+{
+    static const double counts[NOISED_MOST] = {4.5, 0.5, -1.5, 3.5};
+    enum scripted_private how = site->script.private;
+    if (how == PRIVATE_NOT)
+        return;
+    memcpy(noised, counts, sizeof counts);
+    message->noised = noised;
+    message->n_noised = 4;
+    if (how == PRIVATE_NO_COUNTS)
+        message->n_noised = 0;
+    if (how == PRIVATE_TOO_FEW_COUNTS)
+        message->n_noised = 1;
+    if (how == PRIVATE_TOO_MANY_COUNTS)
+        message->n_noised = 9;
+    if (how == PRIVATE_NOT_A_NUMBER)
+        noised[2] = NAN;
+    if (how == PRIVATE_INFINITE)
+        noised[2] = INFINITY;
+    if (how == PRIVATE_HUGE)
+        noised[2] = -1e300;
+    if (how == PRIVATE_COUNTS_IN_CLEAR)
+        return;
+    if (how != PRIVATE_EXACT_COUNTS)
+        message->n_confusion = 0;
+    if (how != PRIVATE_EXACT_ROWS)
+        message->test_rows = WIRE_WITHHELD;
+    if (how != PRIVATE_EXACT_CORRECT)
+        message->correct = WIRE_WITHHELD;
+}
+
 static void on_evaluate(struct scripted_site *site, const struct session_event *event)
 {
     Fds__Evaluate *evaluate = NULL;
     Fds__Evaluation message = FDS__EVALUATION__INIT;
     uint64_t confusion[] = {4, 1, 2, 3};
+    double noised[NOISED_MOST];
     site->log.evaluates++;
     if (site->script.silent_evaluate)
         return;
@@ -363,7 +424,10 @@ static void on_evaluate(struct scripted_site *site, const struct session_event *
             confusion[0] = confusion[1] = message.correct = WIRE_WITHHELD;
         if (site->script.sums_wrong)
             message.test_rows = 11;
+        make_noised(site, noised, &message);
         site->log.evaluate_witness = witnessed(evaluate->witness);
+        if (site->log.evaluates <= SCRIPTED_ROUNDS)
+            site->log.evaluated[site->log.evaluates - 1] = evaluate->round;
         Fds__Train about = FDS__TRAIN__INIT;
         about.job_id = evaluate->job_id;
         about.run_id = evaluate->run_id;

@@ -45,6 +45,27 @@ enum scripted_answer {
     SCRIPTED_RELEASE_OTHER_KIND  /* an Evaluation, receipt and all */
 };
 
+/* How a site answers a private job: with the examples that the script has, no metrics, no seconds, and noised counts; and the
+ * one thing that is wrong with that. */
+enum scripted_private {
+    PRIVATE_NOT, /* as in a job without privacy */
+    PRIVATE_WELL,
+    PRIVATE_METRICS,
+    PRIVATE_SECONDS,
+    PRIVATE_OTHER_EXAMPLES,
+    PRIVATE_NO_EXAMPLES,
+    PRIVATE_TOO_FEW_COUNTS,
+    PRIVATE_TOO_MANY_COUNTS,
+    PRIVATE_NO_COUNTS,
+    PRIVATE_NOT_A_NUMBER,
+    PRIVATE_INFINITE,
+    PRIVATE_HUGE,
+    PRIVATE_EXACT_COUNTS,
+    PRIVATE_EXACT_ROWS,
+    PRIVATE_EXACT_CORRECT,
+    PRIVATE_COUNTS_IN_CLEAR /* of a job without privacy: noised counts beside the exact ones */
+};
+
 /* What goes wrong at one request of secure aggregation. */
 enum secure_how {
     SECURE_WELL,
@@ -96,7 +117,10 @@ struct script {
     int held_evaluate;       /* likewise Evaluate */
     bool held_refused;       /* and then the owner refuses */
     uint64_t first_sequence; /* of its receipts; 0: 1 */
-    enum scripted_data data; /* what it tells of its data */
+    enum scripted_private private;
+    uint32_t image_rows, image_columns; /* of its rows */
+    size_t parameters;                  /* of its model; 0: SCRIPTED_PARAMETERS; at most that many */
+    enum scripted_data data;            /* what it tells of its data */
     enum scripted_answer rounds[SCRIPTED_ROUNDS + 1]; /* [0] is not used */
     struct secure_numbers secure;                     /* examples 0: 100 */
     struct secure_fault faults[SECURE_FAULTS];
@@ -107,6 +131,7 @@ struct script {
 /* What it has seen; read after scripted_site_stop. */
 struct scripted_log {
     int submits, queries, trains, evaluates, ends;
+    uint32_t evaluated[SCRIPTED_ROUNDS]; /* rounds of the first Evaluates */
     char end_status[32];
     double first_model[SCRIPTED_PARAMETERS]; /* of the first Train */
     uint64_t submit_witness, query_witness, train_witness, evaluate_witness,

@@ -84,6 +84,8 @@ static void test_report_json_members_are_exactly_those_of_version_1(void **state
                                       "model",
                                       "timing",
                                       "secure_aggregation",
+                                      "privacy",
+                                      "averaged",
                                       NULL};
     static const char *const round[] = {
         "round", "seconds", "sites", "pooled", "global_test", "model_sha256", "secure_aggregation", NULL};
@@ -91,8 +93,8 @@ static void test_report_json_members_are_exactly_those_of_version_1(void **state
         "name",        "status",    "reason",        "examples",      "train_accuracy", "test_accuracy",
         "test_rows",   "confusion", "epsilon_spent", "train_seconds", "seconds",        "receipt",
         "contributed", NULL};
-    static const char *const pooled[] = {"test_accuracy", "test_rows", "confusion", NULL};
-    static const char *const model[] = {"kind", "shape", "coef_shape", "intercept_shape", NULL};
+    static const char *const pooled[] = {"test_accuracy", "test_rows", "confusion", "noised", NULL};
+    static const char *const model[] = {"kind", "features", "shape", "coef_shape", "intercept_shape", NULL};
     struct run_record *record = made_run(2);
     json_t *report = written(*state, record);
     has_exactly(report, top);
@@ -135,8 +137,8 @@ static void test_report_json_shapes_are_of_coef_and_intercept(void **state)
     struct run_record *record = made_run(1);
     json_t *report = written(*state, record);
     const json_t *model = json_object_get(report, "model");
-    json_t *wanted = json_pack("{s:s, s:[i, i], s:[i, i], s:[i]}", "kind", "softmax-regression", "shape", 3,
-                               2, "coef_shape", 2, 3, "intercept_shape", 2);
+    json_t *wanted = json_pack("{s:s, s:s, s:[i, i], s:[i, i], s:[i]}", "kind", "softmax-regression",
+                               "features", "raw", "shape", 3, 2, "coef_shape", 2, 3, "intercept_shape", 2);
     assert_true(json_equal(model, wanted));
     json_decref(wanted);
     json_decref(report);
@@ -223,7 +225,7 @@ static void test_report_json_run_without_rounds_has_null_shapes_and_times(void *
     struct run_record *record = made_run(1);
     round_record_clear(&record->rounds[0], 2);
     record->round_count = 0;
-    record->features = 0;
+    record->features = record->model_features = 0;
     record->classes = 0;
     record->approved_at = 0;
     record->ended_at = 0;
@@ -271,6 +273,9 @@ static void test_report_json_samples_are_written_for_the_schema(void **state)
     run_record_free(record);
     record = made_masked_run(2);
     made_fine(report_json_write(record, "masked.json"));
+    run_record_free(record);
+    record = made_private_run(2, "mechanism: dp-sgd, noise_multiplier: 2, sampling_rate: 0.05, steps: 10");
+    made_fine(report_json_write(record, "private.json"));
     run_record_free(record);
 }
 
