@@ -81,6 +81,11 @@ static void plain_multiply(const uint32_t *tile, const uint32_t *delta, size_t p
     }
 }
 
+static double plain_norm(const float *delta, size_t class_stride)
+{
+    return private_kernel_norm(delta, class_stride);
+}
+
 static uint64_t plain_quantise(const float *delta, double factor, size_t class_stride, int32_t *ret_delta)
 {
     return private_kernel_quantise(delta, factor, class_stride, ret_delta);
@@ -101,6 +106,7 @@ const struct private_kernel private_kernel_plain = {
     .isa = KERNEL_PLAIN,
     .squares = plain_squares,
     .fill = plain_fill,
+    .norm = plain_norm,
     .quantise = plain_quantise,
     .multiply = plain_multiply,
     .narrow = plain_narrow,

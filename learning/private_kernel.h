@@ -39,6 +39,9 @@ struct private_kernel {
     void (*fill)(enum matrix_type type, const void *const rows[2], const int exponents[2], size_t features,
                  uint32_t *tile, uint32_t ret_squares[2]);
 
+    /* The sum of the squares of [K] deltas: 8 lanes, as squares has 64. */
+    double (*norm)(const float *delta, size_t class_stride);
+
     /* delta · factor, toward zero and at most 2^15 - 1 in size, [K]; returns the sum of the squares. */
     uint64_t (*quantise)(const float *delta, double factor, size_t class_stride, int32_t *ret_delta);
 
@@ -77,6 +80,19 @@ static inline float private_kernel_power(int exponent)
     float power;
     __builtin_memcpy(&power, &bits, sizeof(power));
     return power;
+}
+
+/* What every norm is made of. */
+KERNEL_INLINE double private_kernel_norm(const float *delta, size_t class_stride)
+{
+    double lanes[8] = {0.0};
+    for (size_t c = 0; c < class_stride; c += 8)
+        for (size_t lane = 0; lane < 8; lane++)
+            lanes[lane] += (double)delta[c + lane] * (double)delta[c + lane];
+    for (size_t half = 4; half > 0; half /= 2)
+        for (size_t lane = 0; lane < half; lane++)
+            lanes[lane] += lanes[lane + half];
+    return lanes[0];
 }
 
 /* What every quantise is made of; delta and factor are finite. */

@@ -168,6 +168,11 @@ static void avx2_multiply(const uint32_t *tile, const uint32_t *delta, size_t pa
                          sum + class * feature_stride);
 }
 
+static double avx2_norm(const float *delta, size_t class_stride)
+{
+    return private_kernel_norm(delta, class_stride);
+}
+
 static uint64_t avx2_quantise(const float *delta, double factor, size_t class_stride, int32_t *ret_delta)
 {
     return private_kernel_quantise(delta, factor, class_stride, ret_delta);
@@ -188,6 +193,7 @@ const struct private_kernel private_kernel_avx2 = {
     .isa = KERNEL_AVX2,
     .squares = avx2_squares,
     .fill = avx2_fill,
+    .norm = avx2_norm,
     .quantise = avx2_quantise,
     .multiply = avx2_multiply,
     .narrow = avx2_narrow,

@@ -160,6 +160,18 @@ static void avx512_multiply(const uint32_t *tile, const uint32_t *delta, size_t 
     multiply(tile, delta, pairs, feature_stride, classes, class_stride, sum);
 }
 
+static double avx512_norm(const float *delta, size_t class_stride)
+{
+    __m512d sum = _mm512_setzero_pd();
+    for (size_t c = 0; c < class_stride; c += 8) {
+        __m512d value = _mm512_cvtps_pd(_mm256_loadu_ps(delta + c));
+        sum = _mm512_add_pd(sum, _mm512_mul_pd(value, value));
+    }
+    __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(sum), _mm512_extractf64x4_pd(sum, 1));
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
 /* Eight deltas in integers. */
 KERNEL_INLINE __m256i quantised_deltas(__m256 delta, __m512d factor)
 {
@@ -200,6 +212,7 @@ const struct private_kernel private_kernel_avx512 = {
     .isa = KERNEL_AVX512,
     .squares = avx512_squares,
     .fill = avx512_fill,
+    .norm = avx512_norm,
     .quantise = avx512_quantise,
     .multiply = avx512_multiply,
     .narrow = avx512_narrow,
@@ -210,6 +223,7 @@ const struct private_kernel private_kernel_vnni = {
     .isa = KERNEL_AVX512,
     .squares = avx512_squares,
     .fill = avx512_fill,
+    .norm = avx512_norm,
     .quantise = avx512_quantise,
     .multiply = private_kernel_multiply_vnni,
     .narrow = avx512_narrow,

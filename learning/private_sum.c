@@ -36,7 +36,7 @@ struct private_sum {
     unsigned shift;                      /* s: one step of the coarse grid is 2^s */
     uint64_t bound;                      /* floor(B / 2^s) */
     double limit;                        /* the same, less a margin for the rounding of row_factor */
-    double scale;                        /* steps of the coarse grid in one unit */
+    double scale;                        /* steps of the coarse grid in one unit of stored elements */
     int norm_bits;                       /* ‖a_q‖ <= 2^norm_bits */
     int byte_exponent;                   /* of rows of bytes, at most 0 */
     float *model;                        /* [k × D + K] */
@@ -89,6 +89,8 @@ static void sum_plan(struct private_sum *sum, const struct private_sum_options *
     sum->bound = options->bound >> sum->shift;
     sum->limit = (double)sum->bound * (1.0 - 0x1p-40);
     sum->scale = (double)options->bound / options->clip / (double)((uint64_t)1 << sum->shift);
+    if (sum->problem->rows.type == MATRIX_BYTES)
+        sum->scale /= BYTE_UNIT;
     int bits = 64 - __builtin_clzll(sum->bound);
     sum->norm_bits = bits / 2 + 1; /* a row has more features than classes: they get one bit more */
     double brightest = BYTE_UNIT * sqrt((double)sum->features + 1.0);
@@ -261,16 +263,10 @@ static void block_rows(const struct private_sum *sum, struct slot *slot, size_t 
  * have been multiplied by. Not finite when a delta is not. */
 static double row_factor(const struct private_sum *sum, const struct slot *slot, size_t i)
 {
-    const float *delta = slot->logits + i * sum->class_stride; /* padded with zeros */
-    double unit = sum->problem->rows.type == MATRIX_BYTES ? BYTE_UNIT : 1.0;
-    double squares[4] = {0.0};
-    for (size_t c = 0; c < sum->class_stride; c += 4)
-        for (size_t lane = 0; lane < 4; lane++)
-            squares[lane] += (double)delta[c + lane] * (double)delta[c + lane];
-    double total = (squares[0] + squares[1]) + (squares[2] + squares[3]);
-    double whole = sum->scale / (unit * (double)private_kernel_power(slot->exponents[i]));
-    double clipped = sum->limit / sqrt(total * (double)slot->squares[i]);
-    if (!isfinite(total))
+    double squares = sum->integers->norm(slot->logits + i * sum->class_stride, sum->class_stride);
+    double whole = sum->scale * (double)private_kernel_power(-slot->exponents[i]);
+    double clipped = sum->limit / sqrt(squares * (double)slot->squares[i]);
+    if (!isfinite(squares))
         return NAN;
     return clipped < whole ? clipped : whole;
 }

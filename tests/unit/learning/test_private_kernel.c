@@ -258,6 +258,29 @@ static void test_private_kernel_advance_is_the_same_bits_in_all(void **state)
     }
 }
 
+static void test_private_kernel_norm_is_the_same_bits_in_all(void **state)
+{
+    (void)state;
+    struct random random = random_stream(6, RANDOM_MOCK, 0, 0);
+    for (size_t stride = 16; stride <= 64; stride += 16) {
+        float delta[64];
+        double exact = 0.0;
+        for (size_t c = 0; c < stride; c++) {
+            delta[c] = (float)random_normal(&random);
+            exact += (double)delta[c] * (double)delta[c];
+        }
+        double expected = private_kernel_plain.norm(delta, stride);
+        assert_true(fabs(expected - exact) <= 1e-14 * exact);
+        for (size_t k = 1; k < kernel_count; k++) {
+            double other = kernels[k]->norm(delta, stride);
+            assert_memory_equal(&other, &expected, sizeof(other));
+        }
+        delta[stride - 3] = NAN;
+        for (size_t k = 0; k < kernel_count; k++)
+            assert_true(isfinite(kernels[k]->norm(delta, stride)) == 0);
+    }
+}
+
 static void test_private_kernel_narrow_finds_what_is_not_finite(void **state)
 {
     (void)state;
@@ -288,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_private_kernel_multiply_is_exact),
         cmocka_unit_test(test_private_kernel_multiply_at_the_limit_does_not_overflow),
         cmocka_unit_test(test_private_kernel_quantise_truncates_and_is_cut_to_int16),
+        cmocka_unit_test(test_private_kernel_norm_is_the_same_bits_in_all),
         cmocka_unit_test(test_private_kernel_narrow_finds_what_is_not_finite),
         cmocka_unit_test(test_private_kernel_advance_is_the_same_bits_in_all),
     };
