@@ -88,6 +88,11 @@ static void put_ids(FILE *stream, const struct run_record *record)
         digest_hex(&last->model_sha256, digest);
         (void)fprintf(stream, "<dt>Last model</dt><dd class=\"hex\">sha256:%s</dd>\n", digest);
     }
+    if (record->averaged != NULL) {
+        digest_hex(&record->averaged_sha256, digest);
+        (void)fprintf(stream, "<dt>Result: mean of the last models</dt><dd class=\"hex\">sha256:%s</dd>\n",
+                      digest);
+    }
     (void)fputs("</dl>\n", stream);
 }
 
@@ -278,7 +283,11 @@ static void put_secure(FILE *stream, const struct job *job)
 {
     char text[200] = "none";
     const struct job_secure_aggregation *secure = &job->secure;
-    if (secure->enabled)
+    if (secure->enabled && job_private(job))
+        (void)snprintf(text, sizeof text, "%u of %zu sites have to sign, %u may collude; %u-bit words",
+                       (unsigned)secure->threshold, job->site_count, (unsigned)secure->tolerate_colluding,
+                       (unsigned)secure->ring);
+    else if (secure->enabled)
         (void)snprintf(text, sizeof text,
                        "%u of %zu sites have to sign, %u may collude; %u-bit words, changes within ±%g",
                        (unsigned)secure->threshold, job->site_count, (unsigned)secure->tolerate_colluding,

@@ -120,17 +120,30 @@ static json_t *json_of_masking(const struct round_masking *masking)
                      masking->has_examples ? json_integer((json_int_t)masking->examples) : json_null());
 }
 
+/* Words of the sum of a round, from which it follows whether sites check it. */
+static size_t words_of_sum(const struct run_record *record)
+{
+    const struct job *job = record->job;
+    size_t cells = (size_t)record->classes * record->classes;
+    bool counted = job_private(job)
+                       ? job->privacy.metrics_noise > 0 && job->privacy.metrics_rounds == JOB_METRICS_ALL
+                       : job->metrics != JOB_METRICS_NONE;
+    return (job_private(job) ? 0 : 1) + run_record_parameters(record) + (counted ? cells : 0);
+}
+
+/* The range of changes is not one of a private job, whose own clip bounds what is summed. */
 static json_t *json_of_secure(const struct run_record *record)
 {
     const struct job_secure_aggregation *secure = &record->job->secure;
-    size_t cells = record->job->metrics == JOB_METRICS_NONE ? 0 : (size_t)record->classes * record->classes;
-    size_t words = 1 + run_record_parameters(record) + cells;
+    bool private = job_private(record->job);
     if (!run_record_masked(record))
         return json_null();
-    return json_pack("{s:i, s:i, s:i, s:f, s:I, s:o, s:o, s:o}", "threshold", (int)secure->threshold,
+    return json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "threshold", (int)secure->threshold,
                      "tolerate_colluding", (int)secure->tolerate_colluding, "ring", (int)secure->ring, "clip",
-                     secure->clip, "max_examples", (json_int_t)secure->max_examples, "verify_sum",
-                     record->classes == 0 ? json_null() : json_boolean(job_verifies_sum(record->job, words)),
+                     private ? json_null() : json_real(secure->clip), "max_examples",
+                     private ? json_null() : json_integer((json_int_t)secure->max_examples), "verify_sum",
+                     record->classes == 0 ? json_null()
+                                          : json_boolean(job_verifies_sum(record->job, words_of_sum(record))),
                      "quantisation_bound", json_of_real(report_quantisation_bound(record)), "evaluation",
                      json_of_masking(&record->evaluation.masking));
 }

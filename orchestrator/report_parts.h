@@ -45,5 +45,6 @@ void report_secrecy(const struct run_record *record, char ret_text[static REPORT
 size_t report_difference(const struct run_record *record, bool evaluation);
 
 /* How far a parameter of a round's model can be from plain averaging, in the round where that is most: rounding to the
- * integers that secure aggregation sums (crypto/fixed_point.h), for changes within the job's clip. NAN without a sum. */
+ * integers that secure aggregation sums (crypto/fixed_point.h), for changes within the job's clip. NAN without a sum, and
+ * of a private job, whose noise is far larger. */
 double report_quantisation_bound(const struct run_record *record);

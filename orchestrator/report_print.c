@@ -93,6 +93,11 @@ static void print_matrix(FILE *stream, const struct run_record *record, const ui
 void report_print_pooled(FILE *stream, const struct run_record *record, const struct round_record *round)
 {
     char title[128];
+    if (report_private(record)) {
+        report_privacy_print_pooled(stream, record, round);
+        (void)fflush(stream);
+        return;
+    }
     (void)snprintf(title, sizeof title, "%sPooled confusion matrix after epoch %u",
                    record->mock ? "MOCK: " : "", (unsigned)round->round);
     print_matrix(stream, record, round->pooled_confusion, title, report_pooled_missing(record, round));

@@ -191,19 +191,32 @@ json_t *report_privacy_json(const struct run_record *record)
 
 /* ---- terminal ---- */
 
-void report_privacy_print_round(FILE *stream, const struct run_record *record,
-                                const struct round_record *round)
+void report_privacy_print_pooled(FILE *stream, const struct run_record *record,
+                                 const struct round_record *round)
 {
-    double accuracy = NAN, deviation = NAN, so_far = report_privacy_so_far(record, round);
+    double accuracy = NAN, deviation = NAN;
     report_privacy_accuracy(record, round, &accuracy, &deviation);
     if (!isnan(accuracy))
-        (void)fprintf(stream, "  Pooled accuracy, from noised counts of %u site%s: %.4f ± %.4f\n",
-                      (unsigned)round->pooled_sites, round->pooled_sites == 1 ? "" : "s", accuracy,
-                      deviation);
+        (void)fprintf(stream,
+                      "  Pooled accuracy after epoch %u, from noised counts of %u site%s: %.4f ± %.4f\n",
+                      (unsigned)round->round, (unsigned)round->pooled_sites,
+                      round->pooled_sites == 1 ? "" : "s", accuracy, deviation);
     else if (round->pooled_noised != NULL)
         (void)fprintf(
             stream,
-            "  Pooled accuracy: not known, since there are too few rows for the noise of their counts\n");
+            "  Pooled accuracy after epoch %u: not known, too few rows for the noise of their counts\n",
+            (unsigned)round->round);
+}
+
+/* Under secure aggregation the counts of a model come with the next sum. */
+void report_privacy_print_round(FILE *stream, const struct run_record *record,
+                                const struct round_record *round)
+{
+    double so_far = report_privacy_so_far(record, round);
+    if (!run_record_masked(record))
+        report_privacy_print_pooled(stream, record, round);
+    else if (round != record->rounds)
+        report_privacy_print_pooled(stream, record, round - 1);
     if (!isnan(so_far))
         (void)fprintf(stream, "  Privacy: epsilon %.4g spent so far, of %.4g of the whole job, at delta %g\n",
                       so_far, record->epsilon, record->job->privacy.delta);

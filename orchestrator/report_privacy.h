@@ -50,7 +50,9 @@ void report_privacy_accuracy(const struct run_record *record, const struct round
 /* The largest epsilon_spent of all sites in a round: what any record has lost at most so far. NAN: unknown. */
 double report_privacy_so_far(const struct run_record *record, const struct round_record *round);
 
-/* For the terminal: below a round, and in the summary. */
+/* For the terminal: what noised counts say of a round, below a round, and in the summary. */
+void report_privacy_print_pooled(FILE *stream, const struct run_record *record,
+                                 const struct round_record *round);
 void report_privacy_print_round(FILE *stream, const struct run_record *record,
                                 const struct round_record *round);
 void report_privacy_print(FILE *stream, const struct run_record *record);

@@ -129,7 +129,7 @@ double report_quantisation_bound(const struct run_record *record)
                                .max_examples = job->secure.max_examples,
                                .sites = job->site_count,
                                .weighted = job->weighting == JOB_WEIGHT_EXAMPLES};
-    if (!run_record_masked(record))
+    if (!run_record_masked(record) || job_private(record->job))
         return most;
     struct error *err = fixed_point_plan(&plan);
     for (size_t i = 0; err == NULL && i < record->round_count; i++) {

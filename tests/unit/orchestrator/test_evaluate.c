@@ -92,6 +92,63 @@ static void test_evaluate_csv_of_many_rows_counts_all_of_them(void **state)
     free(text);
 }
 
+/* On rows of norm 1 class 2, which always scores 0.25, is what it was, and 10 and 10 of 255 are as good as any. */
+static void test_evaluate_mapped_rows_are_what_the_model_sees(void **state)
+{
+    static const uint64_t of_unit_rows[9] = {1, 0, 0, 1, 2, 0, 1, 0, 0};
+    uint64_t counts[9];
+    struct evaluate *evaluate = open_idx(*state);
+    struct job job = {.features = JOB_FEATURES_UNIT_NORM};
+    made_fine(evaluate_map(evaluate, &job, 2, 3, 1, 2));
+    made_fine(evaluate_model(evaluate, model, 2, 3, counts));
+    assert_memory_equal(counts, of_unit_rows, sizeof of_unit_rows);
+    evaluate_free(evaluate);
+}
+
+static void test_evaluate_raw_rows_stay_as_they_are(void **state)
+{
+    uint64_t counts[9];
+    struct evaluate *evaluate = open_idx(*state);
+    struct job job = {.features = JOB_FEATURES_RAW};
+    made_fine(evaluate_map(evaluate, &job, 2, 3, 0, 0));
+    made_fine(evaluate_model(evaluate, model, 2, 3, counts));
+    assert_memory_equal(counts, wanted, sizeof wanted);
+    evaluate_free(evaluate);
+}
+
+static void test_evaluate_standardized_rows_use_the_numbers_of_the_job(void **state)
+{
+    uint64_t counts[9];
+    double mean[2] = {10, 10}, deviation[2] = {1, 1};
+    struct evaluate *evaluate = open_idx(*state);
+    struct job job = {.features = JOB_FEATURES_STANDARDIZE,
+                      .feature_mean = mean,
+                      .feature_deviation = deviation,
+                      .feature_count = 2,
+                      .deviation_count = 2};
+    made_fine(evaluate_map(evaluate, &job, 2, 3, 0, 0));
+    made_fine(evaluate_model(evaluate, model, 2, 3, counts));
+    assert_int_equal(counts[2] + counts[5] + counts[8], 5); /* both pixels are far below 0 */
+    evaluate_free(evaluate);
+}
+
+/* 8 by 16 pixels have as many features as 16 by 8. */
+static void test_evaluate_hog_of_images_with_other_sides_is_refused(void **state)
+{
+    uint8_t pixels[16 + 128] = {0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0, 16};
+    static const uint8_t label[] = {0, 0, 8, 1, 0, 0, 0, 1, 1};
+    struct evaluate *evaluate = NULL;
+    struct job job = job_of(*state, JOB_GLOBAL_TEST_IDX);
+    job.features = JOB_FEATURES_HOG;
+    made_fine(file_write(job.global_test_images, pixels, sizeof pixels, 0600));
+    made_fine(file_write(job.global_test_labels, label, sizeof label, 0600));
+    made_fine(evaluate_open(&job, &evaluate));
+    made_refusal(evaluate_map(evaluate, &job, 128, 3, 16, 8), ERROR_INVALID,
+                 "rows of 8 by 16 pixels, but the sites' have 16 by 8");
+    made_fine(evaluate_map(evaluate, &job, 128, 3, 8, 16));
+    evaluate_free(evaluate);
+}
+
 static void test_evaluate_job_without_global_test_opens_nothing(void **state)
 {
     struct job job = {.global_test = JOB_GLOBAL_TEST_NONE};
@@ -160,6 +217,10 @@ int main(void)
         MADE_TEST(test_evaluate_idx_pair_gives_the_counts_done_by_hand),
         MADE_TEST(test_evaluate_csv_gives_the_counts_done_by_hand),
         MADE_TEST(test_evaluate_csv_of_many_rows_counts_all_of_them),
+        MADE_TEST(test_evaluate_mapped_rows_are_what_the_model_sees),
+        MADE_TEST(test_evaluate_raw_rows_stay_as_they_are),
+        MADE_TEST(test_evaluate_standardized_rows_use_the_numbers_of_the_job),
+        MADE_TEST(test_evaluate_hog_of_images_with_other_sides_is_refused),
         MADE_TEST(test_evaluate_job_without_global_test_opens_nothing),
         MADE_TEST(test_evaluate_other_number_of_features_is_refused_with_both),
         MADE_TEST(test_evaluate_label_beyond_the_classes_is_refused),

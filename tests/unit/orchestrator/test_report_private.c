@@ -154,7 +154,8 @@ static void test_report_private_html_and_terminal_say_the_same(void **state)
     report_print_summary(text.stream, record, *state);
     made_fine(report_text_finish(&text));
     expect_words(text.bytes, words);
-    const char *const lines[] = {epsilon, "Pooled accuracy, from noised counts of 2 sites: 0.99",
+    const char *const lines[] = {epsilon,
+                                 "Pooled accuracy after epoch 2, from noised counts of 2 sites: 0.99",
                                  "answered with noise", "All of the job: epsilon ", NULL};
     expect_words(text.bytes, lines);
     assert_null(strstr(text.bytes, "train/test"));
