@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STATEMENT_MAX_BYTES 256
+#define STATEMENT_MAX_BYTES 320
 
 struct statement {
     uint8_t bytes[STATEMENT_MAX_BYTES];
