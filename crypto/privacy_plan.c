@@ -106,6 +106,25 @@ struct error *privacy_plan_worst(const struct job *job, uint32_t rounds, uint32_
     return plan_epsilon_of(job, PRIVACY_PLD, events, count, ret_epsilon);
 }
 
+struct error *privacy_plan_filter(const struct job *job, uint32_t rounds, uint32_t evaluations,
+                                  double rdp[static PRIVACY_FILTER_ORDERS], double *ret_delta)
+{
+    struct error *err = NULL;
+    struct privacy_event events[PRIVACY_PLAN_EVENTS];
+    size_t count = 0;
+    uint64_t steps = plan_steps(job, rounds, evaluations);
+    double slack = noise_grid_epsilon_slack(plan_level(job), PLAN_VALUES, steps);
+    privacy_plan_events(job, rounds, evaluations, events, &count);
+    if (count == 0)
+        return NULL;
+    TRY(privacy_filter_add(events, count, rdp));
+    for (size_t i = 0; i < PRIVACY_FILTER_ORDERS; i++)
+        rdp[i] += slack * (2 * privacy_filter_orders[i] - 1) / (privacy_filter_orders[i] - 1);
+    *ret_delta += noise_grid_delta_slack(plan_level(job), PLAN_VALUES, steps, 0);
+done:
+    return err;
+}
+
 struct error *privacy_plan_calibrate(const struct job *job, double *ret_noise_multiplier)
 {
     struct error *err = NULL;

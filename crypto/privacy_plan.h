@@ -33,6 +33,12 @@ MUST_USE struct error *privacy_plan_epsilon(const struct job *job, enum privacy_
 MUST_USE struct error *privacy_plan_worst(const struct job *job, uint32_t rounds, uint32_t evaluations,
                                           double *ret_epsilon);
 
+/* Adds what so much costs to `rdp`, the sums of a budget's filter (privacy.h): the divergence of the events, and that of the
+ * grid. A factor e^s between densities, s its slack, adds at most s(2α - 1)/(α - 1) at order α, which is 3s or less for α of
+ * 2 and more. What the sampler may cost is added to ret_delta. */
+MUST_USE struct error *privacy_plan_filter(const struct job *job, uint32_t rounds, uint32_t evaluations,
+                                           double rdp[static PRIVACY_FILTER_ORDERS], double *ret_delta);
+
 /* The noise multiplier with which all of the job stays within its target_epsilon (PLD), and then the same for one that
  * has both: ERROR_INVALID, with the figures, when the job costs more than its target. A job without a
  * target passes. */

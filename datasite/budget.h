@@ -13,16 +13,24 @@
  *
  * The cap is a filter that was fixed before the jobs were seen, since jobs are chosen after seeing earlier answers:
  *
- *     sum   Σ of the jobs' epsilon (PLD) and Σ of their delta within the caps; a run counts whole once one of its rounds was
+ *     sum   Σ of the runs' epsilon (PLD) and Σ of their delta within the caps; a run counts whole once one of its rounds was
  *           begun, and not at all if none was
  *     rdp   at one of privacy_filter_orders the sum of all divergences, spent and reserved, converts to at most epsilon; rounds
  *           that were not begun are given back
  *
- * A pool with a cap lets no job without privacy compute. A pool without one lets the owner's approval decide, and records. */
+ * A pool with a cap lets no job without privacy compute. A pool without one lets the owner's approval decide, and records.
+ *
+ * What is counted is about one record, in the pool or not. site-level protects a site's update, in the sum or not, and one
+ * record may turn the update into any other of the same norm, twice as far: it is counted with half of its noise multiplier.
+ *
+ * Where rows make one pool of two, the lower epsilon, the lower delta, and, where the filters differ, sum are in force from
+ * then on, over what both have spent: that keeps what either cap promised, and sum promises (epsilon, delta) for whatever
+ * order jobs came in, also of those that were admitted by rdp. */
 #pragma once
 
 #include "crypto/identity.h"
 #include "datasite/approval.h"
+#include "datasite/pool_hash.h"
 #include "datasite/store.h"
 
 enum budget_filter { BUDGET_SUM, BUDGET_RDP };
@@ -43,22 +51,28 @@ struct budget_state {
     bool capped;
     struct budget_cap cap;
     int64_t set_at;
-    double spent_epsilon, spent_delta;       /* by the filter of the cap; sum without a cap */
-    double reserved_epsilon, reserved_delta; /* of runs in progress */
+    /* By the filter of the cap, sum without a cap; infinite: more than can be accounted. With rdp all three epsilons are at the
+     * cap's delta, which is spent_delta and left_delta too. */
+    double spent_epsilon, spent_delta;
+    double reserved_epsilon, reserved_delta; /* what runs in progress may add to it */
     double left_epsilon, left_delta;         /* with a cap */
     uint64_t clear_answers;                  /* that left without privacy */
+    uint64_t entries;                        /* of the ledger */
 };
 
 /* One line of the ledger. */
 struct budget_entry {
     int64_t at;
-    char kind[8]; /* reserve, begin, settle, close, clear, set */
+    char kind[8]; /* join, merge, set, reserve, begin, settle, close, clear */
     struct digest job_id;
     uint8_t run_id[STORE_RUN_ID_BYTES];
     uint32_t round;
-    char mechanism[16];
-    double noise_multiplier, sampling_rate;
+    char use[12]; /* "training", "evaluation", "" */
+    /* Of a reservation, for the whole run. */
+    char mechanism[20];
+    double noise_multiplier, sampling_rate, metrics_noise;
     uint64_t steps;
+    uint32_t evaluations;
     double epsilon, delta; /* of a reservation or cap; NaN: none */
     uint64_t event;        /* of the chain */
 };
@@ -78,14 +92,16 @@ MUST_USE struct error *budget_entries(struct store *store, const struct identity
                                       struct error *(*visit)(void *context, const struct budget_entry *entry),
                                       void *context);
 
-/* What the job would cost one run, and whether that fits beside what is spent and reserved. `ret_sentence` says it: what it
- * takes, what is left, and, where it does not fit, what would (rounds, or noise_multiplier). */
+/* What one run of the job, of all its rounds, would cost, and whether that fits beside what is spent and reserved. `sentence` says it, for the owner and the requester: what it takes, what is left, and, where it does not fit,
+ * what would. A dataset that is in no pool yet has no cap. */
 struct budget_offer {
-    bool private_job, capped, fits;
-    double epsilon, delta; /* of the job; infinite without privacy */
-    double left_epsilon, left_delta;
-    uint32_t rounds_that_fit;
-    double noise_that_fits; /* 0: none */
+    bool private_job, capped;
+    bool fits;
+    bool may_fit;                    /* if the runs in progress gave back what they can */
+    double epsilon, delta;           /* of the job, for one record; infinite without privacy */
+    double left_epsilon, left_delta; /* with a cap */
+    uint32_t rounds_that_fit;        /* with its noise; 0: none */
+    double noise_that_fits;          /* with its rounds; 0: none */
     char sentence[512];
 };
 MUST_USE struct error *budget_offer(struct store *store, const struct identity *identity,
@@ -108,12 +124,18 @@ MUST_USE struct error *budget_begin(struct store *store, const struct identity *
                                     const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                     enum budget_use use, int64_t now);
 
-/* In the airlock's transaction: the event of what leaves. ERROR_REFUSED unless it was begun, and not yet settled by another
- * release than this one's retry. */
+/* In the airlock's transaction: the event of what leaves. ERROR_REFUSED unless it was begun, and not yet settled; under secure
+ * aggregation the same vector may leave again under other masks. */
 MUST_USE struct error *budget_settle(struct store *store, const struct identity *identity,
                                      const struct approval *approval,
                                      const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                      enum budget_use use, int64_t now);
+
+/* In the airlock's transaction, of a job without privacy: ERROR_REFUSED where the pool has a cap, else recorded. */
+MUST_USE struct error *budget_clear(struct store *store, const struct identity *identity,
+                                    const struct approval *approval,
+                                    const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                    enum budget_use use, int64_t now);
 
 /* In the transaction that ends a run. */
 MUST_USE struct error *budget_run_over(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
@@ -121,11 +143,15 @@ MUST_USE struct error *budget_run_over(struct store *store, const uint8_t run_id
 
 /* ---- pools, by who stores rows ---- */
 
-/* In the transaction that stores rows: their hashes are remembered for good, pools that share one become one. `hashes`
- * [count], each the first 16 bytes of HMAC-SHA-256(key of the site, the row's features as stored). */
-#define BUDGET_HASH_BYTES 16
-MUST_USE struct error *budget_pool_rows(struct store *store, int64_t dataset_id,
-                                        const uint8_t (*hashes)[BUDGET_HASH_BYTES], size_t count);
+/* In the transaction that stores rows, or finds them stored: `hashes` [count], ascending (pool_hasher_take; their order is
+ * lost), are remembered for good, and pools that share one become one. ERROR_UNTRUSTED where the ledger, or the hashes
+ * that are there, are not what this site wrote. */
+MUST_USE struct error *budget_pool_rows(struct store *store, const struct dataset_info *info,
+                                        uint8_t (*hashes)[POOL_HASH_BYTES], size_t count, int64_t now);
+/* The rows of every dataset that is in no pool, from before there were pools; by the daemon when it starts, and before a cap is
+ * set. An encrypted site's store is unlocked. */
+MUST_USE struct error *budget_pool_all(struct store *store, const uint8_t split_key[static 32], int64_t now);
 
 /* "sum", "rdp". */
 const char *budget_filter_word(enum budget_filter filter);
+MUST_USE bool budget_filter_parse(const char *word, enum budget_filter *ret_filter);

@@ -1,5 +1,6 @@
 /* The owner's word on an answer that is held. Order as for any release: whether it may, then event, receipt, answer,
  * commit. */
+#include "datasite/budget.h"
 #include "datasite/privacy_terms.h"
 #include "datasite/release_check.h"
 #include "datasite/release_parts.h"
@@ -89,6 +90,15 @@ done:
     return err;
 }
 
+/* An answer without privacy counts when it leaves; one with privacy was settled when it was made. */
+static struct error *held_count_clear(const struct release_held *held, const struct approval *approval)
+{
+    enum budget_use use = held->kind == ANSWER_EVALUATION ? BUDGET_EVALUATION : BUDGET_TRAINING;
+    if (job_private(approval->job))
+        return NULL;
+    return budget_clear(held->store, held->identity, approval, held->run_id, held->round, use, held->now);
+}
+
 static const char *held_detail(enum answer_kind kind)
 {
     switch (kind) {
@@ -114,6 +124,7 @@ struct error *release_held_out(const struct release_held *held)
     const struct policy_output *output = policy_gate_output(held->gate, approval.dataset.name);
     TRY(privacy_terms_admit(held->store, &approval, output));
     TRY(release_check_held(held->store, output, &answer));
+    TRY(held_count_clear(held, &approval));
     held_protections(&answer, protections);
     struct held_decision decision = {.answer = &answer,
                                      .state = ANSWER_RELEASED,

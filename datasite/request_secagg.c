@@ -1,6 +1,7 @@
 #include "datasite/request_secagg.h"
 
 #include "datasite/approval.h"
+#include "datasite/budget.h"
 #include "datasite/log_repeats.h"
 #include "datasite/privacy_terms.h"
 #include "datasite/release_check.h"
@@ -45,7 +46,8 @@ static struct error *secagg_admit(struct secagg_request *open, bool begins)
                             identity_id(requests->identity), &open->roster));
     secagg_roster_run(&open->roster, open->approval.job, &open->job_id, open->run_id, &open->run);
     if (begins)
-        TRY(store_run_begin(requests->store, &open->job_id, open->run_id, open->now, &run));
+        TRY(budget_run_begin(requests->store, requests->identity, &open->approval, open->run_id, open->now,
+                             &run));
     else
         TRY(secagg_run_check(open));
 done:

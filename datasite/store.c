@@ -4,11 +4,16 @@
 #include "embedded/datasite_001_sql.h"
 #include "embedded/datasite_002_sql.h"
 #include "embedded/datasite_003_sql.h"
+#include "embedded/datasite_004_sql.h"
 
 #define STORE_APPLICATION_ID 0x44535431u /* "DST1" */
 
 static const struct migration store_migrations[] = {
-    {(const char *)datasite_001_sql}, {(const char *)datasite_002_sql}, {(const char *)datasite_003_sql}};
+    {(const char *)datasite_001_sql},
+    {(const char *)datasite_002_sql},
+    {(const char *)datasite_003_sql},
+    {(const char *)datasite_004_sql},
+};
 static const struct database_kind store_kind = {
     .what = "the site's database",
     .application_id = STORE_APPLICATION_ID,

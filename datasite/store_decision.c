@@ -6,6 +6,7 @@
 #include "datasite/store_answer_parts.h"
 #include "datasite/store_internal.h"
 #include "datasite/store_job_parts.h"
+#include "datasite/store_ledger.h"
 #include "datasite/store_secagg_parts.h"
 
 #define DECISION_COLUMNS                                                                                     \
@@ -241,6 +242,7 @@ static struct error *job_run_stop(struct store *store, const struct digest *id, 
     struct query query;
     TRY(answers_unmade_of_job(store, id, at));
     TRY(secagg_kill_of_job(store, id));
+    TRY(ledger_close_of_job(store, id, at));
     query_start(&query, store->database,
                 "UPDATE run SET status = ?, ended_at = ? WHERE job_id = ? AND status = 'running'");
     query_bind_text(&query, status);

@@ -2,6 +2,7 @@
  * release.c holds open. */
 #include "datasite/store_release.h"
 
+#include "datasite/budget.h"
 #include "datasite/store_answer_parts.h"
 #include "datasite/store_secagg_parts.h"
 
@@ -145,6 +146,7 @@ static struct error *run_close(struct store *store, const struct run_record *run
     bool changed = database_changes(store->database) > 0;
     TRY(answers_unmade(store, &run->job_id, run->id, now));
     TRY(secagg_run_over(store, run->id));
+    TRY(budget_run_over(store, run->id, now));
     TRY(store_event_add(store, EVENT_RUN_ENDED, &run->job_id, run->id, run->last_round, now, status, NULL));
     if (over && changed)
         TRY(store_event_add(store, EVENT_JOB_FINISHED, &run->job_id, run->id, run->last_round, now,

@@ -1,4 +1,5 @@
 /* Numbers are stored as the machine has them; the format says little-endian. */
+#include "datasite/budget.h"
 #include "datasite/store_chunk.h"
 #include "datasite/store_internal.h"
 
@@ -15,6 +16,7 @@ struct dataset_writer {
     struct dataset_info info; /* rows and classes as declared; 0 = not known before */
     const char *const *class_names, *const *column_names; /* borrowed */
     struct keyed_digest *keyed;
+    struct pool_hasher *hasher;
     struct chunk_cipher *cipher; /* NULL: chunks are stored in clear */
     bool open;                   /* the transaction is */
     size_t row_bytes;
@@ -126,6 +128,7 @@ static struct error *writer_allocate(struct dataset_writer *writer, const uint8_
         FAIL(ERROR_MEMORY, "There is not enough memory for %d rows of %llu values.", STORE_CHUNK_ROWS,
              (unsigned long long)writer->info.features);
     TRY(keyed_digest_new(split_key, 32, &writer->keyed));
+    TRY(pool_hasher_new(split_key, &writer->info, &writer->hasher));
 done:
     return err;
 }
@@ -241,6 +244,7 @@ static struct error *writer_add_row(struct dataset_writer *writer, const uint8_t
     memcpy(writer->data + place * writer->row_bytes, row, writer->row_bytes);
     memcpy(writer->labels + place * sizeof(label_bytes), label_bytes, sizeof(label_bytes));
     TRY(row_split(writer, row, label_bytes, writer->split + place * sizeof(uint64_t)));
+    TRY(pool_hasher_add(writer->hasher, row));
     writer->class_rows[label]++;
     if (label > writer->highest_label)
         writer->highest_label = label;
@@ -349,6 +353,14 @@ done:
     return err;
 }
 
+/* Datasets that share a record have one privacy budget. */
+static struct error *dataset_pool(struct dataset_writer *writer)
+{
+    uint8_t(*hashes)[POOL_HASH_BYTES] = NULL;
+    size_t count = pool_hasher_take(writer->hasher, &hashes);
+    return budget_pool_rows(writer->store, &writer->info, hashes, count, writer->info.imported_at);
+}
+
 struct error *dataset_writer_finish(struct dataset_writer *writer, const struct digest *expected,
                                     struct dataset_info *ret_info)
 {
@@ -358,6 +370,7 @@ struct error *dataset_writer_finish(struct dataset_writer *writer, const struct 
     TRY(classes_insert(writer));
     TRY(digest_settle(writer, expected));
     TRY(dataset_settle(writer));
+    TRY(dataset_pool(writer));
     TRY(database_commit(writer->store->database));
     writer->open = false;
     *ret_info = writer->info;
@@ -372,6 +385,7 @@ void dataset_writer_free(struct dataset_writer *writer)
     if (writer->open)
         database_rollback(writer->store->database);
     keyed_digest_free(writer->keyed);
+    pool_hasher_free(writer->hasher);
     chunk_cipher_free(writer->cipher);
     free(writer->keyed_row);
     free(writer->data);

@@ -1,6 +1,7 @@
 /* Steps that are answered in clear: an update of the model that came in, and counts of one. */
 #include "datasite/trainer_parts.h"
 
+#include "datasite/budget.h"
 #include "learning/metrics.h"
 #include "schemas/clock.h"
 
@@ -24,8 +25,8 @@ static struct error *work_begin(struct work *work)
 {
     struct error *err = NULL;
     struct run_record run;
-    TRY(store_run_begin(work->trainer->store, &work->step->job_id, work->step->run_id,
-                        work->trainer->clock() / 1000, &run));
+    TRY(budget_run_begin(work->trainer->store, work->trainer->identity, &work->step->approval,
+                         work->step->run_id, work->trainer->clock() / 1000, &run));
     if (work->step->round <= run.last_round)
         FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run is over: its last round here was %" PRIu32 ".",
              work->step->round, run.last_round);

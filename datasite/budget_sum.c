@@ -1,0 +1,126 @@
+/* What runs cost, by both filters. Epsilons of runs are the figures that were reserved; divergences are computed from the
+ * reserved parameters, for as many rounds as count. */
+#include "datasite/budget_parts.h"
+
+#include <math.h>
+
+struct job budget_charged(const struct job *job)
+{
+    struct job charged = {.privacy = job->privacy, .secure = job->secure, .rounds = job->rounds};
+    if (job->privacy.mechanism == JOB_SITE_LEVEL)
+        charged.privacy.noise_multiplier /= 2;
+    return charged;
+}
+
+/* The reserved job, as budget_charged. */
+static struct job sum_job(const struct ledger_row *row)
+{
+    struct job job = {.privacy = {.mechanism = (enum job_mechanism)row->mechanism,
+                                  .noise_multiplier = row->noise_multiplier,
+                                  .sampling_rate = row->sampling_rate,
+                                  .steps = row->steps,
+                                  .metrics_noise = row->metrics_noise,
+                                  .delta = row->delta},
+                      .secure = {.enabled = row->shared}};
+    return budget_charged(&job);
+}
+
+/* More than the accountant takes is more than any budget has. */
+static struct error *cost_infinite(struct error *err, bool *ret_infinite)
+{
+    if (err != NULL && (err->code == ERROR_LIMIT || err->code == ERROR_INVALID)) {
+        error_free(err);
+        *ret_infinite = true;
+        return NULL;
+    }
+    return err;
+}
+
+static struct error *cost_filter(const struct job *charged, uint32_t rounds, uint32_t evaluations,
+                                 struct budget_cost *cost)
+{
+    struct error *err = NULL;
+    bool infinite = false;
+    err =
+        cost_infinite(privacy_plan_filter(charged, rounds, evaluations, cost->rdp, &cost->slack), &infinite);
+    if (err != NULL)
+        goto done;
+    for (size_t i = 0; infinite && i < PRIVACY_FILTER_ORDERS; i++)
+        cost->rdp[i] = INFINITY;
+done:
+    return err;
+}
+
+struct error *budget_cost_of(const struct job *charged, uint32_t rounds, uint32_t evaluations,
+                             struct budget_cost *ret_cost)
+{
+    struct error *err = NULL;
+    struct budget_cost cost = {.delta = charged->privacy.delta};
+    bool infinite = false;
+    err = cost_infinite(privacy_plan_epsilon(charged, PRIVACY_PLD, rounds, evaluations, &cost.epsilon),
+                        &infinite);
+    if (err != NULL)
+        goto done;
+    if (infinite)
+        cost.epsilon = INFINITY;
+    TRY(cost_filter(charged, rounds, evaluations, &cost));
+    *ret_cost = cost;
+done:
+    return err;
+}
+
+void budget_cost_add(struct budget_cost *cost, const struct budget_cost *more)
+{
+    cost->epsilon += more->epsilon;
+    cost->delta += more->delta;
+    cost->slack += more->slack;
+    for (size_t i = 0; i < PRIVACY_FILTER_ORDERS; i++)
+        cost->rdp[i] += more->rdp[i];
+}
+
+bool budget_admits(const struct budget_cap *cap, const struct budget_cost *cost, double *ret_epsilon,
+                   double *ret_delta)
+{
+    double left = cap->delta - cost->slack, epsilon = INFINITY;
+    switch (cap->filter) {
+    case BUDGET_SUM:
+        *ret_epsilon = cost->epsilon;
+        *ret_delta = cost->delta;
+        return cost->epsilon <= cap->epsilon && cost->delta <= cap->delta;
+    case BUDGET_RDP:
+        break;
+    }
+    bool admits = left > 0 && privacy_filter_admits(cost->rdp, cap->epsilon, left, &epsilon);
+    *ret_epsilon = epsilon;
+    *ret_delta = cap->delta;
+    return admits;
+}
+
+/* ---- a pool ---- */
+
+static struct error *sum_run(void *context, const struct ledger_run *run)
+{
+    struct error *err = NULL;
+    struct budget_sum *sum = context;
+    struct job charged = sum_job(&run->reserved);
+    bool begun = run->rounds > 0 || run->evaluations > 0;
+    struct budget_cost whole = {.epsilon = run->reserved.epsilon, .delta = run->reserved.delta};
+    struct budget_cost spent = {.epsilon = begun ? whole.epsilon : 0, .delta = begun ? whole.delta : 0};
+    TRY(cost_filter(&charged, run->rounds, run->evaluations, &spent));
+    budget_cost_add(&sum->spent, &spent);
+    if (!run->closed)
+        TRY(cost_filter(&charged, run->reserved.rounds, run->reserved.evaluations, &whole));
+    budget_cost_add(&sum->together, run->closed ? &spent : &whole);
+done:
+    return err;
+}
+
+struct error *budget_sum_of(struct store *store, int64_t pool, struct budget_sum *ret_sum)
+{
+    struct error *err = NULL;
+    struct budget_sum sum = {.spent = {.epsilon = 0}};
+    TRY(ledger_runs(store, pool, sum_run, &sum));
+    *ret_sum = sum;
+done:
+    return err;
+}
