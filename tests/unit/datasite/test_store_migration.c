@@ -172,7 +172,7 @@ static void test_store_migration_keeps_every_row(void **state)
 {
     struct site *site = *state;
     char path[160];
-    assert_int_equal(site_count(site, "PRAGMA user_version"), 3);
+    assert_int_equal(site_count(site, "PRAGMA user_version"), 4);
     assert_true(site_count(site, "SELECT count(*) FROM chunk") > 1);
     attach(site->store->database, workspace_file(site->workspace, "old.db", path));
     for (size_t i = 0; i < TABLES; i++) {

@@ -98,7 +98,7 @@ static void test_store_migration_2_keeps_every_row(void **state)
     struct database *old = NULL;
     make_old(site);
     site_resume(site);
-    assert_int_equal(site_count(site, "PRAGMA user_version"), 3);
+    assert_int_equal(site_count(site, "PRAGMA user_version"), 4);
     assert_int_equal(site_count(site, "SELECT count(*) FROM answer"), 2);
     must(database_open(workspace_file(site->workspace, "old.db", path), &version_2, DATABASE_OPEN, &old));
     for (size_t i = 0; i < TABLES; i++)
