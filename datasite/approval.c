@@ -1,6 +1,7 @@
 #include "datasite/approval.h"
 
 #include "crypto/secret.h"
+#include "datasite/budget.h"
 #include "datasite/endorsement.h"
 #include "datasite/statement.h"
 
@@ -207,6 +208,25 @@ done:
     return err;
 }
 
+/* A job that does not fit into the budget of its records is not approved: its first round would be refused. */
+static struct error *approval_budget(struct store *store, const struct identity *identity,
+                                     const struct job_record *record, const struct decision *decision)
+{
+    struct error *err = NULL;
+    struct job *job = NULL;
+    struct dataset_info dataset;
+    struct budget_offer offer;
+    TRY(approval_job(record, &job));
+    TRY(store_dataset_find(store, job->dataset, &dataset));
+    job->rounds = decision->rounds;
+    TRY(budget_offer(store, identity, job, &dataset, &offer));
+    if (!offer.fits)
+        FAIL(ERROR_REFUSED, "%s", offer.sentence);
+done:
+    job_free(job);
+    return err;
+}
+
 struct error *approval_give(struct store *store, const struct identity *identity,
                             const struct job_record *record, const struct approval_limits *limits,
                             const char *decided_by, const char *reason, int64_t now)
@@ -214,6 +234,7 @@ struct error *approval_give(struct store *store, const struct identity *identity
     struct error *err = NULL;
     struct decision decision;
     TRY(approval_prepare(store, record, limits, now, &decision));
+    TRY(approval_budget(store, identity, record, &decision));
     TRY(approval_words(&decision, decided_by, reason));
     TRY(approval_make(identity, &record->requester, &decision));
     TRY(store_decide(store, &decision));

@@ -64,7 +64,8 @@ MUST_USE struct error *approval_prepare(struct store *store, const struct job_re
 
 /* Signs and stores an approval of a pending job. Limits may narrow what the job asks for, never widen it:
  * ERROR_INVALID. ERROR_EXPIRED when the job's time is over, ERROR_NOT_FOUND without its dataset,
- * ERROR_CONFLICT when it is not pending. The requester becomes listed. */
+ * ERROR_CONFLICT when it is not pending, ERROR_REFUSED when it does not fit into the privacy budget of its records
+ * (budget.h). The requester becomes listed. */
 MUST_USE struct error *approval_give(struct store *store, const struct identity *identity,
                                      const struct job_record *record, const struct approval_limits *limits,
                                      const char *decided_by, const char *reason, int64_t now);

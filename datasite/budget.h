@@ -152,6 +152,9 @@ MUST_USE struct error *budget_pool_rows(struct store *store, const struct datase
  * set. An encrypted site's store is unlocked. */
 MUST_USE struct error *budget_pool_all(struct store *store, const uint8_t split_key[static 32], int64_t now);
 
+/* Whether every dataset is in a pool. */
+MUST_USE struct error *budget_pooled(struct store *store, bool *ret_pooled);
+
 /* "sum", "rdp". */
 const char *budget_filter_word(enum budget_filter filter);
 MUST_USE bool budget_filter_parse(const char *word, enum budget_filter *ret_filter);

@@ -38,6 +38,24 @@ done:
     return err;
 }
 
+struct error *budget_pooled(struct store *store, bool *ret_pooled)
+{
+    struct error *err = NULL;
+    struct dataset_info *infos = NULL;
+    size_t count = 0;
+    bool pooled = true;
+    TRY(store_dataset_list(store, &infos, &count));
+    for (size_t i = 0; pooled && i < count; i++) {
+        int64_t pool = 0;
+        TRY(pool_of_dataset(store, infos[i].id, &pool));
+        pooled = pool > 0;
+    }
+    *ret_pooled = pooled;
+done:
+    free(infos);
+    return err;
+}
+
 struct error *budget_pool_all(struct store *store, const uint8_t split_key[static 32], int64_t now)
 {
     struct error *err = NULL;

@@ -10,6 +10,7 @@ extern const struct verb verb_invite, verb_trust_add, verb_trust_list, verb_trus
     verb_trust_install, verb_trust_owner_key, verb_trust_partner;
 extern const struct verb verb_serve, verb_status, verb_requests, verb_show, verb_approve, verb_deny,
     verb_revoke, verb_policy, verb_policy_test;
+extern const struct verb verb_budget, verb_budget_set;
 extern const struct verb verb_held, verb_release;
 extern const struct verb verb_audit, verb_audit_verify, verb_audit_export, verb_audit_accept;
 extern const struct verb verb_version;
@@ -43,6 +44,8 @@ int main(int argc, char **argv)
         verb_approve,
         verb_deny,
         verb_revoke,
+        verb_budget,
+        verb_budget_set,
         verb_held,
         verb_release,
         verb_policy,

@@ -1,5 +1,6 @@
 #include "datasite/admission.h"
 #include "datasite/approval_terms.h"
+#include "datasite/budget.h"
 #include "datasite/request_parts.h"
 #include "schemas/clock.h"
 #include "schemas/wire.h"
@@ -37,6 +38,22 @@ static struct error *submission_check_dataset(const struct submission *submissio
         return error_new(ERROR_REFUSED, "This site has no dataset \"%s\": ask its owner for the name.",
                          submission->job->dataset);
     }
+    return err;
+}
+
+/* A job that can never fit into the privacy budget of its records does not wait for anybody; its requester is told what would
+ * fit. One that only runs in progress stand in the way of waits. */
+static struct error *submission_check_budget(const struct submission *submission)
+{
+    struct error *err = NULL;
+    const struct requests *requests = submission->requests;
+    struct dataset_info dataset;
+    struct budget_offer offer;
+    TRY(store_dataset_find(requests->store, submission->job->dataset, &dataset));
+    TRY(budget_offer(requests->store, requests->identity, submission->job, &dataset, &offer));
+    if (!offer.may_fit)
+        FAIL(ERROR_REFUSED, "%s", offer.sentence);
+done:
     return err;
 }
 
@@ -185,6 +202,7 @@ static struct error *submission_take(struct submission *submission, const Fds__S
     TRY(submission_check_site(submission));
     TRY(submission_check_time(submission));
     TRY(submission_check_dataset(submission));
+    TRY(submission_check_budget(submission));
     TRY(submission_store(submission, message, &is_new));
     if (is_new) {
         LOG(submission->requests->log, EVENT_JOB_RECEIVED, log_job(&submission->id),

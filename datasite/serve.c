@@ -1,6 +1,8 @@
 #include "datasite/serve.h"
 
 #include "console/interrupt.h"
+#include "crypto/secret.h"
+#include "datasite/budget.h"
 #include "datasite/chain_start.h"
 #include "datasite/home_vault.h"
 #include "datasite/lock.h"
@@ -180,6 +182,22 @@ done:
     return err;
 }
 
+/* Datasets of before there were privacy budgets: which share records is found out before any is used. */
+static struct error *serve_pool_records(struct serve *serve)
+{
+    struct error *err = NULL;
+    uint8_t split_key[SPLIT_KEY_BYTES] = {0};
+    bool pooled = true;
+    TRY(budget_pooled(serve->store, &pooled));
+    if (pooled)
+        goto done;
+    TRY(home_split_key(serve->home, split_key));
+    TRY(budget_pool_all(serve->store, split_key, clock_now_ms() / 1000));
+done:
+    secret_wipe(split_key, sizeof(split_key));
+    return err;
+}
+
 static struct error *serve_open(struct serve *serve, const char *home)
 {
     struct error *err = NULL;
@@ -195,6 +213,7 @@ static struct error *serve_open(struct serve *serve, const char *home)
     TRY(chain_start_check(serve->home->keys_path, STORE_WRITE, serve->identity, serve->store));
     TRY(home_unlock(serve->store, &serve->vault));
     TRY(serve_open_secagg(serve));
+    TRY(serve_pool_records(serve));
     TRY(store_version(serve->store, &serve->store_version));
     TRY(store_event_last(serve->store, &serve->event_seen));
     TRY(serve_peers_read(serve->store, serve->home->config, &serve->peers));
