@@ -232,8 +232,8 @@ static struct error *hash_find(struct pool_rows *rows, const uint8_t hash[static
     struct query query;
     int64_t pool = 0;
     query_start(&query, rows->store->database,
-                "SELECT budget.pool FROM budget_hash JOIN budget ON budget.id = budget_hash.row WHERE hash = "
-                "?1");
+                "SELECT budget.pool FROM budget_hash JOIN budget ON budget.id = budget_hash.row WHERE "
+                "budget_hash.hash = ?1");
     query_bind_blob(&query, hash, POOL_HASH_BYTES);
     if (query_step(&query))
         pool = query_int(&query, 0);

@@ -73,8 +73,13 @@ done:
 /* An evaluation joins a run that goes on; the airlock says why when there is none. */
 static struct error *work_join(struct work *work)
 {
+    struct error *err = NULL;
     struct release_context context = work_release_context(work);
-    return release_foresee(&context, ANSWER_EVALUATION);
+    TRY(release_foresee(&context, ANSWER_EVALUATION));
+    TRY(budget_begin(work->trainer->store, work->trainer->identity, &work->step->approval, work->step->run_id,
+                     work->step->round, BUDGET_EVALUATION, context.now));
+done:
+    return err;
 }
 
 struct error *work_evaluate(struct work *work, struct trainer_answer *ret_answer)

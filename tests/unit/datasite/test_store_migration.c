@@ -54,8 +54,8 @@ static void attach(struct database *database, const char *path)
 /* Rows, requesters, jobs and the story so far, as they are in today's file. */
 static void copy_over(struct database *old)
 {
-    static const char *const copied[] = {"dataset", "dataset_class", "dataset_column", "chunk",
-                                         "peer",    "job",           "event"};
+    static const char *const copied[] = {"dataset", "dataset_class", "dataset_column",
+                                         "chunk",   "peer",          "job"};
     for (size_t i = 0; i < TABLES; i++) {
         for (size_t j = 0; j < sizeof(copied) / sizeof(copied[0]); j++) {
             char sql[512];
@@ -66,6 +66,11 @@ static void copy_over(struct database *old)
             run_sql(old, sql);
         }
     }
+    /* Version 1 knew nothing of pools. */
+    run_sql(
+        old,
+        "INSERT INTO main.event (at, kind, job_id, run_id, round, detail, digest) SELECT at, kind, job_id, "
+        "run_id, round, detail, digest FROM other.event WHERE kind NOT GLOB 'budget-*' ORDER BY id");
 }
 
 static void insert_approval(struct database *old, const struct decision *decision)

@@ -60,12 +60,35 @@ static void make_old(struct site *site)
     database_close(old);
 }
 
+/* The same rows, stored by a version that knows of no pools: in another file, with an event alone. */
+static void forget_pools(struct site *site)
+{
+    static const char *const copied[] = {"dataset", "dataset_class", "dataset_column", "chunk"};
+    char path[160], sql[200];
+    site_pause(site);
+    assert_int_equal(rename(site->workspace->database, workspace_file(site->workspace, "pooled.db", path)),
+                     0);
+    struct store *store = workspace_store(site->workspace);
+    (void)snprintf(sql, sizeof(sql), "ATTACH '%s' AS other", path);
+    must(database_run(store->database, sql));
+    for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++) {
+        (void)snprintf(sql, sizeof(sql), "INSERT INTO main.%s SELECT * FROM other.%s", copied[i], copied[i]);
+        must(database_run(store->database, sql));
+    }
+    must(database_run(store->database, "DETACH other"));
+    must(store_event_add(store, EVENT_DATASET_IMPORTED, NULL, NULL, 0, SITE_NOW, "dataset made", NULL));
+    store_close(store);
+    assert_int_equal(unlink(path), 0);
+    site_resume(site);
+}
+
 /* One update and one evaluation that left. */
 static int old_site(void **state)
 {
     if (site_make(state) != 0)
         return -1;
     struct site *site = *state;
+    forget_pools(site);
     site_approved(site, &(struct job_words){.rounds = 3}, 0, 2);
     site_expect_type(site_train(site, 1, 0), FDS__MESSAGE_TYPE__MESSAGE_UPDATE);
     site_expect_type(site_evaluate(site, 1, 0.5), FDS__MESSAGE_TYPE__MESSAGE_EVALUATION);
