@@ -216,10 +216,11 @@ static struct error *approval_budget(struct store *store, const struct identity 
     struct job *job = NULL;
     struct dataset_info dataset;
     struct budget_offer offer;
-    TRY(approval_job(record, &job));
+    TRY(approval_job(store, record, &job));
     TRY(store_dataset_find(store, job->dataset, &dataset));
-    job->rounds = decision->rounds;
-    TRY(budget_offer(store, identity, job, &dataset, &offer));
+    struct job approved = *job; /* which may be shared */
+    approved.rounds = decision->rounds;
+    TRY(budget_offer(store, identity, &approved, &dataset, &offer));
     if (!offer.fits)
         FAIL(ERROR_REFUSED, "%s", offer.sentence);
 done:
