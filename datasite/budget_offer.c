@@ -17,21 +17,32 @@ struct offer {
     struct budget_sum sum;
 };
 
-/* Whether so many rounds with so much noise fit beside `beside`; ret_cost is the run's (NULL: not asked). */
+static struct job offer_charged(const struct offer *offer, double noise)
+{
+    struct job job = *offer->job;
+    job.privacy.noise_multiplier = noise;
+    return budget_charged(&job);
+}
+
+/* Whether so many rounds with so much noise fit beside `beside`, by the cap's filter. */
 static struct error *offer_try(const struct offer *offer, const struct budget_cost *beside, uint32_t rounds,
-                               double noise, struct budget_cost *ret_cost, bool *ret_fits)
+                               double noise, bool *ret_fits)
 {
     struct error *err = NULL;
-    struct job job = *offer->job;
-    struct budget_cost cost, all = *beside;
+    struct budget_cost cost = {.delta = offer->job->privacy.delta}, all = *beside;
     double epsilon = 0, delta = 0;
-    job.privacy.noise_multiplier = noise;
-    struct job charged = budget_charged(&job);
-    TRY(budget_cost_of(&charged, rounds, privacy_plan_evaluations(&job, rounds), &cost));
+    struct job charged = offer_charged(offer, noise);
+    uint32_t evaluations = privacy_plan_evaluations(&charged, rounds);
+    switch (offer->cap.filter) {
+    case BUDGET_SUM:
+        TRY(budget_cost_sum(&charged, rounds, evaluations, &cost));
+        break;
+    case BUDGET_RDP:
+        TRY(budget_cost_rdp(&charged, rounds, evaluations, &cost));
+        break;
+    }
     budget_cost_add(&all, &cost);
     *ret_fits = budget_admits(&offer->cap, &all, &epsilon, &delta);
-    if (ret_cost != NULL)
-        *ret_cost = cost;
 done:
     return err;
 }
@@ -44,8 +55,7 @@ static struct error *offer_rounds(const struct offer *offer, uint32_t *ret_round
     while (fails - fits > 1) {
         uint32_t middle = fits + (fails - fits) / 2;
         bool good = false;
-        TRY(offer_try(offer, &offer->sum.together, middle, offer->job->privacy.noise_multiplier, NULL,
-                      &good));
+        TRY(offer_try(offer, &offer->sum.together, middle, offer->job->privacy.noise_multiplier, &good));
         if (good)
             fits = middle;
         else
@@ -67,7 +77,7 @@ static struct error *offer_noise_fits(const struct offer *offer, double noise, b
         *ret_fits = false;
         return NULL;
     }
-    return offer_try(offer, &offer->sum.together, job.rounds, noise, NULL, ret_fits);
+    return offer_try(offer, &offer->sum.together, job.rounds, noise, ret_fits);
 }
 
 /* Up, to what four digits behind the point say: the number is typed into a job file. */
@@ -170,13 +180,31 @@ static void offer_left(const struct offer *offer, struct budget_offer *result)
         offer->cap.filter == BUDGET_RDP ? offer->cap.delta : fmax(offer->cap.delta - delta, 0);
 }
 
+/* The job as it is; the epsilon of `cost` is known. */
+static struct error *offer_admit(const struct offer *offer, struct budget_cost *cost,
+                                 struct budget_offer *result)
+{
+    struct error *err = NULL;
+    struct budget_cost together = offer->sum.together, spent = offer->sum.spent;
+    double epsilon = 0, delta = 0;
+    struct job charged = offer_charged(offer, offer->job->privacy.noise_multiplier);
+    TRY(budget_cost_rdp(&charged, charged.rounds, privacy_plan_evaluations(&charged, charged.rounds), cost));
+    budget_cost_add(&together, cost);
+    budget_cost_add(&spent, cost);
+    result->fits = budget_admits(&offer->cap, &together, &epsilon, &delta);
+    result->may_fit = budget_admits(&offer->cap, &spent, &epsilon, &delta);
+done:
+    return err;
+}
+
 static struct error *offer_private(struct offer *offer, struct budget_offer *result)
 {
     struct error *err = NULL;
-    struct budget_cost cost;
+    struct budget_cost cost = {.delta = offer->job->privacy.delta};
     const struct job *job = offer->job;
     double noise = job->privacy.noise_multiplier;
-    TRY(offer_try(offer, &offer->sum.together, job->rounds, noise, &cost, &result->fits));
+    struct job charged = offer_charged(offer, noise);
+    TRY(budget_cost_sum(&charged, job->rounds, privacy_plan_evaluations(&charged, job->rounds), &cost));
     result->epsilon = cost.epsilon;
     result->delta = cost.delta;
     if (!result->capped) {
@@ -184,7 +212,7 @@ static struct error *offer_private(struct offer *offer, struct budget_offer *res
         goto done;
     }
     offer_left(offer, result);
-    TRY(offer_try(offer, &offer->sum.spent, job->rounds, noise, NULL, &result->may_fit));
+    TRY(offer_admit(offer, &cost, result));
     if (result->fits || (offer->cap.filter == BUDGET_SUM && result->delta > result->left_delta))
         goto done;
     TRY(offer_rounds(offer, &result->rounds_that_fit));

@@ -40,9 +40,12 @@ struct budget_sum {
 MUST_USE struct error *budget_sum_of(struct store *store, int64_t pool, struct budget_sum *ret_sum);
 /* As it is counted here, about one record: only `privacy` and `secure` of it are meaningful. */
 struct job budget_charged(const struct job *job);
-/* What a run of a job as budget_charged gave it costs. What cannot be accounted is infinite. */
-MUST_USE struct error *budget_cost_of(const struct job *charged, uint32_t rounds, uint32_t evaluations,
-                                      struct budget_cost *ret_cost);
+/* What a run of a job as budget_charged gave it costs, for each filter; what cannot be accounted is infinite. The former takes the
+ * accountant's time, the latter is cheap and is added to what is there. */
+MUST_USE struct error *budget_cost_sum(const struct job *charged, uint32_t rounds, uint32_t evaluations,
+                                       struct budget_cost *cost);
+MUST_USE struct error *budget_cost_rdp(const struct job *charged, uint32_t rounds, uint32_t evaluations,
+                                       struct budget_cost *cost);
 void budget_cost_add(struct budget_cost *cost, const struct budget_cost *more);
 /* Of one filter: whether it is within the cap; the epsilon and delta that it comes to. */
 bool budget_admits(const struct budget_cap *cap, const struct budget_cost *cost, double *ret_epsilon,

@@ -36,8 +36,8 @@ static struct error *cost_infinite(struct error *err, bool *ret_infinite)
     return err;
 }
 
-static struct error *cost_filter(const struct job *charged, uint32_t rounds, uint32_t evaluations,
-                                 struct budget_cost *cost)
+struct error *budget_cost_rdp(const struct job *charged, uint32_t rounds, uint32_t evaluations,
+                              struct budget_cost *cost)
 {
     struct error *err = NULL;
     bool infinite = false;
@@ -51,20 +51,14 @@ done:
     return err;
 }
 
-struct error *budget_cost_of(const struct job *charged, uint32_t rounds, uint32_t evaluations,
-                             struct budget_cost *ret_cost)
+struct error *budget_cost_sum(const struct job *charged, uint32_t rounds, uint32_t evaluations,
+                              struct budget_cost *cost)
 {
     struct error *err = NULL;
-    struct budget_cost cost = {.delta = charged->privacy.delta};
+    double epsilon = INFINITY;
     bool infinite = false;
-    err = cost_infinite(privacy_plan_epsilon(charged, PRIVACY_PLD, rounds, evaluations, &cost.epsilon),
-                        &infinite);
-    if (err != NULL)
-        goto done;
-    if (infinite)
-        cost.epsilon = INFINITY;
-    TRY(cost_filter(charged, rounds, evaluations, &cost));
-    *ret_cost = cost;
+    TRY(cost_infinite(privacy_plan_epsilon(charged, PRIVACY_PLD, rounds, evaluations, &epsilon), &infinite));
+    cost->epsilon = epsilon;
 done:
     return err;
 }
@@ -106,10 +100,10 @@ static struct error *sum_run(void *context, const struct ledger_run *run)
     bool begun = run->rounds > 0 || run->evaluations > 0;
     struct budget_cost whole = {.epsilon = run->reserved.epsilon, .delta = run->reserved.delta};
     struct budget_cost spent = {.epsilon = begun ? whole.epsilon : 0, .delta = begun ? whole.delta : 0};
-    TRY(cost_filter(&charged, run->rounds, run->evaluations, &spent));
+    TRY(budget_cost_rdp(&charged, run->rounds, run->evaluations, &spent));
     budget_cost_add(&sum->spent, &spent);
     if (!run->closed)
-        TRY(cost_filter(&charged, run->reserved.rounds, run->reserved.evaluations, &whole));
+        TRY(budget_cost_rdp(&charged, run->reserved.rounds, run->reserved.evaluations, &whole));
     budget_cost_add(&sum->together, run->closed ? &spent : &whole);
 done:
     return err;

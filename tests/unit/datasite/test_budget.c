@@ -270,90 +270,6 @@ static void test_budget_later_cap_replaces_and_forgets_nothing(void **state)
     approval_clear(&approval);
 }
 
-/* ---- what would fit ---- */
-
-/* What is offered in place of a job that does not fit, does fit, and a little more of it does not. */
-static void expect_offer_true(struct spender *spender, struct spender_words words)
-{
-    struct budget_offer offer = spender_offer(spender, &words);
-    assert_false(offer.fits);
-    print_message("%s\n", offer.sentence);
-    if (offer.rounds_that_fit > 0) {
-        struct spender_words fewer = words;
-        fewer.rounds = offer.rounds_that_fit;
-        assert_true(spender_offer(spender, &fewer).fits);
-        fewer.rounds++;
-        assert_false(spender_offer(spender, &fewer).fits);
-    }
-    if (offer.noise_that_fits > 0) {
-        struct spender_words more = words;
-        more.noise = offer.noise_that_fits;
-        assert_true(spender_offer(spender, &more).fits);
-        more.noise = offer.noise_that_fits * 0.99;
-        assert_false(spender_offer(spender, &more).fits);
-    }
-}
-
-static void test_budget_what_is_offered_fits(void **state)
-{
-    struct spender *spender = *state;
-    static const struct spender_words jobs[] = {
-        {.rounds = 40, .rate = 0.1},
-        {.rounds = 3, .steps = 50, .rate = 0.3, .noise = 0.8},
-        {.rounds = 12, .rate = 0.2, .metrics_noise = 30},
-        {.rounds = 9, .rate = 0.2, .metrics_noise = 20, .metrics_all = true},
-        {.rounds = 20, .mechanism = "site-level", .noise = 6}};
-    for (int filter = 0; filter < 2; filter++) {
-        int offered = 0;
-        spender_set(spender, "made", filter == BUDGET_SUM ? 0.9 : 1.4, 1e-5, (enum budget_filter)filter);
-        for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
-            struct budget_offer offer = spender_offer(spender, &jobs[i]);
-            if (offer.fits)
-                continue;
-            offered += offer.rounds_that_fit > 0 && offer.noise_that_fits > 0;
-            expect_offer_true(spender, jobs[i]);
-        }
-        assert_true(offered >= 3);
-    }
-}
-
-static void test_budget_offer_tells_reserved_from_spent(void **state)
-{
-    struct spender *spender = *state;
-    struct spender_words words = {.rounds = 5};
-    double one = spender_offer(spender, &words).epsilon;
-    struct approval approval = spender_approved(spender, &words, 2);
-    spender_set(spender, "made", one * 1.5, 1e-5, BUDGET_SUM);
-    must(spender_run(spender, &approval, 1));
-    struct budget_offer offer = spender_offer(spender, &words);
-    assert_true(!offer.fits && offer.may_fit);
-    must(spender_begin(spender, &approval, 1, 1, TRAINING));
-    offer = spender_offer(spender, &words);
-    assert_true(!offer.fits && !offer.may_fit);
-    approval_clear(&approval);
-}
-
-/* A record may turn one update of a site into any other. */
-static void test_budget_site_level_is_counted_with_half_its_noise(void **state)
-{
-    struct spender *spender = *state;
-    struct spender_words whole = {.mechanism = "site-level", .noise = 8, .rounds = 3};
-    struct spender_words half = {.noise = 4, .rate = 1, .rounds = 3};
-    struct budget_offer site = spender_offer(spender, &whole), record = spender_offer(spender, &half);
-    assert_true(site.epsilon > 0 && site.epsilon == record.epsilon);
-}
-
-static void test_budget_job_beyond_all_accounts_fits_no_cap(void **state)
-{
-    struct spender *spender = *state;
-    struct spender_words words = {.noise = 0.05, .rate = 1, .rounds = 100};
-    assert_true(spender_offer(spender, &words).fits); /* without a cap the owner decides */
-    spender_set(spender, "made", 1000, 0.1, BUDGET_SUM);
-    assert_false(spender_offer(spender, &words).fits);
-    spender_set(spender, "made", 1000, 0.1, BUDGET_RDP);
-    assert_false(spender_offer(spender, &words).fits);
-}
-
 static void test_budget_cap_out_of_range_is_refused(void **state)
 {
     struct spender *spender = *state;
@@ -388,10 +304,6 @@ int main(void)
         TEST(test_budget_rdp_gives_back_rounds_that_were_never_begun),
         TEST(test_budget_rdp_is_exact_about_what_fits),
         TEST(test_budget_later_cap_replaces_and_forgets_nothing),
-        TEST(test_budget_what_is_offered_fits),
-        TEST(test_budget_offer_tells_reserved_from_spent),
-        TEST(test_budget_site_level_is_counted_with_half_its_noise),
-        TEST(test_budget_job_beyond_all_accounts_fits_no_cap),
         TEST(test_budget_cap_out_of_range_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
