@@ -72,6 +72,15 @@ void budget_cost_add(struct budget_cost *cost, const struct budget_cost *more)
         cost->rdp[i] += more->rdp[i];
 }
 
+/* Nothing converts to a little more than nothing. */
+static bool cost_none(const struct budget_cost *cost)
+{
+    bool none = true;
+    for (size_t i = 0; i < PRIVACY_FILTER_ORDERS; i++)
+        none = none && cost->rdp[i] == 0;
+    return none;
+}
+
 bool budget_admits(const struct budget_cap *cap, const struct budget_cost *cost, double *ret_epsilon,
                    double *ret_delta)
 {
@@ -85,9 +94,9 @@ bool budget_admits(const struct budget_cap *cap, const struct budget_cost *cost,
         break;
     }
     bool admits = left > 0 && privacy_filter_admits(cost->rdp, cap->epsilon, left, &epsilon);
-    *ret_epsilon = epsilon;
+    *ret_epsilon = cost_none(cost) ? 0 : epsilon;
     *ret_delta = cap->delta;
-    return admits;
+    return admits || cost_none(cost);
 }
 
 /* ---- a pool ---- */
