@@ -1,6 +1,7 @@
 #include "datasite/admission.h"
 
 #include "datasite/approval_terms.h"
+#include "datasite/budget.h"
 #include "datasite/privacy_terms.h"
 #include "schemas/clock.h"
 
@@ -110,4 +111,21 @@ void admission_look_terms(const struct policy_gate *gate, const struct policy_ru
     admission->obstacle = ADMISSION_TERMS;
     (void)snprintf(admission->sentence, sizeof(admission->sentence), "%s", err->sentence);
     error_free(err);
+}
+
+struct error *admission_look_budget(struct store *store, const struct identity *identity,
+                                    const struct job *job, const struct dataset_info *dataset,
+                                    struct admission *admission)
+{
+    struct error *err = NULL;
+    struct budget_offer offer;
+    if (admission->obstacle != ADMISSION_NONE)
+        goto done;
+    TRY(budget_offer(store, identity, job, dataset, &offer));
+    if (offer.fits)
+        goto done;
+    admission->obstacle = ADMISSION_TERMS;
+    (void)snprintf(admission->sentence, sizeof(admission->sentence), "%s", offer.sentence);
+done:
+    return err;
 }

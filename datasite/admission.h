@@ -12,7 +12,7 @@ enum admission_obstacle {
     ADMISSION_REMOVED,   /* the owner removed this peer from the list */
     ADMISSION_EXHAUSTED, /* the rule has approved as many jobs of this requester as it may */
     ADMISSION_WITHHELD,  /* the owner denied or revoked a job of this requester on the same dataset lately */
-    ADMISSION_TERMS      /* what the rule would approve could not be kept (approval_terms_check) */
+    ADMISSION_TERMS /* what the rule would approve could not be kept (approval_terms_check), or does not fit (budget.h) */
 };
 
 struct admission {
@@ -45,3 +45,8 @@ MUST_USE struct error *admission_look(struct store *store, const struct policy_r
 void admission_look_terms(const struct policy_gate *gate, const struct policy_rule *rule,
                           const struct job *job, const struct dataset_info *dataset,
                           const struct site_id *own, int64_t now, struct admission *admission);
+
+/* The same where a run of the job does not fit into the budget of its records now (budget.h). */
+MUST_USE struct error *admission_look_budget(struct store *store, const struct identity *identity,
+                                             const struct job *job, const struct dataset_info *dataset,
+                                             struct admission *admission);

@@ -83,7 +83,7 @@ done:
 uint64_t approval_terms_excess(const struct job *job, const struct dataset_info *dataset)
 {
     double rows = (double)dataset->rows * (1 - job->test_fraction);
-    if (!job->secure.enabled || rows <= (double)job->secure.max_examples)
+    if (!job->secure.enabled || job_private(job) || rows <= (double)job->secure.max_examples)
         return 0;
     return (uint64_t)ceil(rows);
 }

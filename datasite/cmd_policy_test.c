@@ -134,6 +134,8 @@ static struct error *trial_look(const struct trial *trial, const struct policy_r
     if (err == NULL)
         admission_look_terms(&trial->policy->gate, rule, trial->job, trial_dataset(trial),
                              identity_id(trial->identity), trial->at, admission);
+    if (err == NULL && trial->has_dataset)
+        err = admission_look_budget(trial->store, trial->identity, trial->job, &trial->dataset, admission);
     return err;
 }
 

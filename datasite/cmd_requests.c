@@ -150,7 +150,10 @@ static const char *requests_leaves(const char *protection)
 {
     if (protection == NULL)
         return "?";
-    return strcmp(protection, "none") == 0 ? "in clear" : "masked";
+    bool masked = strstr(protection, "secure-aggregation") != NULL;
+    if (strstr(protection, "privacy") != NULL)
+        return masked ? "masked, noised" : "noised";
+    return masked ? "masked" : "in clear";
 }
 
 static struct error *requests_row(const struct listing *listing, struct table *table,

@@ -50,5 +50,7 @@ struct error *desk_is_listed(struct store *store, const struct site_id *requeste
 
 const char *desk_protection(const struct job *job)
 {
+    if (job_private(job))
+        return job->secure.enabled ? "secure-aggregation, privacy" : "privacy";
     return job->secure.enabled ? "secure-aggregation" : "none";
 }

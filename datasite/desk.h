@@ -26,7 +26,8 @@ void desk_close(struct desk *desk);
 
 /* The first digits of an id. */
 void desk_id(const struct digest *id, char ret_id[static DESK_ID_BYTES]);
-/* What hides the site's numbers of a job from the requester: "secure-aggregation", "none". */
+/* What hides the site's numbers of a job from the requester: "secure-aggregation", "privacy", both with ", " between
+ * them, or "none". */
 const char *desk_protection(const struct job *job);
 /* Whether the requester is in the list of trusted peers. */
 MUST_USE struct error *desk_is_listed(struct store *store, const struct site_id *requester, bool *ret_listed);

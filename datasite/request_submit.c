@@ -127,6 +127,8 @@ static struct error *submission_ask_rule(const struct submission *submission, co
                        submission->now, &admission));
     admission_look_terms(&submission->requests->policy->gate, rule, submission->job, &dataset,
                          identity_id(submission->requests->identity), submission->now, &admission);
+    TRY(admission_look_budget(submission->requests->store, submission->requests->identity, submission->job,
+                              &dataset, &admission));
     if (admission.obstacle == ADMISSION_NONE)
         TRY(submission_approve(submission, record, rule, decided_by));
     else

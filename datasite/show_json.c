@@ -34,12 +34,14 @@ static json_t *show_json_leaves(const struct screen *screen)
     if (job->metrics == JOB_METRICS_NONE)
         metrics &= POLICY_METRIC_EXAMPLES;
     /* Inside a sum there is no accuracy, but the counts and the number that the job asks for. */
-    bool masked = job->secure.enabled;
-    bool rows = masked ? job->weighting == JOB_WEIGHT_EXAMPLES : (metrics & POLICY_METRIC_EXAMPLES) != 0;
-    bool accuracy = !masked && (metrics & POLICY_METRIC_TRAIN_ACCURACY) != 0;
+    bool masked = job->secure.enabled, noised = job_private(job);
+    bool rows =
+        !noised && (masked ? job->weighting == JOB_WEIGHT_EXAMPLES : (metrics & POLICY_METRIC_EXAMPLES) != 0);
+    bool accuracy = !masked && !noised && (metrics & POLICY_METRIC_TRAIN_ACCURACY) != 0;
     bool confusion = masked ? job->metrics == JOB_METRICS_POOLED : (metrics & POLICY_METRIC_CONFUSION) != 0;
-    return json_pack("{s:o, s:b, s:b, s:b, s:s}", "coefficients", coefficients, "training_rows", rows,
-                     "train_accuracy", accuracy, "confusion", confusion, "protection", desk_protection(job));
+    return json_pack("{s:o, s:b, s:b, s:b, s:b, s:s}", "coefficients", coefficients, "training_rows", rows,
+                     "train_accuracy", accuracy, "confusion", confusion, "noised", noised, "protection",
+                     desk_protection(job));
 }
 
 static json_t *show_json_likeness(const struct screen *screen)
@@ -67,7 +69,7 @@ struct error *show_print_json(const struct screen *screen)
     bool running = desk->record.state == JOB_STATE_RUNNING; /* last_round is of the run in progress */
     json_t *document = json_pack(
         "{s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:I, s:o, s:o, "
-        "s:s, s:o, s:o, s:s?}",
+        "s:s, s:o, s:o, s:s, s:o, s:o, s:s?}",
         "version", 1, "job_id", hex, "name", job->name, "requester", requester, "requester_name", name,
         "listed", screen->listed ? 1 : 0, "state", job_state_word(desk->record.state), "received_at",
         received, "expires", expires, "dataset", job->dataset, "model", job_model_word(job->model),
@@ -76,8 +78,9 @@ struct error *show_print_json(const struct screen *screen)
         show_json_decision(screen), "runs_used", (json_int_t)screen->runs_used, "last_round",
         running ? json_integer((json_int_t)screen->last_round) : json_null(), "owners_approved",
         four_eyes ? json_integer((json_int_t)screen->owners) : json_null(), "summary", summary, "like",
-        show_json_likeness(screen), "secure_aggregation", show_secure_json(screen), "obstacle",
-        screen->obstacle[0] == '\0' ? NULL : screen->obstacle);
+        show_json_likeness(screen), "secure_aggregation", show_secure_json(screen), "features",
+        job_features_word(job->features), "privacy", show_privacy_json(screen), "budget",
+        show_privacy_budget_json(screen), "obstacle", screen->obstacle[0] == '\0' ? NULL : screen->obstacle);
     if (document == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to describe the job.");
     if (json_dumpf(document, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF)

@@ -3,6 +3,8 @@
 
 #include "datasite/approval_terms.h"
 #include "datasite/endorsement.h"
+#include "datasite/model_shape.h"
+#include "schemas/clock.h"
 
 static struct error *load_dataset(struct screen *screen)
 {
@@ -145,6 +147,21 @@ done:
 
 /* ---- what stands in the way ---- */
 
+/* Whether it could be approved now: what approval_prepare and the budget say. */
+static struct error *obstacle_of_pending(const struct screen *screen, const struct approval_limits *limits)
+{
+    struct error *err = NULL;
+    const struct desk *desk = screen->desk;
+    struct decision decision;
+    if (desk->record.state != JOB_STATE_PENDING)
+        goto done;
+    TRY(approval_prepare(desk->store, &desk->record, limits, clock_now_ms() / 1000, &decision));
+    if (screen->privacy.has_offer && !screen->privacy.offer.fits)
+        FAIL(ERROR_REFUSED, "%s", screen->privacy.offer.sentence);
+done:
+    return err;
+}
+
 static void load_obstacle(struct screen *screen)
 {
     const struct desk *desk = screen->desk;
@@ -156,10 +173,13 @@ static void load_obstacle(struct screen *screen)
     if (screen->has_terms) {
         limits.hold = screen->terms.hold;
         limits.runs = screen->terms.runs;
+        limits.rounds = screen->terms.rounds;
     }
     struct error *err =
         approval_terms_check(&screen->policy->gate, desk->job, screen->has_dataset ? &screen->dataset : NULL,
                              identity_id(desk->identity), &limits);
+    if (err == NULL)
+        err = obstacle_of_pending(screen, &limits);
     if (err != NULL)
         (void)snprintf(screen->obstacle, sizeof(screen->obstacle), "%s", err->sentence);
     error_free(err);
@@ -176,6 +196,7 @@ struct error *screen_load(const struct desk *desk, struct screen *ret_screen)
     TRY(load_dataset(&screen));
     TRY(load_decision(&screen));
     TRY(load_terms(&screen));
+    TRY(show_privacy_load(&screen));
     load_obstacle(&screen);
     TRY(load_likeness(&screen));
     *ret_screen = screen;
@@ -193,5 +214,10 @@ void screen_clear(struct screen *screen)
 
 uint64_t screen_coefficients(const struct screen *screen)
 {
-    return (screen->dataset.features + 1) * screen->dataset.classes;
+    size_t count = 0;
+    struct error *err = model_shape_count(screen->desk->job, &screen->dataset, &count);
+    if (err != NULL)
+        count = (size_t)(screen->dataset.features + 1) * screen->dataset.classes;
+    error_free(err);
+    return count;
 }

@@ -1,6 +1,7 @@
 /* What the files of `datasite show` share; nobody else includes it. */
 #pragma once
 
+#include "datasite/budget.h"
 #include "datasite/desk.h"
 #include "datasite/job_diff.h"
 #include "schemas/policy.h"
@@ -10,8 +11,18 @@
 #define SHOW_LABEL "%-11s"
 #define SHOW_LABEL_COLUMNS 11
 #define SHOW_TEXT_BYTES 256
-#define SHOW_SUMMARY_BYTES 2048
+#define SHOW_SUMMARY_BYTES 4096
 #define SHOW_COLUMNS 80
+
+/* What a private job costs; but for the offer, empty for other jobs. */
+struct screen_privacy {
+    uint32_t rounds, evaluations; /* as approved, or asked for */
+    double epsilon;               /* of a run, for the unit of protection; infinite: not to be accounted */
+    double worst;                 /* if all other sites colluded */
+    uint64_t declared;            /* training rows of this site; 0: the job names other sites */
+    bool has_offer;               /* the dataset is here */
+    struct budget_offer offer;
+};
 
 /* Everything that one screen needs besides the job. */
 struct screen {
@@ -34,8 +45,10 @@ struct screen {
     char likeness[DESK_ID_BYTES];
     const char *likeness_word; /* "approved", "denied" */
     size_t likeness_changes;
+    struct screen_privacy privacy;
 };
 
+/* Numbers of the model; of a job whose features do not fit the dataset, those of its rows as they are. */
 uint64_t screen_coefficients(const struct screen *screen);
 
 /* What leaves, how often, who can see it and what protects it, in sentences for the owner. */
@@ -46,6 +59,19 @@ void show_secure_summary(const struct screen *screen, char ret_text[static SHOW_
 void show_secure_print(const struct screen *screen);
 /* null for a job in clear. */
 json_t *show_secure_json(const struct screen *screen);
+/* Fills screen->privacy. */
+MUST_USE struct error *show_privacy_load(struct screen *screen);
+/* The same of a private job, in clear or not. */
+void show_privacy_summary(const struct screen *screen, char ret_text[static SHOW_SUMMARY_BYTES]);
+/* Appends what its epsilon is worth, what makes it weak, and what it does not protect. */
+void show_privacy_promise(const struct screen *screen, char *text, size_t room);
+/* How it protects, what that costs, what is left. */
+void show_privacy_print(const struct screen *screen);
+/* null for a job without privacy; what a run would take of the budget, null where the dataset is not here. */
+json_t *show_privacy_json(const struct screen *screen);
+json_t *show_privacy_budget_json(const struct screen *screen);
+/* Appends which answers wait for the owner. */
+void show_hold(const struct screen *screen, char text[static SHOW_SUMMARY_BYTES]);
 /* In lines of SHOW_COLUMNS, broken between words; behind a label, unless that is "". */
 void show_paragraph(const char *label, const char *text);
 /* Reads what a screen needs; screen->desk, borrowed, is set from `desk`. */

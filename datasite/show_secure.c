@@ -24,10 +24,10 @@ static bool secure_is_own(const struct screen *screen, const struct job_site *si
     return strcmp(own, site->fingerprint) == 0;
 }
 
-/* Of what is masked in a round: the number of rows, the coefficients, the counts. */
+/* Of what is masked in a round: the number of rows (not of a private job), the coefficients, the counts. */
 static size_t secure_words(const struct screen *screen)
 {
-    size_t words = 1 + (size_t)screen_coefficients(screen);
+    size_t words = (size_t)screen_coefficients(screen) + (job_private(screen->desk->job) ? 0 : 1);
     if (screen->desk->job->metrics == JOB_METRICS_POOLED)
         words += (size_t)screen->dataset.classes * screen->dataset.classes;
     return words;
@@ -73,14 +73,19 @@ static void secure_what(const struct screen *screen, char text[static SHOW_SUMMA
         secure_add(text, "the changes of %" PRIu64 " coefficients", screen_coefficients(screen));
     else
         secure_add(text, "the changes of all coefficients");
-    secure_add(text, ", cut at %g", secure->clip);
-    if (job->weighting == JOB_WEIGHT_EXAMPLES)
+    if (job_private(job))
+        secure_add(text, ", each with your part of the noise");
+    else
+        secure_add(text, ", cut at %g", secure->clip);
+    if (!job_private(job) && job->weighting == JOB_WEIGHT_EXAMPLES)
         secure_add(text, " and weighted by the number of rows you trained on, and that number");
     if (pooled && screen->has_dataset)
         secure_add(text, ", and how your test rows are classified (%" PRIu32 " x %" PRIu32 " counts)",
                    screen->dataset.classes, screen->dataset.classes);
     else if (pooled)
         secure_add(text, ", and how your test rows are classified");
+    if (pooled && job_private(job))
+        secure_add(text, ", with noise too");
     secure_add(text, ". ");
 }
 
@@ -109,11 +114,17 @@ static void secure_difference(const struct screen *screen, char text[static SHOW
     bool weighted = job->weighting == JOB_WEIGHT_EXAMPLES;
     bool pooled = job->metrics == JOB_METRICS_POOLED;
     bool refuses = screen->policy->gate.secure.differences == POLICY_DIFFERENCES_REFUSE;
+    if (job_private(job)) {
+        secure_add(
+            text,
+            "Two sums that differ by your site alone differ by your part with your part of the noise. ");
+        return;
+    }
     secure_add(
         text,
         "Two sums that differ by your site alone tell %s%s%snearly your changes if the model hardly moved "
-        "in between; against that: %s%sdifferences: refuse %s, or noise, which this version does not "
-        "have. ",
+        "in between; against that: %s%sdifferences: refuse %s, or noise (privacy: {mechanism: "
+        "distributed-dp}). ",
         weighted ? "exactly how many rows you train on, " : "",
         pooled ? "exactly how many of your test rows have each label, " : "",
         weighted || pooled ? "and " : "", weighted ? "weighting: equal, " : "",
@@ -128,10 +139,11 @@ static void secure_not(const struct screen *screen, char text[static SHOW_SUMMAR
     secure_add(
         text,
         "Not hidden: what a sum with %zu honest site%s in it tells by itself. Should more than %" PRIu32
-        " of the others collude, they see yours; and a site can spoil the model unseen. ",
-        honest, honest == 1 ? "" : "s", job->secure.tolerate_colluding);
+        " of the others collude, they see yours%s; and a site can spoil the model unseen. ",
+        honest, honest == 1 ? "" : "s", job->secure.tolerate_colluding,
+        job_private(job) ? ", with your part of the noise alone" : "");
     secure_difference(screen, text);
-    if (screen->has_likeness && strcmp(screen->likeness_word, "denied") != 0)
+    if (!job_private(job) && screen->has_likeness && strcmp(screen->likeness_word, "denied") != 0)
         secure_add(text,
                    "You %s a job that is like this one: where two jobs differ by one site, their sums differ "
                    "by that site's numbers. ",
@@ -142,7 +154,8 @@ static void secure_bounds(const struct screen *screen, char text[static SHOW_SUM
 {
     const struct policy_output *output =
         policy_gate_output(&screen->policy->gate, screen->desk->job->dataset);
-    secure_add(text, "Your policy adds: at least %" PRIu64 " rows", output->min_rows);
+    secure_add(text, "Your policy adds: at least %" PRIu64 "%s rows", output->min_rows,
+               job_private(screen->desk->job) ? " declared" : "");
     if (output->max_update_norm > 0)
         secure_add(text, ", updates move by at most %g", output->max_update_norm);
     if (output->max_job_bytes > 0)
@@ -160,6 +173,8 @@ void show_secure_summary(const struct screen *screen, char ret_text[static SHOW_
     secure_what(screen, ret_text);
     secure_who(screen, ret_text);
     secure_not(screen, ret_text);
+    if (job_private(screen->desk->job))
+        show_privacy_promise(screen, ret_text, SHOW_SUMMARY_BYTES);
     secure_bounds(screen, ret_text);
 }
 
@@ -249,11 +264,16 @@ void show_secure_print(const struct screen *screen)
                             " may collude\n",
                  "Sums", least < job->site_count ? "at least " : "", least, job->site_count,
                  secure->threshold, secure->tolerate_colluding);
-    (void)printf(SHOW_LABEL "clip %g, verify_sum %s; ring %" PRIu32 ": bits of each masked number\n", "",
-                 secure->clip, secure_verifies(screen) ? "true" : "false", secure->ring);
-    (void)printf(SHOW_LABEL "max_examples %" PRIu64 ": most training rows a site may have\n", "",
-                 secure->max_examples);
-    secure_print_excess(screen);
+    if (job_private(job)) {
+        (void)printf(SHOW_LABEL "verify_sum %s; ring %" PRIu32 ": bits of each masked number\n", "",
+                     secure_verifies(screen) ? "true" : "false", secure->ring);
+    } else {
+        (void)printf(SHOW_LABEL "clip %g, verify_sum %s; ring %" PRIu32 ": bits of each masked number\n", "",
+                     secure->clip, secure_verifies(screen) ? "true" : "false", secure->ring);
+        (void)printf(SHOW_LABEL "max_examples %" PRIu64 ": most training rows a site may have\n", "",
+                     secure->max_examples);
+        secure_print_excess(screen);
+    }
     (void)printf(SHOW_LABEL "key_batch %" PRIu32 ": keys are exchanged for so many rounds at once\n", "",
                  secure->key_batch);
     secure_print_raised(job);

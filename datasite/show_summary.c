@@ -28,13 +28,15 @@ static void summary_what(const struct screen *screen, char text[static SHOW_SUMM
     uint32_t metrics = summary_output(screen)->metrics;
     if (job->metrics == JOB_METRICS_NONE)
         metrics &= POLICY_METRIC_EXAMPLES;
-    if (screen->has_dataset)
+    if (job->model == JOB_FEATURE_STATISTICS)
+        summary_add(text, "the exact mean and mean square of every feature over your training rows");
+    else if (screen->has_dataset)
         summary_add(text, "%" PRIu64 " model coefficients", screen_coefficients(screen));
     else
         summary_add(text, "all model coefficients");
     if ((metrics & POLICY_METRIC_EXAMPLES) != 0)
         summary_add(text, ", how many rows you trained on");
-    if ((metrics & POLICY_METRIC_TRAIN_ACCURACY) != 0)
+    if (job->model != JOB_FEATURE_STATISTICS && (metrics & POLICY_METRIC_TRAIN_ACCURACY) != 0)
         summary_add(text, ", the accuracy on them");
     if ((metrics & POLICY_METRIC_CONFUSION) != 0)
         summary_add(
@@ -71,7 +73,7 @@ static void summary_who(const struct screen *screen, char text[static SHOW_SUMMA
         sites, sites == 1 ? "" : "s");
 }
 
-static void summary_hold(const struct screen *screen, char text[static SHOW_SUMMARY_BYTES])
+void show_hold(const struct screen *screen, char text[static SHOW_SUMMARY_BYTES])
 {
     static const char *const words[] = {
         [HOLD_NEVER] = "nothing waits for your look",
@@ -104,7 +106,7 @@ static void summary_protection(const struct screen *screen, char text[static SHO
         summary_add(text, ", no noise and no bound on updates");
     if (output->max_job_bytes > 0)
         summary_add(text, ", all answers together at most %" PRIu64 " bytes", output->max_job_bytes);
-    summary_hold(screen, text);
+    show_hold(screen, text);
     if (screen->policy->gate.four_eyes)
         summary_add(text, "; two owners' keys are needed, %zu agreed", screen->owners);
     summary_add(text, ".");
@@ -112,6 +114,10 @@ static void summary_protection(const struct screen *screen, char text[static SHO
 
 void show_summary(const struct screen *screen, char ret_text[static SHOW_SUMMARY_BYTES])
 {
+    if (job_private(screen->desk->job) && !screen->desk->job->secure.enabled) {
+        show_privacy_summary(screen, ret_text);
+        return;
+    }
     if (screen->desk->job->secure.enabled) {
         show_secure_summary(screen, ret_text);
         return;

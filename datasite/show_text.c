@@ -1,4 +1,5 @@
-/* One screen of at most 24 lines and 80 columns; of a job with secure aggregation, whose sites are listed, a longer one. */
+/* One screen of at most 24 lines and 80 columns; a longer one of a job with secure aggregation,
+ * whose sites are listed, or with privacy. */
 #include "datasite/show_parts.h"
 
 #include "console/terminal.h"
@@ -29,6 +30,15 @@ static void show_optimizer(const struct job *job, char *ret_text, size_t text_by
         (void)snprintf(ret_text, text_bytes, "L-BFGS, %" PRIu32 " iterations a round", job->local_iterations);
         break;
     case JOB_SGD:
+        if (job->privacy.mechanism == JOB_DP_SGD || job->privacy.mechanism == JOB_DISTRIBUTED_DP) {
+            int used = snprintf(ret_text, text_bytes, "SGD, %" PRIu32 " step%s a round%s, learning rate %g",
+                                job->privacy.steps, job->privacy.steps == 1 ? "" : "s",
+                                job->secure.enabled ? " of all sites" : "", job->learning_rate);
+            if (job->average_tail > 0)
+                (void)snprintf(ret_text + used, text_bytes - (size_t)used, ", average of the last %g %%",
+                               100 * job->average_tail);
+            return;
+        }
         (void)snprintf(ret_text, text_bytes,
                        "SGD, %" PRIu32 " epochs a round, batches of %" PRIu32 ", learning rate %g",
                        job->local_epochs, job->batch_size, job->learning_rate);
@@ -36,14 +46,50 @@ static void show_optimizer(const struct job *job, char *ret_text, size_t text_by
     }
 }
 
+static void show_training(const struct job *job)
+{
+    char optimizer[SHOW_TEXT_BYTES];
+    switch (job->model) {
+    case JOB_SOFTMAX_REGRESSION:
+        show_optimizer(job, optimizer, sizeof(optimizer));
+        (void)printf(SHOW_LABEL "%s, l2 %g, start: %s\n", "Computes", job_model_word(job->model), job->l2,
+                     job_init_word(job->init));
+        (void)printf(SHOW_LABEL "%s\n", "", optimizer);
+        break;
+    case JOB_FEATURE_STATISTICS:
+        (void)printf(SHOW_LABEL "%s: mean and mean square of every feature\n", "Computes",
+                     job_model_word(job->model));
+        break;
+    }
+}
+
+static void show_features(const struct job *job)
+{
+    switch (job->features) {
+    case JOB_FEATURES_RAW:
+        return;
+    case JOB_FEATURES_UNIT_NORM:
+        (void)printf(SHOW_LABEL "unit-norm: each row divided by its Euclidean norm\n", "Features");
+        break;
+    case JOB_FEATURES_HOG:
+        (void)printf(SHOW_LABEL "hog: histograms of gradients of each image; nothing is learned\n",
+                     "Features");
+        break;
+    case JOB_FEATURES_STANDARDIZE:
+        (void)printf(SHOW_LABEL "standardize: by %zu means and deviations that are in the job\n", "Features",
+                     job->feature_count);
+        if (job->features_released_by[0] != '\0')
+            (void)printf(SHOW_LABEL "released by job %.12s\n", "",
+                         job->features_released_by + strlen("sha256:"));
+        break;
+    }
+}
+
 static void show_what(const struct screen *screen)
 {
     const struct job *job = screen->desk->job;
-    char optimizer[SHOW_TEXT_BYTES];
-    show_optimizer(job, optimizer, sizeof(optimizer));
-    (void)printf(SHOW_LABEL "%s, l2 %g, start: %s\n", "Computes", job_model_word(job->model), job->l2,
-                 job_init_word(job->init));
-    (void)printf(SHOW_LABEL "%s\n", "", optimizer);
+    show_training(job);
+    show_features(job);
     (void)printf(SHOW_LABEL "trains on %.0f %% of your rows, tests on the other %.0f %%\n", "",
                  100 * (1 - job->test_fraction), 100 * job->test_fraction);
     (void)printf(SHOW_LABEL "%s\n", "Data", job->dataset);
@@ -189,6 +235,10 @@ void show_print(const struct screen *screen)
     show_what(screen);
     if (screen->desk->job->secure.enabled)
         show_secure_print(screen);
+    if (job_private(screen->desk->job))
+        show_privacy_print(screen);
+    else if (screen->privacy.has_offer && screen->privacy.offer.capped)
+        show_paragraph("Budget", screen->privacy.offer.sentence);
     show_state(screen);
     (void)printf(SHOW_LABEL "%s\n", "Job id", hex);
     show_summary(screen, summary);

@@ -113,7 +113,7 @@ static void test_show_secure_says_what_leaves_and_who_sees_it(void **state)
                 "differ by your site alone tell exactly how many rows you train on, exactly how many of "
                 "your test rows have each label, and nearly your changes if the model hardly moved in "
                 "between; against that: weighting: equal, metrics: none, differences: refuse in your "
-                "policy and the partners', or noise, which this version does not have.");
+                "policy and the partners', or noise (privacy: {mechanism: distributed-dp}).");
     bench_expect_not_printed(bench, "cannot be approved");
     bench_expect_not_printed(bench, "in clear");
     bench_expect_not_printed(bench, "--hold");
