@@ -235,14 +235,14 @@ static void tune(const struct kind *kind, struct setting *setting)
 /* What tuning found when the table in README.md was made. */
 static void known(const struct kind *kind, struct setting *setting)
 {
-    bool hog = kind->map.kind == FEATURES_HOG;
-    bool noisy = setting->epsilon < 2.0;
-    if (hog) {
-        setting->clip = noisy ? 0.5 : 2.0;
-        setting->rate = 2.0;
+    bool little = setting->epsilon < 2.0;
+    bool much = setting->epsilon > 5.0;
+    if (kind->map.kind == FEATURES_HOG) {
+        setting->clip = little ? 0.5 : 2.0;
+        setting->rate = little ? 2.0 : much ? 4.0 : 1.0;
     } else {
-        setting->clip = setting->epsilon < 5.0 ? 0.3 : 0.6;
-        setting->rate = noisy ? 16.0 : setting->epsilon < 5.0 ? 48.0 : 32.0;
+        setting->clip = little ? 0.3 : 0.6;
+        setting->rate = little ? 16.0 : much ? 48.0 : 32.0;
     }
 }
 
