@@ -56,6 +56,12 @@ void report_privacy_metrics(const struct run_record *record, char ret_text[stati
                        "No counts of the sites' test rows were released: the job has no "
                        "privacy.metrics_noise to release "
                        "them with, and exact ones never leave a site in a private job.");
+    else if (record->mock)
+        (void)snprintf(
+            ret_text, REPORT_PRIVACY_BYTES,
+            "Counts of mock rows were given the noise of the standard deviation %g that counts of the sites' "
+            "test rows will leave with.",
+            privacy->metrics_noise);
     else
         (void)snprintf(
             ret_text, REPORT_PRIVACY_BYTES,

@@ -170,7 +170,7 @@ static void made_private_site(struct run_record *record, struct round_record *ro
     site->evaluation_receipt = made_receipt(round->round, RECEIPT_EVALUATION);
 }
 
-static void made_private_round(struct run_record *record, struct round_record *round, struct run_spent *spent)
+static void made_noised(struct round_record *round, uint32_t sites)
 {
     free(round->pooled_confusion);
     round->pooled_confusion = NULL;
@@ -178,8 +178,13 @@ static void made_private_round(struct run_record *record, struct round_record *r
     assert_non_null(round->pooled_noised);
     const double counts[MADE_CLASSES * MADE_CLASSES] = {100.5 + round->round, -2.5, 3.25, 90};
     memcpy(round->pooled_noised, counts, sizeof counts);
-    round->pooled_noise = 5 * sqrt(2);
-    round->pooled_sites = 2;
+    round->pooled_noise = 5 * sqrt(sites);
+    round->pooled_sites = sites;
+}
+
+static void made_private_round(struct run_record *record, struct round_record *round, struct run_spent *spent)
+{
+    made_noised(round, 2);
     for (size_t s = 0; s < record->job->site_count; s++)
         made_private_site(record, round, s);
     made_fine(run_spent_settle(record, round, spent));
@@ -197,6 +202,25 @@ struct run_record *made_private_run(uint32_t rounds, const char *privacy)
     made_fine(run_spent_plan(record));
     for (uint32_t r = 0; r < rounds; r++)
         made_private_round(record, &record->rounds[r], spent);
+    return record;
+}
+
+struct run_record *made_private_masked_run(uint32_t rounds)
+{
+    static const char *const names[] = {"Site 1", "Site 2", "Site 3", "Site 4"};
+    struct run_spent spent[4] = {0};
+    struct run_record *record = made_record(
+        rounds, names, 4, "metrics: pooled",
+        "}\nsecure_aggregation: {enabled: true}\nprivacy: {mechanism: distributed-dp, noise_multiplier: 2, "
+        "clip: 1, delta: 1e-5, sampling_rate: 0.05, metrics_noise: 5, metrics_rounds: all}",
+        MADE_FEATURES, MADE_CLASSES);
+    made_fine(run_spent_plan(record));
+    for (uint32_t r = 0; r < rounds; r++) {
+        made_masked_round(&record->rounds[r], 1);
+        record->rounds[r].masking.has_examples = false;
+        made_noised(&record->rounds[r], 3);
+        made_fine(run_spent_settle(record, &record->rounds[r], spent));
+    }
     return record;
 }
 

@@ -29,6 +29,9 @@ struct run_record *made_masked_run(uint32_t rounds);
 /* A private run of `rounds` rounds by "North" and "South" with receipts: the keys of `privacy` beside metrics_noise 5 in all
  * rounds, declared examples 1000 and 2000, noised counts {100.5 + r, -2.5, 3.25, 90} of both sites. */
 struct run_record *made_private_run(uint32_t rounds, const char *privacy);
+/* The same of distributed-dp, noise multiplier 2, by "Site 1" to "Site 4" under secure aggregation, as made_masked_run: "Site 3"
+ * is late in every round. */
+struct run_record *made_private_masked_run(uint32_t rounds);
 
 /* The whole file as text, NUL-terminated; the test fails if it cannot be read. The caller frees. */
 char *made_text(const char *path);

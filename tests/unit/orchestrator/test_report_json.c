@@ -277,6 +277,9 @@ static void test_report_json_samples_are_written_for_the_schema(void **state)
     record = made_private_run(2, "mechanism: dp-sgd, noise_multiplier: 2, sampling_rate: 0.05, steps: 10");
     made_fine(report_json_write(record, "private.json"));
     run_record_free(record);
+    record = made_private_masked_run(2);
+    made_fine(report_json_write(record, "private-masked.json"));
+    run_record_free(record);
 }
 
 int main(void)

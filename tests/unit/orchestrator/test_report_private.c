@@ -220,6 +220,41 @@ static void test_report_private_csv_has_what_was_spent_and_noised(void **state)
     run_record_free(record);
 }
 
+/* Figures rest on others' noise there, and counts come a round later; a site that was late has spent nothing. */
+static void test_report_private_masked_says_what_is_left_if_the_others_collude(void **state)
+{
+    struct run_record *record = made_private_masked_run(3);
+    char worst[64];
+    struct report_text text = {0};
+    assert_true(record->epsilon_worst > record->epsilon);
+    json_t *report = json_of(*state, record);
+    assert_true(real(privacy_of(report), "honest_sites") == 2);
+    assert_true(real(privacy_of(report), "epsilon_worst") == record->epsilon_worst);
+    const json_t *secure = json_object_get(report, "secure_aggregation");
+    assert_true(json_is_null(json_object_get(secure, "clip")));
+    assert_true(json_is_null(json_object_get(secure, "quantisation_bound")));
+    const json_t *sites = json_object_get(privacy_of(report), "sites");
+    assert_true(real(json_array_get(sites, 0), "rounds") == 3);
+    assert_true(real(json_array_get(sites, 2), "epsilon") == 0);
+    char *html = file_of(*state, record, "report.html");
+    (void)snprintf(worst, sizeof worst, "epsilon would be %.4g", record->epsilon_worst);
+    const char *const words[] = {worst, "a sum of clipped gradients with its share of the noise",
+                                 "under masks", NULL};
+    expect_words(html, words);
+    assert_null(strstr(html, "no added noise"));
+    made_fine(report_text_open(&text));
+    report_print_round(text.stream, record, &record->rounds[1]);
+    report_print_summary(text.stream, record, *state);
+    made_fine(report_text_finish(&text));
+    const char *const lines[] = {"Pooled accuracy after epoch 1, from noised counts of 3 sites", worst, NULL};
+    expect_words(text.bytes, lines);
+    assert_null(strstr(text.bytes, "Pooled accuracy after epoch 2"));
+    report_text_clear(&text);
+    free(html);
+    json_decref(report);
+    run_record_free(record);
+}
+
 /* In a trial nothing is spent, but the job costs what it costs. */
 static void test_report_private_mock_run_spends_nothing(void **state)
 {
@@ -232,6 +267,7 @@ static void test_report_private_mock_run_spends_nothing(void **state)
     assert_true(real(privacy_of(report), "epsilon") > 0);
     char *html = file_of(*state, record, "report.html");
     assert_non_null(strstr(html, "Nothing of it was spent"));
+    assert_null(strstr(html, "test rows left"));
     free(html);
     json_decref(report);
     run_record_free(record);
@@ -336,6 +372,7 @@ int main(void)
         MADE_TEST(test_report_private_site_level_protects_a_site),
         MADE_TEST(test_report_private_large_delta_is_warned_about),
         MADE_TEST(test_report_private_csv_has_what_was_spent_and_noised),
+        MADE_TEST(test_report_private_masked_says_what_is_left_if_the_others_collude),
         MADE_TEST(test_report_private_mock_run_spends_nothing),
         MADE_TEST(test_report_without_privacy_says_nothing_of_it),
         MADE_TEST(test_report_averaged_model_is_the_one_in_the_file),

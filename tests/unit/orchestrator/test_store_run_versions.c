@@ -3,13 +3,24 @@
 
 #include "schemas/files.h"
 
+#include <math.h>
+
+/* What version 4 added. */
+#define WITHOUT_4                                                                                            \
+    "ALTER TABLE run DROP COLUMN image_rows; ALTER TABLE run DROP COLUMN image_columns;"                     \
+    "ALTER TABLE run DROP COLUMN averaged; ALTER TABLE run DROP COLUMN averaged_sha256;"                     \
+    "ALTER TABLE run DROP COLUMN averaged_confusion; ALTER TABLE run DROP COLUMN epsilon;"                   \
+    "ALTER TABLE run DROP COLUMN epsilon_rdp; ALTER TABLE run DROP COLUMN epsilon_worst;"                    \
+    "ALTER TABLE round DROP COLUMN pooled_noised; ALTER TABLE round DROP COLUMN pooled_noise;"               \
+    "ALTER TABLE round DROP COLUMN pooled_sites; ALTER TABLE site_round DROP COLUMN epsilon_spent;"
+
 /* What version 1 had: neither receipts nor mock runs. */
 static void make_version_1(const char *directory)
 {
     struct database *database = NULL;
     char *path = made_path(directory, "run.db");
     made_fine(database_open(path, &run_database, DATABASE_OPEN, &database));
-    made_fine(database_run(database,
+    made_fine(database_run(database, WITHOUT_4
                            "DROP TABLE receipt; ALTER TABLE run DROP COLUMN mock; DROP TABLE secagg_round;"
                            "PRAGMA user_version = 1; PRAGMA journal_mode = DELETE"));
     database_close(database);
@@ -60,7 +71,7 @@ static void make_version_2(const char *directory)
     char *path = made_path(directory, "run.db");
     made_fine(database_open(path, &run_database, DATABASE_OPEN, &database));
     made_fine(database_run(
-        database,
+        database, WITHOUT_4
         "CREATE TABLE receipt_2 (round INTEGER NOT NULL REFERENCES round (round), position INTEGER NOT "
         "NULL, kind INTEGER NOT NULL CHECK (kind IN (1, 2)), sequence INTEGER NOT NULL CHECK (sequence > "
         "0), receipt BLOB NOT NULL, received BLOB NOT NULL CHECK (length(received) = 32), PRIMARY KEY "
@@ -100,9 +111,39 @@ static void test_store_run_of_version_2_reads_back_with_its_receipts_and_unchang
     run_record_free(record);
 }
 
+/* What version 3 had: secure aggregation, and no private jobs. */
+static void test_store_run_of_version_3_reads_back_without_privacy(void **state)
+{
+    struct run_record *record = made_masked_run(2);
+    struct run_record *read = NULL;
+    struct run_store *store = NULL;
+    struct database *database = NULL;
+    char *directory = made_path(*state, "run");
+    char *path = made_path(directory, "run.db");
+    made_fine(run_store_create(directory, record, &store));
+    for (size_t r = 0; r < 2; r++)
+        made_fine(run_store_round(store, record, &record->rounds[r]));
+    made_fine(run_store_approved(store, record));
+    run_store_close(store);
+    made_fine(database_open(path, &run_database, DATABASE_OPEN, &database));
+    made_fine(database_run(database, WITHOUT_4 "PRAGMA user_version = 3; PRAGMA journal_mode = DELETE"));
+    database_close(database);
+    made_fine(run_store_load(directory, &read));
+    assert_true(isnan(read->epsilon) != 0 && isnan(read->rounds[1].sites[0].epsilon_spent) != 0);
+    assert_null(read->averaged);
+    assert_null(read->rounds[0].pooled_noised);
+    assert_int_equal(read->model_features, MADE_FEATURES);
+    assert_int_equal(read->rounds[1].masking.contributors, 3);
+    run_record_free(read);
+    run_record_free(record);
+    free(path);
+    free(directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        MADE_TEST(test_store_run_of_version_3_reads_back_without_privacy),
         MADE_TEST(test_store_run_of_version_1_reads_back_without_receipts_and_unchanged),
         MADE_TEST(test_store_run_of_version_2_reads_back_with_its_receipts_and_unchanged),
     };
