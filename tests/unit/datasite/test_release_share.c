@@ -114,6 +114,23 @@ static void test_share_with_fewer_declared_examples_than_the_owner_wants_refused
     release_scene_refused(scene, ERROR_REFUSED, "declares fewer");
 }
 
+/* The owner tightened the policy when everything was computed. */
+static void test_share_with_less_privacy_than_the_owner_wants_refused(void **state)
+{
+    struct release_scene *scene = *state;
+    struct policy_privacy *privacy = &scene->site->policy.gate.output.privacy;
+    privacy->max_epsilon = 1e-6;
+    release_scene_refused(scene, ERROR_REFUSED, "allows epsilon of at most 1e-06");
+    *privacy = (struct policy_privacy){.min_noise = 1e6};
+    release_scene_refused(scene, ERROR_REFUSED, "requires a noise_multiplier of at least 1e+06");
+    *privacy = (struct policy_privacy){.max_delta = 1e-15};
+    release_scene_refused(scene, ERROR_REFUSED, "allows a delta of at most 1e-15");
+    *privacy = (struct policy_privacy){.mechanisms = 1u << (JOB_DP_SGD - 1)};
+    release_scene_refused(scene, ERROR_REFUSED, "requires the mechanism dp-sgd");
+    *privacy = (struct policy_privacy){.mechanisms = 1u << (JOB_DISTRIBUTED_DP - 1)};
+    must(release_scene_let_out(scene));
+}
+
 /* Whatever the true number is. */
 static void test_share_of_few_true_rows_is_not_refused(void **state)
 {
@@ -181,6 +198,7 @@ int main(void)
         NOISED(test_share_for_a_vector_with_another_grid_refused),
         NOISED(test_share_of_more_counts_than_test_rows_refused),
         NOISED(test_share_with_fewer_declared_examples_than_the_owner_wants_refused),
+        NOISED(test_share_with_less_privacy_than_the_owner_wants_refused),
         NOISED(test_share_of_few_true_rows_is_not_refused),
         cmocka_unit_test_setup_teardown(test_share_of_a_change_over_its_bound_refused,
                                         release_scene_make_site_level, release_scene_drop),
