@@ -217,7 +217,7 @@ static size_t parameters_of(const struct scripted_site *site)
 static void make_private(const struct scripted_site *site, Fds__Update *message)
 {
     enum scripted_private how = site->script.private;
-    if (how == PRIVATE_NOT || how == PRIVATE_COUNTS_IN_CLEAR)
+    if (how == PRIVATE_NOT || how == PRIVATE_COUNTS_IN_CLEAR || how == PRIVATE_COUNTS_ALONE)
         return;
     if (how != PRIVATE_METRICS)
         message->metrics = NULL;
@@ -370,7 +370,7 @@ static void make_noised(const struct scripted_site *site, double noised[static N
 {
     static const double counts[NOISED_MOST] = {4.5, 0.5, -1.5, 3.5};
     enum scripted_private how = site->script.private;
-    if (how == PRIVATE_NOT)
+    if (how == PRIVATE_NOT || how == PRIVATE_EXACT_ALONE)
         return;
     memcpy(noised, counts, sizeof counts);
     message->noised = noised;

@@ -63,7 +63,9 @@ enum scripted_private {
     PRIVATE_EXACT_COUNTS,
     PRIVATE_EXACT_ROWS,
     PRIVATE_EXACT_CORRECT,
-    PRIVATE_COUNTS_IN_CLEAR /* of a job without privacy: noised counts beside the exact ones */
+    PRIVATE_EXACT_ALONE,     /* the evaluation of a job without privacy */
+    PRIVATE_COUNTS_IN_CLEAR, /* of a job without privacy: noised counts beside the exact ones */
+    PRIVATE_COUNTS_ALONE     /* likewise, noised counts instead of the exact ones */
 };
 
 /* What goes wrong at one request of secure aggregation. */

@@ -198,6 +198,22 @@ static void test_private_update_without_examples_is_refused(void **state)
     expect_refused_update(*state, PRIVATE_NO_EXAMPLES, "does not say the 200 examples");
 }
 
+/* One of the sentences, with | between them, was told: that of who decodes the message, or of who knows the job. */
+static void expect_told_one(const struct run_scene *scene, const char *sentences)
+{
+    char one[128];
+    for (const char *next = sentences; *next != '\0'; next += strspn(next, "|")) {
+        size_t length = strcspn(next, "|");
+        (void)snprintf(one, sizeof one, "%.*s", (int)length, next);
+        if (strstr(scene->told, one) != NULL)
+            return;
+        next += length;
+    }
+    fail_msg("\"%s\" does not say \"%s\"", scene->told, sentences);
+}
+
+#define EXACT "has exact counts|must be withheld beside noised counts"
+
 /* The second site's evaluation is wrong: the counts are the first's alone. */
 static void expect_refused_evaluation(struct run_scene *scene, enum scripted_private how, const char *words)
 {
@@ -205,8 +221,7 @@ static void expect_refused_evaluation(struct run_scene *scene, enum scripted_pri
     run_scene_site(scene, &(struct script){.step = 4, .private = how, .examples = 200});
     run_scene_run(scene, &(struct scene_job){.rounds = 1, .privacy = COUNTED});
     expect_finished(scene);
-    if (strstr(scene->told, words) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", scene->told, words);
+    expect_told_one(scene, words);
     const struct round_record *round = &record_of(scene)->rounds[0];
     assert_int_equal(round->pooled_sites, 1);
     assert_true(round->pooled_noised[0] == 4.5);
@@ -245,17 +260,17 @@ static void test_private_noised_counts_beyond_any_count_are_refused(void **state
 
 static void test_private_exact_counts_are_refused(void **state)
 {
-    expect_refused_evaluation(*state, PRIVATE_EXACT_COUNTS, "has exact counts");
+    expect_refused_evaluation(*state, PRIVATE_EXACT_COUNTS, EXACT);
 }
 
 static void test_private_exact_rows_are_refused(void **state)
 {
-    expect_refused_evaluation(*state, PRIVATE_EXACT_ROWS, "has exact counts");
+    expect_refused_evaluation(*state, PRIVATE_EXACT_ROWS, EXACT);
 }
 
 static void test_private_exact_right_answers_are_refused(void **state)
 {
-    expect_refused_evaluation(*state, PRIVATE_EXACT_CORRECT, "has exact counts");
+    expect_refused_evaluation(*state, PRIVATE_EXACT_CORRECT, EXACT);
 }
 
 static void test_noised_counts_of_a_job_without_privacy_are_refused(void **state)
@@ -265,10 +280,27 @@ static void test_noised_counts_of_a_job_without_privacy_are_refused(void **state
     run_scene_site(scene, &(struct script){.step = 1, .private = PRIVATE_COUNTS_IN_CLEAR});
     run_scene_run(scene, &(struct scene_job){.rounds = 1});
     expect_finished(scene);
-    assert_non_null(strstr(scene->told, "has noised counts"));
+    expect_told_one(scene, "has noised counts|must be withheld beside noised counts");
     assert_int_equal(orchestrator_run_pooled_confusion(scene->run, 1)[0], 4);
     assert_null(record_of(scene)->rounds[0].pooled_noised);
     assert_true(isnan(record_of(scene)->epsilon) != 0);
+}
+
+static void test_noised_counts_alone_of_a_job_without_privacy_are_refused(void **state)
+{
+    struct run_scene *scene = *state;
+    run_scene_site(scene, &(struct script){.step = 1});
+    run_scene_site(scene, &(struct script){.step = 1, .private = PRIVATE_COUNTS_ALONE});
+    run_scene_run(scene, &(struct scene_job){.rounds = 1});
+    expect_finished(scene);
+    expect_told_one(scene, "has noised counts");
+    assert_int_equal(orchestrator_run_pooled_confusion(scene->run, 1)[0], 4);
+    assert_null(record_of(scene)->rounds[0].pooled_noised);
+}
+
+static void test_private_evaluation_as_without_privacy_is_refused(void **state)
+{
+    expect_refused_evaluation(*state, PRIVATE_EXACT_ALONE, "has exact counts");
 }
 
 /* ---- target_epsilon ---- */
@@ -407,6 +439,8 @@ int main(void)
         SCENE_TEST(test_private_exact_rows_are_refused),
         SCENE_TEST(test_private_exact_right_answers_are_refused),
         SCENE_TEST(test_noised_counts_of_a_job_without_privacy_are_refused),
+        SCENE_TEST(test_noised_counts_alone_of_a_job_without_privacy_are_refused),
+        SCENE_TEST(test_private_evaluation_as_without_privacy_is_refused),
         SCENE_TEST(test_target_epsilon_alone_is_submitted_with_its_noise),
         SCENE_TEST(test_delta_too_large_for_the_rows_is_warned_about),
         SCENE_TEST(test_hog_of_rows_that_are_no_images_ends_the_run),
