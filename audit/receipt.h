@@ -1,6 +1,6 @@
 /* A receipt: a site's signed statement of one release, for the requester to keep and for an auditor to check.
  *
- *     "FDS-RECEIPT1" 0x00   13      site_id          32     approval        32 (SHA-256 of the statement)
+ *     "FDS-RECEIPT1" 0x00   13      site_id          32     approval        32 (datasite/approval.h: approval_digest)
  *     job_id                32      run_id           16     round, kind     u32, u32
  *     digest                32 (SHA-256 of the exact bytes that left)       body_bytes      u64
  *     SHA-256(protections)  32      sequence         u64    head            32

@@ -1,9 +1,12 @@
 #include "datasite/approval.h"
 
+#include "crypto/privacy_plan.h"
 #include "crypto/secret.h"
 #include "datasite/budget.h"
 #include "datasite/endorsement.h"
+#include "datasite/model_shape.h"
 #include "datasite/statement.h"
+#include "datasite/statistics_source.h"
 
 #include <inttypes.h>
 
@@ -66,6 +69,25 @@ struct error *approval_make(const struct identity *identity, const struct site_i
     memcpy(decision->statement, statement.bytes, statement.used);
     decision->statement_bytes = statement.used;
     memcpy(decision->signature, signature, sizeof(signature));
+done:
+    return err;
+}
+
+struct error *approval_digest(const struct decision *decision, struct digest *ret_digest)
+{
+    uint8_t both[sizeof(decision->statement) + SIGNATURE_BYTES];
+    memcpy(both, decision->statement, decision->statement_bytes);
+    memcpy(both + decision->statement_bytes, decision->signature, SIGNATURE_BYTES);
+    return digest_of(both, decision->statement_bytes + SIGNATURE_BYTES, ret_digest);
+}
+
+struct error *approval_is_named(const struct decision *decision, const struct digest *digest, bool *ret_named)
+{
+    struct error *err = NULL;
+    struct digest signed_one, statement;
+    TRY(approval_digest(decision, &signed_one));
+    TRY(digest_of(decision->statement, decision->statement_bytes, &statement));
+    *ret_named = digest_equal(digest, &signed_one) || digest_equal(digest, &statement);
 done:
     return err;
 }
@@ -187,6 +209,33 @@ done:
     return err;
 }
 
+/* The job's model and features fit the dataset; what they are computed with was released. */
+static struct error *approval_features(struct store *store, const struct job *job,
+                                       const struct dataset_info *dataset)
+{
+    struct error *err = NULL;
+    size_t count = 0;
+    TRY(model_shape_count(job, dataset, &count));
+    TRY(statistics_source_check(store, job));
+done:
+    return err;
+}
+
+/* A job that asks for a protection, or a way to see its rows, that the steps do not have is not worked on without it. */
+static struct error *approval_supported(const struct job *job)
+{
+    struct error *err = NULL;
+    if (job->model == JOB_FEATURE_STATISTICS && job->secure.enabled && !job_private(job))
+        FAIL(ERROR_UNSUPPORTED, "model.kind: feature-statistics with secure aggregation needs a mechanism of "
+                                "privacy: mechanism: distributed-dp would do.");
+    if (job_private(job) && !(job->privacy.noise_multiplier > 0))
+        FAIL(ERROR_REFUSED, "The job has no privacy.noise_multiplier, and a site computes none: what is "
+                            "approved says how much "
+                            "noise there is. `orchestrator run` adds it to a file that has target_epsilon.");
+done:
+    return err;
+}
+
 struct error *approval_prepare(struct store *store, const struct job_record *record,
                                const struct approval_limits *limits, int64_t now,
                                struct decision *ret_decision)
@@ -198,6 +247,9 @@ struct error *approval_prepare(struct store *store, const struct job_record *rec
     TRY(approval_job(store, record, &job));
     TRY(approval_narrow(job, limits, now, &decision));
     TRY(store_dataset_find(store, job->dataset, &dataset));
+    TRY(approval_supported(job));
+    TRY(approval_features(store, job, &dataset));
+    TRY(privacy_plan_check(job));
     decision.dataset_digest = dataset.digest;
     decision.dataset_rows = dataset.rows;
     decision.hold = limits->hold;
@@ -350,25 +402,6 @@ done:
     return err;
 }
 
-/* A job that asks for a protection, or a way to see its rows, that the steps do not have is not worked on without it. */
-static struct error *approval_supported(const struct job *job)
-{
-    struct error *err = NULL;
-    if (job_private(job) && !job->secure.enabled)
-        FAIL(ERROR_UNSUPPORTED, "privacy.mechanism: %s is not supported by this site.",
-             job_mechanism_word(job->privacy.mechanism));
-    if (job->model == JOB_FEATURE_STATISTICS && job->secure.enabled && !job_private(job))
-        FAIL(ERROR_UNSUPPORTED, "model.kind: feature-statistics with secure aggregation needs a mechanism of "
-                                "privacy: mechanism: distributed-dp would do.");
-    if (job->features != JOB_FEATURES_RAW)
-        FAIL(ERROR_UNSUPPORTED, "features.kind: %s is not supported by this site.",
-             job_features_word(job->features));
-    if (job->model != JOB_SOFTMAX_REGRESSION && !job->secure.enabled)
-        FAIL(ERROR_UNSUPPORTED, "model.kind: %s is not supported by this site.", job_model_word(job->model));
-done:
-    return err;
-}
-
 struct error *approval_find(struct store *store, const struct identity *identity,
                             const struct policy_gate *gate, const struct digest *job_id,
                             const struct site_id *requester, int64_t now, struct approval *ret_approval)
@@ -388,6 +421,7 @@ struct error *approval_find(struct store *store, const struct identity *identity
     TRY(approval_decision(store, identity, &approval, now));
     TRY(approval_owners(store, identity, gate, &approval));
     TRY(approval_dataset(store, &approval));
+    TRY(approval_features(store, approval.job, &approval.dataset));
     *ret_approval = approval;
     memset(&approval, 0, sizeof(approval));
 done:

@@ -56,6 +56,14 @@ MUST_USE struct error *approval_make(const struct identity *identity, const stru
 MUST_USE struct error *approval_verify(const struct identity *identity, const struct site_id *requester,
                                        const struct decision *decision);
 
+/* What a receipt names an approval by: SHA-256 of statement and signature together. The statement alone, which older receipts
+ * name, has the dataset's digest in it, and everything else of it is known or can be guessed: whoever knows all rows but
+ * one could find that one by trying. Nobody but the site can make the signature of what they try. */
+MUST_USE struct error *approval_digest(const struct decision *decision, struct digest *ret_digest);
+/* Whether a receipt that names `digest` is of this decision, in either way. */
+MUST_USE struct error *approval_is_named(const struct decision *decision, const struct digest *digest,
+                                         bool *ret_named);
+
 /* What an approval with these limits would say, unsigned: kind, job, limits, dataset, time. Errors as of approval_give.
  */
 MUST_USE struct error *approval_prepare(struct store *store, const struct job_record *record,

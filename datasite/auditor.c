@@ -2,6 +2,7 @@
 
 #include "audit/chain_walk.h"
 #include "audit/receipt_folder.h"
+#include "datasite/approval.h"
 #include "datasite/desk.h"
 #include "schemas/clock.h"
 #include "schemas/wire.h"
@@ -292,14 +293,14 @@ static struct error *auditor_receipt_approval(const struct auditor *auditor, con
                                               const struct receipt *receipt)
 {
     struct decision approval;
-    struct digest digest = {{0}};
+    bool named = false;
     char job[DESK_ID_BYTES];
     struct error *err = store_approval(auditor->store, &receipt->job_id, &approval);
     if (err != NULL && err->code == ERROR_NOT_FOUND)
         error_clear(&err);
     else if (err == NULL)
-        err = digest_of(approval.statement, approval.statement_bytes, &digest);
-    if (err != NULL || digest_equal(&digest, &receipt->approval))
+        err = approval_is_named(&approval, &receipt->approval, &named);
+    if (err != NULL || named)
         return err;
     desk_id(&receipt->job_id, job);
     return error_new(ERROR_UNTRUSTED, "%s names another approval of job %s than the one in site.db.", path,

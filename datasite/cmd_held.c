@@ -90,7 +90,9 @@ static void held_print_metrics(const struct held_look *look)
 {
     if (look->has_accuracy)
         (void)printf(HELD_LABEL "%.2f %% on the training rows\n", "Accuracy", 100 * look->train_accuracy);
-    if (look->test_rows == 0)
+    if (look->noised > 0)
+        (void)printf(HELD_LABEL "%" PRIu64 " of the test rows, each with noise\n", "Counts", look->noised);
+    else if (look->test_rows == 0)
         (void)printf(HELD_LABEL "none leaves\n", "Counts");
     else if (look->test_rows == WIRE_WITHHELD || look->correct == WIRE_WITHHELD)
         (void)printf(HELD_LABEL "how many test rows are right is withheld\n", "Counts");
@@ -177,14 +179,14 @@ static struct error *held_json(const struct held_look *look, const struct job_re
     terminal_clean(record->requester_name, name, sizeof(name));
     clock_format(look->answer.at, at);
     json_t *row =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:s}",
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:s}",
                   "job_id", hex, "name", job->name, "requester", requester, "requester_name", name, "run_id",
                   run, "round", (json_int_t)look->answer.round, "kind", held_kind_word(look->answer.kind),
                   "held_at", at, "bytes", (json_int_t)look->body_bytes, "update", held_json_update(look),
                   "train_accuracy", look->has_accuracy ? held_real(look->train_accuracy) : json_null(),
                   "test_rows", held_count(look->test_rows), "correct", held_count(look->correct),
                   "confusion_cells", (json_int_t)look->cells, "cells_withheld", (json_int_t)look->withheld,
-                  "protections", look->answer.protections);
+                  "noised_counts", (json_int_t)look->noised, "protections", look->answer.protections);
     if (row == NULL || json_array_append_new(array, row) != 0)
         return error_new(ERROR_MEMORY, "There is not enough memory for the list of what is held.");
     return NULL;
@@ -202,7 +204,7 @@ static struct error *held_show(const struct held_desk *desk, const struct answer
     TRY(store_job_find(desk->store, &listed->job_id, &record));
     TRY(job_parse((const char *)record.bytes, record.byte_count, "the stored job", &job));
     TRY(store_dataset_find(desk->store, job->dataset, &dataset));
-    TRY(held_look(desk->store, listed, &dataset, &look));
+    TRY(held_look(desk->store, listed, job, &dataset, &look));
     if (desk->array != NULL)
         TRY(held_json(&look, &record, job, desk->array));
     else

@@ -1,5 +1,6 @@
 #include "datasite/held.h"
 
+#include "datasite/model_shape.h"
 #include "datasite/store_mock.h"
 #include "schemas/wire.h"
 
@@ -31,16 +32,19 @@ void held_run_hex(const uint8_t run_id[static STORE_RUN_ID_BYTES], char ret_hex[
 
 /* ---- names ---- */
 
-static struct error *held_name_feature(struct store *store, const struct dataset_info *dataset,
+/* Names are those of the dataset's columns, or pixels, where a feature is one of them. */
+static struct error *held_name_feature(struct store *store, const struct job *job,
+                                       const struct dataset_info *dataset,
                                        struct held_coefficient *coefficient)
 {
     struct error *err = NULL;
     char name[STORE_COLUMN_BYTES] = "";
-    if (dataset->kind == DATASET_NUMBERS)
+    bool own = job->features != JOB_FEATURES_HOG;
+    if (dataset->kind == DATASET_NUMBERS && own)
         TRY(store_dataset_column(store, dataset->id, coefficient->feature, name));
     if (name[0] != '\0')
         (void)snprintf(coefficient->feature_name, HELD_FEATURE_BYTES, "%.*s", HELD_FEATURE_BYTES - 1, name);
-    else if (dataset->image_columns > 0)
+    else if (dataset->image_columns > 0 && own)
         (void)snprintf(coefficient->feature_name, HELD_FEATURE_BYTES, "pixel %" PRIu64 ",%" PRIu64,
                        coefficient->feature / dataset->image_columns,
                        coefficient->feature % dataset->image_columns);
@@ -51,17 +55,34 @@ done:
     return err;
 }
 
-static struct error *held_name(struct store *store, const struct dataset_info *dataset,
-                               struct held_coefficient *coefficient)
+static struct error *held_name_class(struct store *store, const struct job *job,
+                                     const struct dataset_info *dataset, struct held_coefficient *coefficient)
 {
     struct error *err = NULL;
     uint64_t rows = 0;
-    TRY(store_dataset_class(store, dataset->id, coefficient->class_number, coefficient->class_name,
-                            sizeof(coefficient->class_name), &rows));
+    switch (job->model) {
+    case JOB_SOFTMAX_REGRESSION:
+        TRY(store_dataset_class(store, dataset->id, coefficient->class_number, coefficient->class_name,
+                                sizeof(coefficient->class_name), &rows));
+        break;
+    case JOB_FEATURE_STATISTICS:
+        (void)snprintf(coefficient->class_name, sizeof(coefficient->class_name), "%s",
+                       coefficient->class_number == 0 ? "mean" : "mean square");
+        break;
+    }
+done:
+    return err;
+}
+
+static struct error *held_name(struct store *store, const struct job *job, const struct dataset_info *dataset,
+                               struct held_coefficient *coefficient)
+{
+    struct error *err = NULL;
+    TRY(held_name_class(store, job, dataset, coefficient));
     if (coefficient->intercept)
         (void)snprintf(coefficient->feature_name, HELD_FEATURE_BYTES, "intercept");
     else
-        TRY(held_name_feature(store, dataset, coefficient));
+        TRY(held_name_feature(store, job, dataset, coefficient));
 done:
     return err;
 }
@@ -180,23 +201,26 @@ static void held_look_metrics(struct held_look *look, const Fds__Metrics *metric
     held_count_cells(look, metrics->confusion, metrics->n_confusion);
 }
 
-static struct error *held_look_update(struct store *store, const struct dataset_info *dataset,
-                                      const struct answer *stored, struct held_look *look)
+static struct error *held_look_update(struct store *store, const struct job *job,
+                                      const struct dataset_info *dataset, const struct answer *stored,
+                                      struct held_look *look)
 {
     struct error *err = NULL;
     Fds__Update *update = NULL;
     double *parameters = NULL;
+    size_t features = 0;
+    TRY(model_shape_features(job, dataset, &features));
     TRY(wire_update_decode(stored->body, stored->bytes, &update));
-    TRY(wire_parameters_check(update->parameters.len, dataset->features, dataset->classes));
+    TRY(model_shape_check(job, dataset, update->parameters.len));
     TRY(held_take_parameters(update, &parameters));
-    look->features = dataset->features;
-    look->classes = dataset->classes;
+    look->features = features;
+    look->classes = job->model == JOB_FEATURE_STATISTICS ? 2 : dataset->classes;
     look->count = update->parameters.len / sizeof(double);
     look->has_examples = update->examples != WIRE_WITHHELD;
     look->examples = update->examples;
     held_measure(look, parameters);
     for (size_t i = 0; i < look->top_count; i++)
-        TRY(held_name(store, dataset, &look->top[i]));
+        TRY(held_name(store, job, dataset, &look->top[i]));
     TRY(held_look_back(store, parameters, look));
     held_look_metrics(look, update->metrics);
 done:
@@ -213,13 +237,14 @@ static struct error *held_look_evaluation(const struct answer *stored, struct he
     look->test_rows = evaluation->test_rows;
     look->correct = evaluation->correct;
     held_count_cells(look, evaluation->confusion, evaluation->n_confusion);
+    look->noised = evaluation->n_noised;
 done:
     wire_evaluation_free(evaluation);
     return err;
 }
 
-struct error *held_look(struct store *store, const struct answer *listed, const struct dataset_info *dataset,
-                        struct held_look *ret_look)
+struct error *held_look(struct store *store, const struct answer *listed, const struct job *job,
+                        const struct dataset_info *dataset, struct held_look *ret_look)
 {
     struct error *err = NULL;
     struct answer stored = {.body = NULL};
@@ -231,7 +256,7 @@ struct error *held_look(struct store *store, const struct answer *listed, const 
     look.body_bytes = stored.bytes;
     switch (listed->kind) {
     case ANSWER_UPDATE:
-        TRY(held_look_update(store, dataset, &stored, &look));
+        TRY(held_look_update(store, job, dataset, &stored, &look));
         break;
     case ANSWER_EVALUATION:
         TRY(held_look_evaluation(&stored, &look));

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "datasite/store.h"
+#include "schemas/job.h"
 
 #define HELD_TOP 5 /* coefficients that are named */
 #define HELD_RUN_BYTES (2 * STORE_RUN_ID_BYTES + 1)
@@ -38,11 +39,13 @@ struct held_look {
     bool has_accuracy;
     double train_accuracy;
     uint64_t test_rows, correct, cells, withheld; /* cells 0: no confusion matrix; withheld: of the cells */
+    uint64_t noised;                              /* counts with noise, of a private job; 0: none */
 };
 
-/* `listed` is an answer of store_held, `dataset` its job's. ERROR_UNTRUSTED when the stored body is not the one that was
+/* `listed` is an answer of store_held, `job` and `dataset` those that it is of. Coefficients of feature-statistics have two classes, mean
+ * and mean square. ERROR_UNTRUSTED when the stored body is not the one that was
  * held. */
-MUST_USE struct error *held_look(struct store *store, const struct answer *listed,
+MUST_USE struct error *held_look(struct store *store, const struct answer *listed, const struct job *job,
                                  const struct dataset_info *dataset, struct held_look *ret_look);
 
 /* "update", "evaluation". */

@@ -7,6 +7,7 @@
 #include "datasite/privacy_terms.h"
 #include "datasite/release_check.h"
 #include "datasite/release_counts.h"
+#include "datasite/release_noised.h"
 #include "datasite/release_parts.h"
 #include "schemas/wire.h"
 
@@ -44,6 +45,7 @@ static struct error *update_admit(struct release_check *check, const struct rele
 {
     struct error *err = NULL;
     TRY(release_admit(check));
+    TRY(release_check_noised(check->approval.job, false));
     TRY(release_check_weighting(check->output, check->approval.job));
     TRY(release_check_shape(check, update->count));
     TRY(release_check_finite(update->parameters, update->count));
@@ -70,6 +72,7 @@ static struct error *evaluation_admit(struct release_check *check, const uint64_
 {
     struct error *err = NULL;
     TRY(release_admit(check));
+    TRY(release_check_noised(check->approval.job, false));
     TRY(release_check_metrics(check->approval.job));
     TRY(release_check_counts(check->output));
     uint64_t test_rows = confusion_total(confusion, check->approval.dataset.classes);

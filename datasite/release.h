@@ -136,6 +136,30 @@ MUST_USE struct error *release_masked_input(const struct release_context *contex
 MUST_USE struct error *release_evaluation(const struct release_context *context, const uint64_t *confusion,
                                           struct release_outcome *ret_outcome);
 
+/* ---- jobs with a mechanism of privacy, in clear (release_private.c) ---- */
+
+struct mechanism_record;
+
+/* Of a private job nothing leaves but this: parameters, the declared number of examples; and noised counts. */
+struct release_private {
+    /* dp-sgd: what the mechanism gave, and what it noted of itself. site-level: the site's own model, which the airlock itself
+     * clips and adds noise to, and NULL. */
+    const double *parameters; /* [count] */
+    const struct mechanism_record *record;
+    const double *from; /* [count]: the model that came in */
+    size_t count;
+};
+/* As release_update. On top of it: the record is that of the job's mechanism, the round was begun in the ledger, and is
+ * settled in the transaction of the release. Only the declared number of rows is looked at. */
+MUST_USE struct error *release_private_update(const struct release_context *context,
+                                              const struct release_private *update,
+                                              struct release_outcome *ret_outcome);
+/* `counts` [classes][classes], exact, of learning/private_counts.h: they get their noise here. Small ones are not withheld
+ * (min_cell): the noise is what hides them. */
+MUST_USE struct error *release_private_evaluation(const struct release_context *context,
+                                                  const uint64_t *counts,
+                                                  struct release_outcome *ret_outcome);
+
 /* ---- what was answered before (release_repeat.c) ---- */
 
 /* The bytes that left, or may leave, for a stored answer of the approved job `approval`: ERROR_UNTRUSTED unless its

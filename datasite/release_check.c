@@ -1,5 +1,6 @@
 #include "datasite/release_check.h"
 
+#include "datasite/model_shape.h"
 #include "datasite/store_secagg.h"
 #include "schemas/wire.h"
 
@@ -50,7 +51,7 @@ struct error *release_check_growth(struct store *store, const struct approval *a
     struct error *err = NULL;
     const struct dataset_info *dataset = &approval->dataset;
     struct release_versions versions;
-    if (!approval->grown)
+    if (!approval->grown || job_private(approval->job)) /* differences of noised answers tell of no row */
         goto done;
     TRY(store_release_versions(store, &approval->record.id, &dataset->digest, &versions));
     uint64_t most = approval->decision.dataset_rows;
@@ -215,8 +216,7 @@ struct error *release_check_counts(const struct policy_output *output)
 
 struct error *release_check_shape(const struct release_check *check, size_t count)
 {
-    const struct dataset_info *dataset = &check->approval.dataset;
-    return wire_parameters_check(count * sizeof(double), dataset->features, dataset->classes);
+    return model_shape_check(check->approval.job, &check->approval.dataset, count * sizeof(double));
 }
 
 struct error *release_check_finite(const double *parameters, size_t count)

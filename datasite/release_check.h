@@ -27,7 +27,8 @@ MUST_USE struct error *release_check_approval(struct release_check *check);
 MUST_USE struct error *release_check_dataset(const struct release_check *check);
 /* A dataset that has grown is worked on as one of the versions that answers of this approval came from already, or else
  * with at least min_rows rows more than the longest of them and than at approval: what differs between two answers is
- * then never about a few rows. The trainer asks too, before it reads a row. */
+ * then never about a few rows. The trainer asks too, before it reads a row. Of a private job this is not asked: noise covers
+ * what differs, and a refusal would tell how many rows were added. */
 MUST_USE struct error *release_check_growth(struct store *store, const struct approval *approval,
                                             const struct policy_output *output);
 /* The run began here, for this job, has not ended, and is among the approved number of runs. */

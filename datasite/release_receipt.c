@@ -33,7 +33,7 @@ struct error *release_receipt_make(const struct release_receipt *about, uint8_t 
     memcpy(receipt.run_id, about->run_id, sizeof(receipt.run_id));
     memcpy(receipt.head_signature, about->event->signature, sizeof(receipt.head_signature));
     (void)snprintf(receipt.protections, sizeof(receipt.protections), "%s", about->protections);
-    TRY(digest_of(approval->statement, approval->statement_bytes, &receipt.approval));
+    TRY(approval_digest(approval, &receipt.approval));
     TRY(digest_of(about->body, about->body_bytes, &receipt.digest));
     TRY(receipt_sign(about->identity, &receipt));
     TRY(receipt_encode(&receipt, ret_bytes, ret_count));

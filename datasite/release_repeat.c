@@ -40,7 +40,7 @@ static struct error *repeat_check_receipt(const struct identity *identity, const
 {
     struct error *err = NULL;
     struct receipt receipt;
-    struct digest statement;
+    bool named = false;
     if (answer->receipt_bytes == 0)
         FAIL(ERROR_UNTRUSTED,
              "The stored answer of this round has no receipt of this site, so it does not leave.");
@@ -48,8 +48,8 @@ static struct error *repeat_check_receipt(const struct identity *identity, const
     TRY(receipt_verify_release(&receipt, identity_id(identity), &answer->job_id, answer->run_id,
                                answer->round, answer_receipt_kind(answer->kind), answer->body,
                                answer->bytes));
-    TRY(digest_of(approval->statement, approval->statement_bytes, &statement));
-    if (!digest_equal(&statement, &receipt.approval))
+    TRY(approval_is_named(approval, &receipt.approval, &named));
+    if (!named)
         FAIL(ERROR_UNTRUSTED, "The receipt is of another approval.");
 done:
     return err;

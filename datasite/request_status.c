@@ -76,6 +76,8 @@ static struct error *status_say_live(const struct requests *requests, const stru
     status_say_decision(status, running ? "Runs; approved" : "Approved", decision);
     status->message.features = approval.dataset.features;
     status->message.classes = approval.dataset.classes;
+    status->message.image_rows = approval.dataset.image_rows;
+    status->message.image_columns = approval.dataset.image_columns;
     /* Secure aggregation counts the last model in a round behind the last. */
     uint32_t over = running ? last_round : 0;
     status->message.rounds_left = decision->rounds > over ? decision->rounds - over : 0;

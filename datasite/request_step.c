@@ -1,7 +1,9 @@
 #include "datasite/approval.h"
 #include "datasite/log_repeats.h"
+#include "datasite/model_shape.h"
 #include "datasite/privacy_terms.h"
 #include "datasite/release_check.h"
+#include "datasite/release_noised.h"
 #include "datasite/request_parts.h"
 #include "learning/softmax.h"
 #include "schemas/clock.h"
@@ -35,7 +37,12 @@ static struct error *step_check(const struct requests *requests, const struct ap
                          message->round, approval->decision.rounds);
     if (message->kind == STEP_EVALUATE && approval->job->metrics == JOB_METRICS_NONE)
         return error_new(ERROR_REFUSED, "The job says `metrics: none`, so no counts leave this site.");
-    return wire_parameters_check(message->parameters->len, dataset->features, dataset->classes);
+    if (message->kind == STEP_EVALUATE && job_private(approval->job)) {
+        err = release_check_noised_round(approval, message->round);
+        if (err != NULL)
+            return err;
+    }
+    return model_shape_check(approval->job, dataset, message->parameters->len);
 }
 
 /* What came in is refused for what it is, before a row is read. */

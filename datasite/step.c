@@ -96,11 +96,13 @@ done:
 static struct error *step_check_evaluation(const struct step *step, const struct answer *answer)
 {
     struct error *err = NULL;
-    size_t classes = step->approval.dataset.classes;
+    size_t cells = (size_t)step->approval.dataset.classes * step->approval.dataset.classes;
+    bool private_job = job_private(step->approval.job);
     Fds__Evaluation *evaluation = NULL;
     TRY(wire_evaluation_decode(answer->body, answer->bytes, &evaluation));
     TRY(step_check_fields(step, &evaluation->job_id, &evaluation->run_id, evaluation->round,
-                          evaluation->n_confusion == classes * classes));
+                          evaluation->n_confusion == (private_job ? 0 : cells) &&
+                              evaluation->n_noised == (private_job ? cells : 0)));
 done:
     wire_evaluation_free(evaluation);
     return err;

@@ -2,10 +2,13 @@
 
 #include "datasite/approval.h"
 #include "datasite/dataset_approved.h"
+#include "datasite/declared.h"
+#include "datasite/model_shape.h"
 #include "datasite/pool.h"
 #include "datasite/privacy_terms.h"
 #include "datasite/release.h"
 #include "datasite/release_check.h"
+#include "datasite/release_noised.h"
 #include "datasite/store_secagg.h"
 #include "learning/local_training.h"
 #include "learning/sgd.h"
@@ -51,7 +54,9 @@ static void trainer_forget_split(struct trainer *trainer)
 void trainer_forget(struct trainer *trainer)
 {
     trainer_forget_split(trainer);
+    mapped_rows_free(trainer->mapped);
     dataset_free(trainer->dataset);
+    trainer->mapped = NULL;
     trainer->dataset = NULL;
 }
 
@@ -69,6 +74,20 @@ void trainer_close(struct trainer *trainer)
 
 /* ---- rows ---- */
 
+static struct error *work_map(struct work *work)
+{
+    struct error *err = NULL;
+    struct trainer *trainer = work->trainer;
+    const struct job *job = work->step->approval.job;
+    if (mapped_rows_serve(trainer->mapped, job))
+        return NULL;
+    mapped_rows_free(trainer->mapped);
+    trainer->mapped = NULL;
+    TRY(mapped_rows_make(job, trainer->dataset, pool_parallel(trainer->pool), &trainer->mapped));
+done:
+    return err;
+}
+
 static struct error *work_load(struct work *work)
 {
     struct error *err = NULL;
@@ -84,8 +103,23 @@ static struct error *work_load(struct work *work)
                           &trainer->test_rows));
         trainer->test_fraction = fraction;
     }
+    TRY(work_map(work));
 done:
     return err;
+}
+
+/* Why rows could not be made ready can tell how many there are. Of a private job that is for the owner's log alone: the
+ * requester is told no more than of a step that failed (RELEASE_FAILED). */
+static struct error *work_hide(const struct work *work, struct error *err)
+{
+    if (err == NULL || !job_private(work->step->approval.job))
+        return err;
+    bool told = err->code == ERROR_LIMIT || err->code == ERROR_INVALID || err->code == ERROR_UNSUPPORTED ||
+                err->code == ERROR_NOT_FOUND; /* others in general words, or they are the owner's doing */
+    struct error *hidden = told ? error_new(ERROR_NUMERIC, "%s", err->sentence) : NULL;
+    if (told)
+        error_free(err);
+    return told ? hidden : err;
 }
 
 const struct policy_output *work_output(const struct work *work)
@@ -103,25 +137,47 @@ struct error *work_foresee_bytes(const struct work *work, size_t bytes)
     return release_check_job_bytes(work->trainer->store, &work->step->job_id, work_output(work), bytes);
 }
 
+static struct error *work_declared_site(const struct work *work, size_t *ret_site)
+{
+    return declared_site(work->step->approval.job, identity_id(work->trainer->identity), ret_site);
+}
+
 struct error *work_foresee_training(const struct work *work)
 {
     const struct job *job = work->step->approval.job;
-    size_t rows = work->trainer->train_rows;
-    if (job->optimizer == JOB_SGD && job->batch_size > SGD_MAX_BATCH && rows > SGD_MAX_BATCH)
+    bool private_job = job_private(job);
+    size_t rows = work->trainer->train_rows, site = 0;
+    if (job->optimizer == JOB_SGD && job->batch_size > SGD_MAX_BATCH && (private_job || rows > SGD_MAX_BATCH))
         return error_new(ERROR_UNSUPPORTED,
                          "This site trains with batches of at most %d rows; the job asks for %" PRIu32 ".",
                          SGD_MAX_BATCH, job->batch_size);
-    return release_check_rows(work_output(work), rows, "training");
+    if (!private_job)
+        return release_check_rows(work_output(work), rows, "training");
+    struct error *err = work_declared_site(work, &site);
+    return err != NULL ? err : declared_check_training(work_output(work), job, site);
 }
 
 static struct error *work_foresee_train(const struct work *work)
 {
     struct error *err = NULL;
     size_t bytes = work->step->count * sizeof(double);
-    const struct dataset_info *dataset = &work->trainer->dataset->info;
-    TRY(wire_parameters_check(bytes, dataset->features, dataset->classes));
+    TRY(model_shape_check(work->step->approval.job, &work->trainer->dataset->info, bytes));
     TRY(work_foresee_bytes(work, bytes));
     TRY(work_foresee_training(work));
+done:
+    return err;
+}
+
+static struct error *work_foresee_test(const struct work *work)
+{
+    struct error *err = NULL;
+    const struct approval *approval = &work->step->approval;
+    size_t site = 0;
+    if (!job_private(approval->job))
+        return release_check_rows(work_output(work), work->trainer->test_rows, "test");
+    TRY(work_declared_site(work, &site));
+    TRY(release_check_noised_round(approval, work->step->round));
+    TRY(declared_check_test(work_output(work), approval->job, site));
 done:
     return err;
 }
@@ -129,11 +185,11 @@ done:
 static struct error *work_foresee_evaluate(const struct work *work)
 {
     struct error *err = NULL;
-    const struct dataset_info *dataset = &work->trainer->dataset->info;
-    TRY(wire_parameters_check(work->step->count * sizeof(double), dataset->features, dataset->classes));
-    TRY(release_check_metrics(work->step->approval.job));
+    const struct job *job = work->step->approval.job;
+    TRY(model_shape_check(job, &work->trainer->dataset->info, work->step->count * sizeof(double)));
+    TRY(release_check_metrics(job));
     TRY(release_check_counts(work_output(work)));
-    TRY(release_check_rows(work_output(work), work->trainer->test_rows, "test"));
+    TRY(work_foresee_test(work));
 done:
     return err;
 }
@@ -164,10 +220,7 @@ struct softmax_problem work_problem(const struct work *work, bool test)
 {
     const struct trainer *trainer = work->trainer;
     const struct dataset *dataset = trainer->dataset;
-    size_t rows = (size_t)dataset->info.rows;
-    size_t features = (size_t)dataset->info.features;
-    struct matrix_view all = dataset->bytes != NULL ? matrix_of_bytes(dataset->bytes, rows, features)
-                                                    : matrix_of_floats(dataset->numbers, rows, features);
+    struct matrix_view all = mapped_rows_view(trainer->mapped, dataset);
     return (struct softmax_problem){
         .rows = test ? matrix_select(&all, trainer->test, trainer->test_rows)
                      : matrix_select(&all, trainer->train, trainer->train_rows),
@@ -180,7 +233,7 @@ struct softmax_problem work_problem(const struct work *work, bool test)
 
 /* ---- training ---- */
 
-static bool work_keep_going(void *context, uint32_t done, uint32_t total, double loss)
+bool work_keep_going(void *context, uint32_t done, uint32_t total, double loss)
 {
     struct work *work = context;
     (void)loss; /* of private rows: goes nowhere */
@@ -257,11 +310,12 @@ struct error *work_hand_out(const struct work *work, const struct release_outcom
 
 static struct error *work_compute(struct work *work, struct trainer_answer *ret_answer)
 {
+    bool private_job = job_private(work->step->approval.job);
     switch (work->step->kind) {
     case STEP_TRAIN:
-        return work_train(work, ret_answer);
+        return private_job ? work_train_private(work, ret_answer) : work_train(work, ret_answer);
     case STEP_EVALUATE:
-        return work_evaluate(work, ret_answer);
+        return private_job ? work_evaluate_private(work, ret_answer) : work_evaluate(work, ret_answer);
     case STEP_MASK:
         return work_mask(work, ret_answer);
     case STEP_SUM:
@@ -370,9 +424,11 @@ static struct error *work_answer(struct work *work, struct trainer_answer *ret_a
     TRY(privacy_terms_admit(work->trainer->store, approval, work_output(work)));
     if (work->step->kind == STEP_TRAIN || work->step->kind == STEP_EVALUATE)
         TRY(release_check_in_clear(approval->job, work_output(work)));
-    if (work->step->kind == STEP_TRAIN)
+    if (work->step->kind == STEP_TRAIN && !job_private(approval->job))
         TRY(release_check_weighting(work_output(work), approval->job));
-    TRY(work_load(work));
+    err = work_hide(work, work_load(work));
+    if (err != NULL)
+        goto done;
     TRY(work_foresee(work));
     TRY(work_watch(work, 0.0));
     err = work_compute(work, ret_answer);

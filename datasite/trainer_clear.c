@@ -3,6 +3,7 @@
 
 #include "datasite/budget.h"
 #include "learning/metrics.h"
+#include "learning/moments.h"
 #include "schemas/clock.h"
 
 #include <inttypes.h>
@@ -20,8 +21,7 @@ done:
     return err;
 }
 
-/* The run begins with its first Train; a round that is over is not trained again. */
-static struct error *work_begin(struct work *work)
+struct error *work_begin(struct work *work)
 {
     struct error *err = NULL;
     struct run_record run;
@@ -32,6 +32,20 @@ static struct error *work_begin(struct work *work)
              work->step->round, run.last_round);
 done:
     return err;
+}
+
+/* The model of the job, from these rows. */
+static struct error *work_fit(struct work *work, const struct softmax_problem *problem,
+                              double *ret_parameters, struct training_result *ret_result)
+{
+    switch (work->step->approval.job->model) {
+    case JOB_SOFTMAX_REGRESSION:
+        return work_optimise(work, problem, work->step->parameters, ret_parameters, ret_result);
+    case JOB_FEATURE_STATISTICS:
+        *ret_result = (struct training_result){.end = TRAINING_COMPLETE};
+        return moments_mean(&problem->rows, ret_parameters);
+    }
+    return error_new(ERROR_INTERNAL, "The job has an unknown model.");
 }
 
 struct error *work_train(struct work *work, struct trainer_answer *ret_answer)
@@ -50,7 +64,7 @@ struct error *work_train(struct work *work, struct trainer_answer *ret_answer)
     int64_t start = clock_monotonic_ms();
     struct training_result result;
     work->rows_read = true;
-    TRY(work_optimise(work, &problem, work->step->parameters, parameters, &result));
+    TRY(work_fit(work, &problem, parameters, &result));
     TRY(work_watch(work, 1.0));
     update.seconds = (double)(clock_monotonic_ms() - start) / 1000.0;
     update.train_rows = work->trainer->train_rows;
@@ -70,8 +84,7 @@ done:
     return err;
 }
 
-/* An evaluation joins a run that goes on; the airlock says why when there is none. */
-static struct error *work_join(struct work *work)
+struct error *work_join(struct work *work)
 {
     struct error *err = NULL;
     struct release_context context = work_release_context(work);

@@ -325,6 +325,9 @@ static struct error *wire_check_job_status(const Fds__JobStatus *status)
     TRY(wire_check_number("JobStatus", "classes", status->classes, 0, WIRE_MAX_CLASSES));
     if ((status->features == 0) != (status->classes == 0))
         FAIL(ERROR_INVALID, "JobStatus: features and classes must be given together or not at all.");
+    if ((status->image_rows != 0 || status->image_columns != 0) &&
+        (uint64_t)status->image_rows * status->image_columns != status->features)
+        FAIL(ERROR_INVALID, "JobStatus: image_rows times image_columns must be features, or both 0.");
     TRY(wire_check_number("JobStatus", "rounds_left", status->rounds_left, 0, WIRE_MAX_ROUNDS));
     TRY(wire_check_number("JobStatus", "runs_left", status->runs_left, 0, WIRE_MAX_RUNS));
     if (status->expires < 0 || status->expires > WIRE_LAST_TIME)

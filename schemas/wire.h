@@ -57,6 +57,7 @@ MUST_USE struct error *wire_update_decode(const uint8_t *bytes, size_t count, Fd
 void wire_update_free(Fds__Update *update);
 MUST_USE struct error *wire_evaluate_decode(const uint8_t *bytes, size_t count, Fds__Evaluate **ret_evaluate);
 void wire_evaluate_free(Fds__Evaluate *evaluate);
+/* Evaluation: counts as in an Update; noised ones a square matrix, finite, and then no others. */
 MUST_USE struct error *wire_evaluation_decode(const uint8_t *bytes, size_t count,
                                               Fds__Evaluation **ret_evaluation);
 void wire_evaluation_free(Fds__Evaluation *evaluation);

@@ -1,6 +1,8 @@
 /* What leaves a site: updates, evaluations, and the receipt around them. */
 #include "schemas/wire_parts.h"
 
+#include <math.h>
+
 #define WIRE_SIGNATURE_BYTES 64
 #define WIRE_PROTECTIONS_BYTES 255
 #define WIRE_MAX_SECONDS 1e9
@@ -109,6 +111,31 @@ void wire_update_free(Fds__Update *update)
     wire_free((ProtobufCMessage *)update);
 }
 
+/* Noised counts stand for all others, which are then not there. */
+static struct error *wire_check_noised(const Fds__Evaluation *evaluation)
+{
+    struct error *err = NULL;
+    size_t classes = 0;
+    if (evaluation->n_noised == 0)
+        goto done;
+    while (classes <= WIRE_MAX_CLASSES && classes * classes < evaluation->n_noised)
+        classes++;
+    if (classes > WIRE_MAX_CLASSES || classes * classes != evaluation->n_noised)
+        FAIL(ERROR_INVALID,
+             "Evaluation: noised must be a square matrix of at most %d classes; %zu counts are not.",
+             WIRE_MAX_CLASSES, evaluation->n_noised);
+    for (size_t i = 0; i < evaluation->n_noised; i++)
+        if (!isfinite(evaluation->noised[i]))
+            FAIL(ERROR_INVALID, "Evaluation: noised must be finite; element %zu of %zu is not.", i + 1,
+                 evaluation->n_noised);
+    if (evaluation->n_confusion != 0 || evaluation->test_rows != WIRE_WITHHELD ||
+        evaluation->correct != WIRE_WITHHELD)
+        FAIL(ERROR_INVALID,
+             "Evaluation: confusion, test_rows and correct must be withheld beside noised counts.");
+done:
+    return err;
+}
+
 struct error *wire_evaluation_decode(const uint8_t *bytes, size_t count, Fds__Evaluation **ret_evaluation)
 {
     struct error *err = NULL;
@@ -119,6 +146,7 @@ struct error *wire_evaluation_decode(const uint8_t *bytes, size_t count, Fds__Ev
     TRY(wire_check_confusion("Evaluation", evaluation->confusion, evaluation->n_confusion));
     TRY(wire_check_count("Evaluation", "test_rows", evaluation->test_rows, 0));
     TRY(wire_check_count("Evaluation", "correct", evaluation->correct, 0));
+    TRY(wire_check_noised(evaluation));
     *ret_evaluation = evaluation;
     evaluation = NULL;
 done:

@@ -428,6 +428,63 @@ static void test_wire_confusion_out_of_range_is_refused(void **state)
             "Evaluation: confusion must hold counts of at most 2^53.");
 }
 
+/* Counts with noise, and then no others. */
+static void wire_noise(struct wire_messages *m, double *noised, size_t count)
+{
+    m->evaluation.n_confusion = 0;
+    m->evaluation.test_rows = m->evaluation.correct = WIRE_WITHHELD;
+    m->evaluation.noised = noised;
+    m->evaluation.n_noised = count;
+}
+
+static void test_wire_noised_counts_out_of_range_are_refused(void **state)
+{
+    (void)state;
+    static double noised[4] = {3.25, -1.5, 1e9, 0};
+    static double infinite[4] = {3.25, -1.5, INFINITY, 0}, none[4] = {NAN, 0, 0, 0};
+    struct wire_messages good;
+    Fds__Evaluation *read = NULL;
+    uint8_t *bytes = NULL;
+    size_t count = 0;
+    wire_make(&good);
+    wire_noise(&good, noised, 4);
+    assert_done(wire_encode(&good.evaluation.base, &bytes, &count));
+    assert_done(wire_evaluation_decode(bytes, count, &read));
+    assert_int_equal(read->n_noised, 4);
+    assert_memory_equal(read->noised, noised, sizeof(noised));
+    wire_evaluation_free(read);
+    free(bytes);
+    REFUSED(evaluation, wire_noise(&m, noised, 3), "Evaluation: noised must be a square matrix");
+    REFUSED(evaluation, wire_noise(&m, infinite, 4), "Evaluation: noised must be finite; element 3 of 4");
+    REFUSED(evaluation, wire_noise(&m, none, 4), "Evaluation: noised must be finite; element 1 of 4");
+    REFUSED(evaluation, (wire_noise(&m, noised, 4), m.evaluation.n_confusion = 4),
+            "withheld beside noised counts");
+    REFUSED(evaluation, (wire_noise(&m, noised, 4), m.evaluation.test_rows = 300),
+            "withheld beside noised counts");
+    REFUSED(evaluation, (wire_noise(&m, noised, 4), m.evaluation.correct = 300),
+            "withheld beside noised counts");
+}
+
+static void test_wire_images_of_another_shape_are_refused(void **state)
+{
+    (void)state;
+    struct wire_messages good;
+    Fds__JobStatus *read = NULL;
+    uint8_t *bytes = NULL;
+    size_t count = 0;
+    wire_make(&good);
+    good.status.image_rows = good.status.image_columns = 28;
+    assert_done(wire_encode(&good.status.base, &bytes, &count));
+    assert_done(wire_job_status_decode(bytes, count, &read));
+    wire_job_status_free(read);
+    free(bytes);
+    REFUSED(status, m.status.image_rows = 28, "JobStatus: image_rows times image_columns must be features");
+    REFUSED(status, m.status.image_columns = 784,
+            "JobStatus: image_rows times image_columns must be features");
+    REFUSED(status, m.status.image_rows = m.status.image_columns = 27,
+            "JobStatus: image_rows times image_columns must be features");
+}
+
 static void test_wire_confusion_of_too_many_classes_is_refused(void **state)
 {
     (void)state;
@@ -562,6 +619,8 @@ int main(void)
         cmocka_unit_test(test_wire_parameters_must_fit_the_model),
         cmocka_unit_test(test_wire_update_out_of_range_is_refused),
         cmocka_unit_test(test_wire_confusion_out_of_range_is_refused),
+        cmocka_unit_test(test_wire_noised_counts_out_of_range_are_refused),
+        cmocka_unit_test(test_wire_images_of_another_shape_are_refused),
         cmocka_unit_test(test_wire_confusion_of_too_many_classes_is_refused),
         cmocka_unit_test(test_wire_message_that_would_grow_without_bound_is_refused),
         cmocka_unit_test(test_wire_unknown_fields_are_ignored_and_forgotten),
