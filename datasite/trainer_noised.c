@@ -78,7 +78,7 @@ static struct error *contribute_change(struct work *work, const struct secagg_ve
         FAIL(ERROR_MEMORY, "There is not enough memory to train.");
     TRY(declared_site(job, identity_id(work->trainer->identity), &site));
     err = work_optimise(work, &problem, model, trained, &result);
-    if (err != NULL && err->code == ERROR_NUMERIC) { /* refusing would tell of the rows: it adds zero */
+    if (err != NULL && err->code != ERROR_MEMORY) { /* refusing would tell of the rows: it adds zero */
         error_clear(&err);
         goto done;
     }

@@ -40,6 +40,21 @@ static void test_mask_four_sites_sum_is_exactly_that_of_the_vectors(void **state
     masked_attempt_clear(&attempt);
 }
 
+/* Features are those of the job, whose model has their shape: at a site and under masks alike. */
+static void test_mask_of_a_job_with_features_sums_what_they_train(void **state)
+{
+    struct masked_sites *masked = *state;
+    struct masked_attempt attempt;
+    struct digest zeros = masked_zeros();
+    masked_begin(masked, &(struct masked_words){.training = "{optimizer: lbfgs, local_iterations: 5}\n"
+                                                            "features: {kind: unit-norm}"});
+    masked_attempt_begin(masked, 1, 0, 0, &zeros, everybody, 4, &attempt);
+    masked_collect(masked, &attempt, everybody, 4, NULL);
+    masked_unmask(masked, &attempt);
+    expect_exact(masked, &attempt);
+    masked_attempt_clear(&attempt);
+}
+
 static void test_mask_ring_32_with_a_dropout_sum_is_exactly_that_of_the_contributors(void **state)
 {
     struct masked_sites *masked = *state;
@@ -448,6 +463,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_mask_four_sites_sum_is_exactly_that_of_the_vectors),
+        TEST(test_mask_of_a_job_with_features_sums_what_they_train),
         TEST(test_mask_ring_32_with_a_dropout_sum_is_exactly_that_of_the_contributors),
         TEST(test_mask_average_differs_from_fedavg_in_clear_by_less_than_the_bound),
         TEST(test_mask_rounds_go_on_from_the_model_that_each_site_computes),
