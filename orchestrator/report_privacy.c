@@ -46,6 +46,14 @@ struct report_price report_privacy_spent(const struct run_record *record, size_t
     return price;
 }
 
+static bool any_counts(const struct run_record *record)
+{
+    for (size_t i = 0; i < record->round_count; i++)
+        if (record->rounds[i].pooled_noised != NULL)
+            return true;
+    return false;
+}
+
 void report_privacy_metrics(const struct run_record *record, char ret_text[static REPORT_PRIVACY_BYTES])
 {
     const struct job_privacy *privacy = &record->job->privacy;
@@ -56,6 +64,12 @@ void report_privacy_metrics(const struct run_record *record, char ret_text[stati
                        "No counts of the sites' test rows were released: the job has no "
                        "privacy.metrics_noise to release "
                        "them with, and exact ones never leave a site in a private job.");
+    else if (!any_counts(record))
+        (void)snprintf(
+            ret_text, REPORT_PRIVACY_BYTES,
+            "The job lets counts of test rows leave with noise of the standard deviation %g, and none "
+            "were received. Exact counts never leave a site in a private job.",
+            privacy->metrics_noise);
     else if (record->mock)
         (void)snprintf(
             ret_text, REPORT_PRIVACY_BYTES,

@@ -181,6 +181,19 @@ static void test_report_private_without_metrics_says_why_there_are_none(void **s
     run_record_free(record);
 }
 
+static void test_report_private_counts_that_never_came_are_not_said_to_have_left(void **state)
+{
+    struct run_record *record = made_private_run(1, SGD);
+    free(record->rounds[0].pooled_noised);
+    record->rounds[0].pooled_noised = NULL;
+    char *html = file_of(*state, record, "report.html");
+    const char *const words[] = {"none were received", NULL};
+    expect_words(html, words);
+    assert_null(strstr(html, "rows left with noise"));
+    free(html);
+    run_record_free(record);
+}
+
 static void test_report_private_site_level_protects_a_site(void **state)
 {
     struct run_record *record = made_private_run(2, "mechanism: site-level, noise_multiplier: 3");
@@ -369,6 +382,7 @@ int main(void)
         MADE_TEST(test_report_private_json_noised_counts_are_beside_the_exact_ones_that_are_null),
         MADE_TEST(test_report_private_html_and_terminal_say_the_same),
         MADE_TEST(test_report_private_without_metrics_says_why_there_are_none),
+        MADE_TEST(test_report_private_counts_that_never_came_are_not_said_to_have_left),
         MADE_TEST(test_report_private_site_level_protects_a_site),
         MADE_TEST(test_report_private_large_delta_is_warned_about),
         MADE_TEST(test_report_private_csv_has_what_was_spent_and_noised),
