@@ -4,6 +4,7 @@
 
 #include "crypto/privacy_plan.h"
 #include "crypto/secret.h"
+#include "datasite/budget.h"
 #include "datasite/secagg_roster.h"
 #include "datasite/store_secagg.h"
 #include "schemas/wire.h"
@@ -306,6 +307,25 @@ done:
     return err;
 }
 
+/* Of a private job every use of the rows that is in the vector was begun in the ledger; what is in it is settled once, with
+ * the first attempt. */
+static struct error *masked_settle(const struct release_check *check, const struct release_masked *masked)
+{
+    struct error *err = NULL;
+    const struct release_context *context = check->context;
+    const struct approval *approval = &check->approval;
+    if (!job_private(approval->job)) /* release_write notes it */
+        goto done;
+    if (masked->vector->parameters > 0)
+        TRY(budget_settle(context->store, context->identity, approval, context->run_id, context->round,
+                          BUDGET_TRAINING, context->now));
+    if (masked->vector->counts > 0)
+        TRY(budget_settle(context->store, context->identity, approval, context->run_id, context->round,
+                          BUDGET_EVALUATION, context->now));
+done:
+    return err;
+}
+
 static struct error *masked_release(struct release_check *check, const struct release_masked *masked,
                                     struct masked_input *input, struct release_outcome *ret_outcome)
 {
@@ -316,6 +336,7 @@ static struct error *masked_release(struct release_check *check, const struct re
     TRY(masked_admit(check, masked, input));
     TRY(masked_message(check->context, masked->attempt, input, &body));
     TRY(masked_keep(check->context, masked, input));
+    TRY(masked_settle(check, masked));
     masked_protections(check, protections);
     struct release_record record = release_record_of(check, &body, false, protections, body.leaves);
     record.update_norm = input->norm;

@@ -4,6 +4,7 @@
 
 #include "crypto/secagg_share.h"
 #include "crypto/secret.h"
+#include "datasite/budget.h"
 #include "datasite/release_check.h"
 #include "datasite/secagg_model.h"
 #include "datasite/store_secagg.h"
@@ -219,6 +220,23 @@ static struct error *computed_make(const struct masking *masking, struct compute
     return NULL;
 }
 
+/* From here on what is read of the rows counts as spent, whatever becomes of the step. */
+static struct error *masking_spend(const struct masking *masking)
+{
+    struct error *err = NULL;
+    const struct trainer *trainer = masking->work->trainer;
+    const struct step *step = masking->work->step;
+    int64_t now = trainer->clock() / 1000;
+    if (masking->vector.parameters > 0)
+        TRY(budget_begin(trainer->store, trainer->identity, &step->approval, step->run_id, step->round,
+                         BUDGET_TRAINING, now));
+    if (masking->vector.counts > 0)
+        TRY(budget_begin(trainer->store, trainer->identity, &step->approval, step->run_id, step->round,
+                         BUDGET_EVALUATION, now));
+done:
+    return err;
+}
+
 /* The counts are of the model that came in, so that nothing of the site's own model is told twice. */
 static struct error *masking_compute(struct masking *masking, struct computed *computed)
 {
@@ -286,6 +304,7 @@ struct error *work_mask(struct work *work, struct trainer_answer *ret_answer)
     TRY(work_watch(work, 0.0));
     if (!masking.again) {
         TRY(computed_make(&masking, &computed));
+        TRY(masking_spend(&masking));
         TRY(masking_compute(&masking, &computed));
     }
     TRY(masking_release(&masking, &computed, ret_answer));

@@ -2,6 +2,7 @@
 
 #include "crypto/secagg_wire.h"
 #include "crypto/secret.h"
+#include "datasite/budget.h"
 #include "datasite/store_release.h"
 
 #define MASKED_TEXT_SITES 1024
@@ -136,10 +137,18 @@ void masked_text(const struct masked_sites *masked, const struct masked_words *w
     assert_true(length > 0 && length < SITE_JOB_BYTES);
 }
 
+void masked_approval(struct masked_sites *masked, uint32_t position, struct approval *ret_approval)
+{
+    struct site *site = masked->sites[position - 1];
+    must(approval_find(site->store, site->identity, &site->policy.gate, &site->job_id, &site->researcher,
+                       SITE_NOW, ret_approval));
+}
+
 void masked_begin(struct masked_sites *masked, const struct masked_words *words)
 {
     char text[SITE_JOB_BYTES];
     struct run_record run;
+    struct approval approval;
     masked_text(masked, words, text);
     job_free(masked->job);
     masked->job = NULL;
@@ -148,7 +157,9 @@ void masked_begin(struct masked_sites *masked, const struct masked_words *words)
         struct site *site = masked->sites[i];
         site_expect_state(site_submit(site, text), FDS__JOB_STATE__JOB_PENDING);
         site_approve(site, 0, 1, 0);
-        must(store_run_begin(site->store, &site->job_id, site->run, SITE_NOW, &run));
+        masked_approval(masked, (uint32_t)i + 1, &approval);
+        must(budget_run_begin(site->store, site->identity, &approval, site->run, SITE_NOW, &run));
+        approval_clear(&approval);
         masked->job_id = site->job_id;
     }
     masked->run = (struct secagg_run){.job_hash = masked->job_id,

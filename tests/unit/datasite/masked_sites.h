@@ -70,6 +70,8 @@ void masked_text(const struct masked_sites *masked, const struct masked_words *w
                  char ret_text[static SITE_JOB_BYTES]);
 /* Submits and approves it at all sites, and begins the run with a batch of slots from 0. */
 void masked_begin(struct masked_sites *masked, const struct masked_words *words);
+/* That of the site at this position; approval_clear. */
+void masked_approval(struct masked_sites *masked, uint32_t position, struct approval *ret_approval);
 /* A batch of MASKED_BATCH slots. `absent` (a position, 0: nobody) takes no part. */
 void masked_batch(struct masked_sites *masked, uint32_t first_slot, uint32_t absent);
 

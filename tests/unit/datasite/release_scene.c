@@ -1,5 +1,6 @@
 #include "tests/unit/datasite/release_scene.h"
 
+#include "datasite/budget.h"
 #include "datasite/store_release.h"
 
 static const uint32_t everybody[] = {1, 2, 3, 4};
@@ -61,7 +62,19 @@ static void scene_noise(struct release_scene *scene)
     scene->given.contribution = &scene->contribution;
 }
 
-static int scene_make(void **state, const struct masked_words *words)
+/* As the trainer does before it reads rows. */
+static void scene_spend(struct release_scene *scene)
+{
+    struct approval approval;
+    masked_approval(scene->masked, 1, &approval);
+    must(budget_begin(scene->site->store, scene->site->identity, &approval, scene->site->run, 1,
+                      BUDGET_TRAINING, SITE_NOW));
+    must(budget_begin(scene->site->store, scene->site->identity, &approval, scene->site->run, 1,
+                      BUDGET_EVALUATION, SITE_NOW));
+    approval_clear(&approval);
+}
+
+static int scene_make(void **state, const struct masked_words *words, bool spend)
 {
     struct release_scene *scene = calloc(1, sizeof(*scene));
     void *masked = NULL;
@@ -75,29 +88,39 @@ static int scene_make(void **state, const struct masked_words *words)
     scene_fill(scene);
     if (words->privacy != NULL)
         scene_noise(scene);
+    if (words->privacy != NULL && spend)
+        scene_spend(scene);
     *state = scene;
     return 0;
 }
 
 int release_scene_make(void **state)
 {
-    return scene_make(state, &(struct masked_words){.metrics = "pooled"});
+    return scene_make(state, &(struct masked_words){.metrics = "pooled"}, true);
 }
 
 int release_scene_make_unchecked(void **state)
 {
-    return scene_make(state, &(struct masked_words){.metrics = "pooled", .secure = ", verify_sum: false"});
+    return scene_make(state, &(struct masked_words){.metrics = "pooled", .secure = ", verify_sum: false"},
+                      true);
 }
 
 #define SCENE_COUNTS ", metrics_noise: 8, metrics_rounds: all"
 
+static const struct masked_words scene_noised = {.metrics = "pooled",
+                                                 .training = "{optimizer: sgd}",
+                                                 .privacy = "mechanism: distributed-dp, clip: 0.5, "
+                                                            "noise_multiplier: 1, delta: 1e-5, "
+                                                            "sampling_rate: 0.5" SCENE_COUNTS};
+
 int release_scene_make_noised(void **state)
 {
-    return scene_make(state, &(struct masked_words){.metrics = "pooled",
-                                                    .training = "{optimizer: sgd}",
-                                                    .privacy = "mechanism: distributed-dp, clip: 0.5, "
-                                                               "noise_multiplier: 1, delta: 1e-5, "
-                                                               "sampling_rate: 0.5" SCENE_COUNTS});
+    return scene_make(state, &scene_noised, true);
+}
+
+int release_scene_make_unspent(void **state)
+{
+    return scene_make(state, &scene_noised, false);
 }
 
 int release_scene_make_site_level(void **state)
@@ -105,7 +128,8 @@ int release_scene_make_site_level(void **state)
     return scene_make(state,
                       &(struct masked_words){.metrics = "pooled",
                                              .privacy = "mechanism: site-level, clip: 0.5, "
-                                                        "noise_multiplier: 1, delta: 1e-5" SCENE_COUNTS});
+                                                        "noise_multiplier: 1, delta: 1e-5" SCENE_COUNTS},
+                      true);
 }
 
 int release_scene_drop(void **state)

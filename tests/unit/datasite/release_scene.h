@@ -28,6 +28,7 @@ int release_scene_make(void **state);
 int release_scene_make_unchecked(void **state);
 /* distributed-dp, and site-level, with counts in every round. */
 int release_scene_make_noised(void **state);
+int release_scene_make_unspent(void **state); /* distributed-dp, of which nothing was begun in the ledger */
 int release_scene_make_site_level(void **state);
 int release_scene_drop(void **state);
 /* Another attempt, from this slot. */
