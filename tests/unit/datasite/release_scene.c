@@ -105,12 +105,12 @@ int release_scene_make_unchecked(void **state)
                       true);
 }
 
-#define SCENE_COUNTS ", metrics_noise: 8, metrics_rounds: all"
+#define SCENE_COUNTS ", metrics_noise: 32, metrics_rounds: all"
 
 static const struct masked_words scene_noised = {.metrics = "pooled",
                                                  .training = "{optimizer: sgd}",
                                                  .privacy = "mechanism: distributed-dp, clip: 0.5, "
-                                                            "noise_multiplier: 1, delta: 1e-5, "
+                                                            "noise_multiplier: 8, delta: 1e-5, "
                                                             "sampling_rate: 0.5" SCENE_COUNTS};
 
 int release_scene_make_noised(void **state)

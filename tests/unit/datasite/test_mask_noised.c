@@ -14,7 +14,7 @@ static const uint32_t everybody[] = {1, 2, 3, 4};
 static const uint32_t first_three[] = {1, 2, 3};
 
 #define DISTRIBUTED                                                                                          \
-    "mechanism: distributed-dp, clip: 0.5, noise_multiplier: 1, delta: 1e-5, sampling_rate: 0.5"
+    "mechanism: distributed-dp, clip: 0.5, noise_multiplier: 8, delta: 1e-5, sampling_rate: 0.5"
 #define SITE_LEVEL "mechanism: site-level, clip: 0.25, noise_multiplier: 0.5, delta: 1e-5"
 static const struct masked_words distributed = {
     .training = "{optimizer: sgd, learning_rate: 0.5, momentum: 0.75}", .privacy = DISTRIBUTED};
@@ -22,7 +22,7 @@ static const struct masked_words counted = {.training =
                                                 "{optimizer: sgd, learning_rate: 0.5, momentum: 0.75}",
                                             .metrics = "pooled",
                                             .rounds = 2,
-                                            .privacy = DISTRIBUTED ", metrics_noise: 4"};
+                                            .privacy = DISTRIBUTED ", metrics_noise: 32"};
 
 /* The words of the sum are those of the vectors, added. */
 static void expect_exact(struct masked_sites *masked, const struct masked_attempt *attempt)
