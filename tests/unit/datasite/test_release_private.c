@@ -286,6 +286,40 @@ static void test_release_private_counts_of_a_round_not_paid_for_refused(void **s
     evaluation_refused(&attempt, ERROR_REFUSED, "outside the 3 rounds");
 }
 
+/* The owner tightened the policy when everything was computed and begun. */
+static void test_release_private_with_less_privacy_than_the_owner_wants_refused(void **state)
+{
+    static const struct {
+        struct policy_privacy privacy;
+        const char *words;
+    } rows_of[] = {
+        {{.max_epsilon = 1e-6}, "allows epsilon of at most 1e-06"},
+        {{.min_noise = 1.01}, "requires a noise_multiplier of at least 1.01"},
+        {{.max_delta = 9e-6}, "allows a delta of at most 9e-06"},
+        {{.mechanisms = 1u << (JOB_SITE_LEVEL - 1)}, "requires the mechanism site-level"},
+    };
+    struct site *site = *state;
+    struct attempt attempt;
+    struct release_outcome outcome = {.body = NULL};
+    attempt_make(site, &one_round, &attempt);
+    approval_clear(&attempt.approval);
+    site->policy.gate.output.require = POLICY_REQUIRE_PRIVACY;
+    for (size_t i = 0; i < sizeof(rows_of) / sizeof(rows_of[0]); i++) {
+        site->policy.gate.output.privacy = rows_of[i].privacy;
+        attempt_find(&attempt);
+        attempt.update.record = &attempt.record;
+        update_refused(&attempt, ERROR_REFUSED, rows_of[i].words);
+        attempt_find(&attempt);
+        evaluation_refused(&attempt, ERROR_REFUSED, rows_of[i].words);
+    }
+    site->policy.gate.output.privacy = (struct policy_privacy){.min_noise = 1, .max_delta = 1e-5};
+    attempt_find(&attempt);
+    attempt.update.record = &attempt.record;
+    must(release_private_update(&attempt.context, &attempt.update, &outcome));
+    free(outcome.body);
+    approval_clear(&attempt.approval);
+}
+
 static void test_release_private_twice_refused(void **state)
 {
     struct attempt attempt;
@@ -370,6 +404,7 @@ int main(void)
         TEST(test_release_private_not_finite_refused),
         TEST(test_release_private_wrong_shape_refused),
         TEST(test_release_private_counts_of_a_round_not_paid_for_refused),
+        TEST(test_release_private_with_less_privacy_than_the_owner_wants_refused),
         TEST(test_release_private_twice_refused),
         TEST(test_release_private_revoked_after_training_refused),
         TEST(test_release_private_receipt_names_no_digest_that_could_be_guessed),
