@@ -267,6 +267,19 @@ done:
     return err;
 }
 
+struct error *budget_check_settled(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                   uint32_t round)
+{
+    struct error *err = NULL;
+    bool training = false, evaluation = false;
+    TRY(ledger_has(store, run_id, LEDGER_SETTLE, LEDGER_TRAINING, round, &training));
+    TRY(ledger_has(store, run_id, LEDGER_SETTLE, LEDGER_EVALUATION, round, &evaluation));
+    if (!training && !evaluation)
+        FAIL(ERROR_INTERNAL, "An answer of a private job was to leave without being settled.");
+done:
+    return err;
+}
+
 /* ---- the owner ---- */
 
 struct error *budget_set(struct store *store, const struct identity *identity, const char *dataset,

@@ -131,6 +131,10 @@ MUST_USE struct error *budget_settle(struct store *store, const struct identity 
                                      const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                      enum budget_use use, int64_t now);
 
+/* ERROR_INTERNAL unless something of that round is settled: asked where answers of private jobs are written. */
+MUST_USE struct error *budget_check_settled(struct store *store,
+                                            const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round);
+
 /* In the airlock's transaction, of a job without privacy: ERROR_REFUSED where the pool has a cap, else recorded. */
 MUST_USE struct error *budget_clear(struct store *store, const struct identity *identity,
                                     const struct approval *approval,

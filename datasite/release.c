@@ -199,14 +199,13 @@ static struct error *release_note_withheld(const struct release_check *check, co
                            context->round, context->now, body->withheld, NULL);
 }
 
-/* What leaves without privacy is on record, and does not leave where there is a budget. */
-static struct error *release_count_clear(const struct approval *approval,
-                                         const struct release_context *context,
-                                         const struct release_record *record)
+/* What leaves without privacy is on record, and does not leave where there is a budget; what leaves with it was settled. */
+static struct error *release_counted(const struct approval *approval, const struct release_context *context,
+                                     const struct release_record *record)
 {
     enum budget_use use = record->kind == ANSWER_EVALUATION ? BUDGET_EVALUATION : BUDGET_TRAINING;
     if (job_private(approval->job))
-        return NULL;
+        return budget_check_settled(context->store, context->run_id, context->round);
     return budget_clear(context->store, context->identity, approval, context->run_id, context->round, use,
                         context->now);
 }
@@ -222,7 +221,7 @@ struct error *release_write(const struct release_check *check, struct release_re
     size_t receipt_bytes = 0;
     TRY(release_check_size(check, record->body_bytes));
     if (!record->refused && !outcome.held)
-        TRY(release_count_clear(&check->approval, context, record));
+        TRY(release_counted(&check->approval, context, record));
     TRY(store_release_event(context->store, record, &event));
     if (!record->refused && !outcome.held) {
         struct release_receipt about = {context->identity,
