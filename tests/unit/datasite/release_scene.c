@@ -110,7 +110,7 @@ int release_scene_make_unchecked(void **state)
 static const struct masked_words scene_noised = {.metrics = "pooled",
                                                  .training = "{optimizer: sgd}",
                                                  .privacy = "mechanism: distributed-dp, clip: 0.5, "
-                                                            "noise_multiplier: 8, delta: 1e-5, "
+                                                            "noise_multiplier: 64, delta: 1e-5, "
                                                             "sampling_rate: 0.5" SCENE_COUNTS};
 
 int release_scene_make_noised(void **state)

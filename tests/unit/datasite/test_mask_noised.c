@@ -14,7 +14,7 @@ static const uint32_t everybody[] = {1, 2, 3, 4};
 static const uint32_t first_three[] = {1, 2, 3};
 
 #define DISTRIBUTED                                                                                          \
-    "mechanism: distributed-dp, clip: 0.5, noise_multiplier: 8, delta: 1e-5, sampling_rate: 0.5"
+    "mechanism: distributed-dp, clip: 0.5, noise_multiplier: 64, delta: 1e-5, sampling_rate: 0.5"
 #define SITE_LEVEL "mechanism: site-level, clip: 0.25, noise_multiplier: 0.5, delta: 1e-5"
 static const struct masked_words distributed = {
     .training = "{optimizer: sgd, learning_rate: 0.5, momentum: 0.75}", .privacy = DISTRIBUTED};
@@ -75,7 +75,7 @@ static void test_noised_vectors_without_rows_are_shares_of_the_noise(void **stat
     double squares = 0;
     masked_begin(masked, &(struct masked_words){
                              .training = "{optimizer: sgd}",
-                             .privacy = "mechanism: distributed-dp, clip: 0.5, noise_multiplier: 1, "
+                             .privacy = "mechanism: distributed-dp, clip: 0.5, noise_multiplier: 64, "
                                         "delta: 1e-5, sampling_rate: 1e-12"});
     masked_attempt_begin(masked, 1, 0, 0, &nothing, everybody, 4, &attempt);
     masked_collect(masked, &attempt, everybody, 4, NULL);
@@ -335,7 +335,7 @@ static void test_noised_statistics_are_the_means_but_for_noise(void **state)
     masked_begin(masked, &(struct masked_words){
                              .kind = "feature-statistics",
                              .rounds = 1,
-                             .privacy = "mechanism: distributed-dp, clip: 2, noise_multiplier: 1, delta: "
+                             .privacy = "mechanism: distributed-dp, clip: 2, noise_multiplier: 64, delta: "
                                         "1e-5, sampling_rate: 1"});
     masked_attempt_begin(masked, 1, 0, 0, &nothing, everybody, 4, &attempt);
     assert_int_equal(attempt.about.words, 2 * SITE_FEATURES);
@@ -349,7 +349,7 @@ static void test_noised_statistics_are_the_means_but_for_noise(void **state)
     wire_parameters_read(own.parameters, (size_t)2 * SITE_FEATURES, values);
     for (size_t i = 0; i < SITE_FEATURES; i++) {
         assert_true(fabs(values[i]) < 4.0);
-        assert_true(values[SITE_FEATURES + i] > -0.01 && values[SITE_FEATURES + i] < 4.0);
+        assert_true(values[SITE_FEATURES + i] > -0.2 && values[SITE_FEATURES + i] < 4.0);
     }
     secagg_model_clear(&own);
     wire_sum_free(sum);
