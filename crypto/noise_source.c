@@ -91,6 +91,9 @@ struct error *noise_word(struct noise *noise, uint64_t *ret_word)
 {
     struct error *err = NULL;
     if (noise->pool_at == NOISE_POOL_WORDS) {
+        /* Of one key: a new one wipes what is ready, which is what is being filled. */
+        if (noise->key_left < sizeof(noise->pool))
+            TRY(rekey(noise));
         TRY(noise_fill(noise, noise->pool, sizeof(noise->pool)));
         noise->pool_at = 0;
     }

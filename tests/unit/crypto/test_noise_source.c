@@ -164,6 +164,23 @@ static void test_noise_fill_key_is_replaced_after_16_mib(void **state)
     noise_close(source);
 }
 
+/* Wherever a key ends, single words are random: a new key wipes the words that are ready, not those being made. */
+static void test_noise_word_key_ends_within_the_words_that_are_made_ready(void **state)
+{
+    (void)state;
+    struct noise *source = source_of(7);
+    for (uint64_t left = 0; left <= sizeof(source->pool); left += 12) {
+        source->key_left = left;
+        source->pool_at = NOISE_POOL_WORDS;
+        for (size_t i = 0; i < NOISE_POOL_WORDS; i++) {
+            uint64_t word = 0;
+            succeeds(noise_word(source, &word));
+            assert_true(word != 0);
+        }
+    }
+    noise_close(source);
+}
+
 static void test_noise_open_generator_fails_gives_no_source(void **state)
 {
     (void)state;
@@ -301,6 +318,7 @@ int main(void)
         SOURCE_TEST(test_noise_open_known_seed_reproduces_and_no_other),
         SOURCE_TEST(test_noise_open_real_generator_never_repeats),
         SOURCE_TEST(test_noise_fill_key_is_replaced_after_16_mib),
+        SOURCE_TEST(test_noise_word_key_ends_within_the_words_that_are_made_ready),
         SOURCE_TEST(test_noise_open_generator_fails_gives_no_source),
         SOURCE_TEST(test_noise_open_openssl_fails_gives_no_source_and_no_noise),
         SOURCE_TEST(test_noise_draws_stop_where_the_cipher_fails),
