@@ -23,7 +23,10 @@ void grid_clip_vector(const struct noise_grid *grid, double weight, const double
     double factor = shortened < grid->scale ? shortened : grid->scale;
     bool counts = isfinite(squares) && isfinite(factor);
     for (size_t i = 0; i < count && counts; i++) {
-        ret_steps[i] = (int64_t)(weight * values[i] * factor);
+        double step = weight * values[i] * factor;
+        /* Where squares underflow nothing was shortened, and a number may have no integer. */
+        counts = fabs(step) <= (double)grid->bound;
+        ret_steps[i] = counts ? (int64_t)step : 0;
         sum += square_of(ret_steps[i]);
     }
     if (!counts || sum > (uint128)grid->bound * grid->bound)

@@ -79,6 +79,22 @@ static void test_grid_clip_of_one_number_at_the_clip_stays_within(void **state)
 }
 
 /* Refusing would tell. */
+/* Numbers whose squares are nothing in float64, under a clip that is as small: each is far beyond the clip, and of 64 bits. */
+static void test_grid_clip_of_numbers_whose_squares_underflow_never_exceeds_the_bound(void **state)
+{
+    static const double powers[] = {1e-163, 1e-170, 1e-200, 1e-280};
+    int64_t steps[4];
+    (void)state;
+    for (size_t p = 0; p < sizeof(powers) / sizeof(powers[0]); p++) {
+        struct noise_grid grid = grid_of(1e-290, 1 << 28);
+        double values[4] = {powers[p], -powers[p], powers[p], powers[p]};
+        grid_clip_vector(&grid, 1.0, values, 4, steps);
+        for (size_t i = 0; i < 4; i++)
+            assert_true(steps[i] >= -(1 << 28) && steps[i] <= 1 << 28);
+        assert_true(squares(steps, 4) <= (uint128)1 << 56);
+    }
+}
+
 static void test_grid_clip_of_what_is_not_finite_is_zero(void **state)
 {
     struct noise_grid grid = grid_of(1, 1 << 20);
@@ -121,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_grid_clip_within_the_clip_keeps_the_numbers),
         cmocka_unit_test(test_grid_clip_never_exceeds_the_bound),
         cmocka_unit_test(test_grid_clip_of_one_number_at_the_clip_stays_within),
+        cmocka_unit_test(test_grid_clip_of_numbers_whose_squares_underflow_never_exceeds_the_bound),
         cmocka_unit_test(test_grid_clip_of_what_is_not_finite_is_zero),
         cmocka_unit_test(test_grid_clip_of_zeros_is_zero),
         cmocka_unit_test(test_grid_clip_over_the_bound_in_integers_is_zero),
