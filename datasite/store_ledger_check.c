@@ -1,4 +1,5 @@
 /* Whether the ledger is what this site wrote: the rows by their hashes, the hashes by the chain of signed events. */
+#include "datasite/store_event_parts.h"
 #include "datasite/store_internal.h"
 #include "datasite/store_job_parts.h"
 #include "datasite/store_ledger_parts.h"
@@ -186,7 +187,7 @@ done:
 
 /* Events from one on, up to the signed head. */
 struct verify_walk {
-    bool begun;
+    bool begun; /* with an event of the chain: all behind it are */
     struct chain_head head;
     uint8_t signature[SIGNATURE_BYTES];
 };
@@ -196,11 +197,11 @@ static struct error *walk_event(void *context, const struct event_record *record
     struct error *err = NULL;
     struct verify_walk *walk = context;
     struct digest hash = record->hash;
-    if (!record->is_signed)
+    if (!record->is_signed && !walk->begun)
         return NULL;
     if (walk->begun)
         TRY(chain_next(&walk->head.hash, &record->event, &hash));
-    if (!digest_equal(&hash, &record->hash))
+    if (!record->is_signed || !digest_equal(&hash, &record->hash))
         FAIL(ERROR_UNTRUSTED,
              "Event %" PRIu64
              " of this site is not what it wrote, or one before it is missing, so that the ledger of privacy "
@@ -216,18 +217,28 @@ done:
     return err;
 }
 
-/* The event that stands before `sequence`. */
-static struct error *event_before(struct store *store, uint64_t sequence, uint64_t *ret_before)
+/* The event that stands before that of a row, which the row's event is verified by: the chain began before there were rows,
+ * so it has a hash. */
+static struct error *event_before(struct store *store, uint64_t sequence, struct verify_walk *walk)
 {
+    struct error *err = NULL;
     struct query query;
-    uint64_t before = 0;
-    query_start(&query, store->database, "SELECT id FROM event WHERE id < ?1 ORDER BY id DESC LIMIT 1");
+    const uint8_t *hash = NULL;
+    query_start(&query, store->database, "SELECT id, hash FROM event WHERE id < ?1 ORDER BY id DESC LIMIT 1");
     query_bind_int(&query, (int64_t)sequence);
-    if (query_step(&query))
-        before = (uint64_t)query_int(&query, 0);
-    struct error *err = query_end(&query);
-    if (err == NULL)
-        *ret_before = before;
+    if (query_step(&query)) {
+        walk->head.sequence = (uint64_t)query_int(&query, 0);
+        err = event_blob(&query, 1, DIGEST_BYTES, walk->head.hash.bytes, &hash);
+    }
+    TRY(job_query_end(&query, err));
+    if (hash == NULL)
+        FAIL(ERROR_UNTRUSTED,
+             "The event before event %" PRIu64
+             " of this site has no hash or is missing, so that the ledger of privacy budgets is not vouched "
+             "for: somebody changed site.db. See datasite audit verify, and restore the file from a backup.",
+             sequence);
+    walk->begun = true;
+done:
     return err;
 }
 
@@ -236,10 +247,10 @@ static struct error *verify_events(struct store *store, const struct identity *i
 {
     struct error *err = NULL;
     struct verify_walk walk = {.head.site = *identity_id(identity)};
-    struct event_filter filter = {.limit = 0};
+    struct event_filter filter = {.first_sequence = last->event};
     uint8_t key[PUBLIC_KEY_BYTES];
     if (last->id > 0)
-        TRY(event_before(store, last->event, &filter.first_sequence));
+        TRY(event_before(store, last->event, &walk));
     TRY(store_events(store, &filter, walk_event, &walk));
     if (!walk.begun)
         goto done;

@@ -129,6 +129,20 @@ static void test_attack_budget_rows_deleted_with_their_events_are_refused(void *
         "is not what it wrote");
 }
 
+/* An event without its hash would let the next one be anything. */
+static void test_attack_budget_edited_event_behind_a_wiped_hash_is_refused(void **state)
+{
+    struct spender *spender = *state;
+    expect_found(spender,
+                 "UPDATE event SET detail = 'of another' WHERE id = (SELECT max(event) FROM budget); "
+                 "UPDATE event SET hash = NULL, signature = NULL WHERE id = (SELECT max(event) - 1 FROM budget)",
+                 "not vouched for");
+    expect_found(spender,
+                 "UPDATE event SET detail = 'of another', hash = NULL, signature = NULL WHERE id = "
+                 "(SELECT max(event) FROM budget)",
+                 "not vouched for");
+}
+
 static void test_attack_budget_inserted_row_is_refused(void **state)
 {
     struct spender *spender = *state;
@@ -241,6 +255,7 @@ int main(void)
         TEST(test_attack_budget_edited_row_is_refused),
         TEST(test_attack_budget_deleted_row_is_refused),
         TEST(test_attack_budget_rows_deleted_with_their_events_are_refused),
+        TEST(test_attack_budget_edited_event_behind_a_wiped_hash_is_refused),
         TEST(test_attack_budget_inserted_row_is_refused),
         TEST(test_attack_budget_reservation_edited_in_a_run_begins_nothing),
         TEST(test_budget_rows_are_guarded_by_the_file_itself),
