@@ -196,7 +196,34 @@ static struct ledger_row round_row(const struct ledger_run *run, enum ledger_kin
     return row;
 }
 
-static struct error *round_begin(struct store *store, const struct approval *approval,
+/* What was begun is within a cap that was set, or came with other records, after the run had reserved. A run that reserved
+ * under the cap in force has been asked already. */
+static struct error *round_fits(struct store *store, const struct identity *identity,
+                                const struct approval *approval, const struct ledger_run *run)
+{
+    struct error *err = NULL;
+    struct ledger_row set;
+    struct budget_cap cap;
+    struct budget_sum sum;
+    int64_t pool = 0;
+    bool capped = false;
+    double epsilon = 0, delta = 0;
+    TRY(pool_of_dataset(store, approval->dataset.id, &pool));
+    TRY(ledger_cap(store, pool, &set, &capped));
+    if (!capped || set.id < run->reserved.id)
+        goto done;
+    TRY(budget_cap_find(store, identity, pool, &cap, NULL, &capped));
+    TRY(budget_sum_of(store, pool, &sum));
+    if (!budget_admits(&cap, &sum.spent, &epsilon, &delta))
+        FAIL(ERROR_REFUSED,
+             "The budget of these records, which is in force since this run began, has no room for another "
+             "step of it: a higher cap (datasite budget set) would do.");
+done:
+    return err;
+}
+
+static struct error *round_begin(struct store *store, const struct identity *identity,
+                                 const struct approval *approval,
                                  const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                  enum budget_use use, int64_t now)
 {
@@ -215,6 +242,7 @@ static struct error *round_begin(struct store *store, const struct approval *app
     struct ledger_row row = round_row(&run, LEDGER_BEGIN, round, use, now);
     (void)snprintf(detail, sizeof(detail), "pool %" PRId64 ", %s", row.pool, use_word(use));
     TRY(ledger_add(store, &row, detail));
+    TRY(round_fits(store, identity, approval, &run));
 done:
     return err;
 }
@@ -229,7 +257,7 @@ struct error *budget_begin(struct store *store, const struct identity *identity,
     if (!job_private(approval->job))
         return clear_admit(store, identity, approval, &pool);
     TRY(ledger_begin(store, &change));
-    TRY(round_begin(store, approval, run_id, round, use, now));
+    TRY(round_begin(store, identity, approval, run_id, round, use, now));
     TRY(ledger_commit(store, &change));
 done:
     if (err != NULL)

@@ -18,6 +18,8 @@
  *     rdp   at one of privacy_filter_orders the sum of all divergences, spent and reserved, converts to at most epsilon; rounds
  *           that were not begun are given back
  *
+ * A cap that is set, or comes with other records, while a run is in progress holds for its next round: reserved is not spent.
+ *
  * A pool with a cap lets no job without privacy compute. A pool without one lets the owner's approval decide, and records.
  *
  * What is counted is about one record, in the pool or not. site-level protects a site's update, in the sum or not, and one
@@ -118,7 +120,8 @@ MUST_USE struct error *budget_run_begin(struct store *store, const struct identi
 enum budget_use { BUDGET_TRAINING, BUDGET_EVALUATION };
 
 /* Before rows are read: the round, or evaluation, counts as spent from now on, committed. The same again changes nothing.
- * ERROR_REFUSED without a reservation that covers it. Jobs without privacy pass, unless their pool has a cap. */
+ * ERROR_REFUSED without a reservation that covers it, and where a cap that was set since it was made has no room for the step.
+ * Jobs without privacy pass, unless their pool has a cap. */
 MUST_USE struct error *budget_begin(struct store *store, const struct identity *identity,
                                     const struct approval *approval,
                                     const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,

@@ -270,6 +270,32 @@ static void test_budget_later_cap_replaces_and_forgets_nothing(void **state)
     approval_clear(&approval);
 }
 
+/* A run that began under another cap, or none, goes on as far as the cap in force has room for it. */
+static void test_budget_cap_set_in_a_run_holds_for_its_next_round(void **state)
+{
+    struct spender *spender = *state;
+    struct spender_words words = {.rounds = 4};
+    double one = spender_offer(spender, &words).epsilon;
+    struct approval approval = spender_approved(spender, &words, 10);
+    must(spender_run(spender, &approval, 1));
+    spender_set(spender, "made", one * 1.01, 1e-5, BUDGET_SUM);
+    must(spender_begin(spender, &approval, 1, 1, TRAINING));
+    spender_set(spender, "made", one / 2, 1e-5, BUDGET_SUM);
+    must(spender_begin(spender, &approval, 1, 1, TRAINING)); /* spent already */
+    refused(spender_begin(spender, &approval, 1, 2, TRAINING), ERROR_REFUSED, "no room");
+    must(spender_settle(spender, &approval, 1, 1, TRAINING));
+    spender_set(spender, "made", one * 1.01, 1e-5, BUDGET_SUM);
+    must(spender_begin(spender, &approval, 1, 2, TRAINING));
+    spender_set(spender, "made", spender_state(spender, "made").spent_epsilon, 1e-7, BUDGET_SUM);
+    refused(spender_begin(spender, &approval, 1, 3, TRAINING), ERROR_REFUSED, "no room");
+    spender_set(spender, "made", 100, 1e-5, BUDGET_RDP);
+    must(spender_begin(spender, &approval, 1, 3, TRAINING));
+    spender_set(spender, "made", spender_state(spender, "made").spent_epsilon, 1e-5, BUDGET_RDP);
+    refused(spender_begin(spender, &approval, 1, 4, TRAINING), ERROR_REFUSED, "no room");
+    assert_int_equal(spender_count(spender, "SELECT count(*) FROM budget WHERE kind = 'begin'"), 3);
+    approval_clear(&approval);
+}
+
 static void test_budget_cap_out_of_range_is_refused(void **state)
 {
     struct spender *spender = *state;
@@ -304,6 +330,7 @@ int main(void)
         TEST(test_budget_rdp_gives_back_rounds_that_were_never_begun),
         TEST(test_budget_rdp_is_exact_about_what_fits),
         TEST(test_budget_later_cap_replaces_and_forgets_nothing),
+        TEST(test_budget_cap_set_in_a_run_holds_for_its_next_round),
         TEST(test_budget_cap_out_of_range_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

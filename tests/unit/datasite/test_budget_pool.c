@@ -143,6 +143,23 @@ static void test_pool_with_a_cap_caps_the_one_without_that_it_is_bridged_with(vo
     free(states);
 }
 
+/* What a run reserved before its records came to be of a pool that is spent is not theirs. */
+static void test_pool_that_is_bridged_in_a_run_holds_for_its_next_round(void **state)
+{
+    struct spender *spender = *state;
+    static const uint32_t bridge[] = {39, 1000};
+    spender_import_range(spender, "others", 1000, 10);
+    struct approval approval = spender_approved(spender, &(struct spender_words){.rounds = 3}, 1);
+    must(spender_run(spender, &approval, 7));
+    must(spender_begin(spender, &approval, 7, 1, BUDGET_TRAINING));
+    double one = spend(spender, "others", 1);
+    spender_set(spender, "others", one * 1.01, 1e-4, BUDGET_SUM);
+    must(spender_begin(spender, &approval, 7, 2, BUDGET_TRAINING));
+    spender_import(spender, "bridge", bridge, 2);
+    refused(spender_begin(spender, &approval, 7, 3, BUDGET_TRAINING), ERROR_REFUSED, "no room");
+    approval_clear(&approval);
+}
+
 /* An import that does not end leaves no hash, no pool and no event. */
 static void test_pool_of_an_import_that_fails_is_none(void **state)
 {
@@ -228,6 +245,7 @@ int main(void)
         TEST(test_pool_removed_and_imported_again_is_not_refilled),
         TEST(test_pool_that_is_bridged_has_one_ledger_and_the_stricter_cap),
         TEST(test_pool_with_a_cap_caps_the_one_without_that_it_is_bridged_with),
+        TEST(test_pool_that_is_bridged_in_a_run_holds_for_its_next_round),
         TEST(test_pool_of_an_import_that_fails_is_none),
         TEST(test_attack_pool_hashes_edited_are_found_at_the_next_import),
         TEST(test_attack_pool_of_an_edited_dataset_reserves_nothing),

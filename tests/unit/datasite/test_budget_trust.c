@@ -133,10 +133,11 @@ static void test_attack_budget_rows_deleted_with_their_events_are_refused(void *
 static void test_attack_budget_edited_event_behind_a_wiped_hash_is_refused(void **state)
 {
     struct spender *spender = *state;
-    expect_found(spender,
-                 "UPDATE event SET detail = 'of another' WHERE id = (SELECT max(event) FROM budget); "
-                 "UPDATE event SET hash = NULL, signature = NULL WHERE id = (SELECT max(event) - 1 FROM budget)",
-                 "not vouched for");
+    expect_found(
+        spender,
+        "UPDATE event SET detail = 'of another' WHERE id = (SELECT max(event) FROM budget); "
+        "UPDATE event SET hash = NULL, signature = NULL WHERE id = (SELECT max(event) - 1 FROM budget)",
+        "not vouched for");
     expect_found(spender,
                  "UPDATE event SET detail = 'of another', hash = NULL, signature = NULL WHERE id = "
                  "(SELECT max(event) FROM budget)",
