@@ -4,6 +4,7 @@
     private_rounds.py --sites N --rounds N --dir DIR       DIR does not exist; homes and runs are made in it
 
     rounds <a second>                       by the clock, from the job's approval to the end of the run
+    cpu <ms>                                on the processor, a round, daemons and orchestrator together
     files <run.db> <site.db> <bytes>        after the run, of the orchestrator and of one site
     memory <orchestrator KiB> <site KiB>    most that was resident
 
@@ -72,7 +73,7 @@ def main():
     try:
         allow(options.dir, options.rounds)
         federation = Private(options.dir, daemons, options.sites, options.rounds)
-        clock, _ = federation.measure(options.verify)
+        clock, cpu = federation.measure(options.verify)
         site = max(resident(pid) for pid in daemons)
     finally:
         launcher.terminate()
@@ -80,6 +81,7 @@ def main():
     run, home = options.dir / f"round-{federation.runs}", options.dir / "site-1"
     files = [sum(path.stat().st_size for path in folder.glob(f"{name}*")) for folder, name in ((run, "run.db"), (home, "site.db"))]
     print(f"rounds {1000 / clock:.2f}")
+    print(f"cpu {cpu / options.rounds:.1f}")
     print(f"files {files[0]} {files[1]}")
     print(f"memory {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss} {site}")
 
