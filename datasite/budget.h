@@ -45,6 +45,10 @@ struct budget_cap {
 
 #define BUDGET_POOL_DATASETS 16
 
+/* Whether the dataset's pool has a cap, so that exact numbers of it do not leave. A dataset that is in no pool yet has none. */
+MUST_USE struct error *budget_capped(struct store *store, const struct identity *identity, int64_t dataset_id,
+                                     bool *ret_capped);
+
 /* A pool as the owner sees it. */
 struct budget_state {
     int64_t pool;

@@ -101,6 +101,21 @@ done:
     return err;
 }
 
+struct error *budget_capped(struct store *store, const struct identity *identity, int64_t dataset_id,
+                            bool *ret_capped)
+{
+    struct error *err = NULL;
+    struct budget_cap cap;
+    int64_t pool = 0;
+    bool capped = false;
+    TRY(pool_of_dataset(store, dataset_id, &pool));
+    if (pool != 0)
+        TRY(budget_cap_find(store, identity, pool, &cap, NULL, &capped));
+    *ret_capped = capped;
+done:
+    return err;
+}
+
 struct error *budget_caps_join(struct store *store, const struct identity *identity, const int64_t *pools,
                                size_t count, struct budget_cap *ret_cap, bool *ret_found)
 {

@@ -1,5 +1,6 @@
 #include "datasite/request_catalog.h"
 
+#include "datasite/budget.h"
 #include "schemas/text.h"
 #include "schemas/wire.h"
 
@@ -125,10 +126,23 @@ done:
     return err;
 }
 
-/* As many as an update would say, or nothing. */
-static uint64_t rows_to_tell(const struct policy_output *output, const struct dataset_info *info)
+/* Numbers about the dataset leave with noise alone; also where that cannot be found out. */
+static bool rows_are_private(const struct requests *requests, const struct policy_output *output,
+                             const struct dataset_info *info)
 {
-    bool told = (output->metrics & POLICY_METRIC_EXAMPLES) != 0 && info->rows >= output->min_rows;
+    bool capped = true;
+    if ((output->require & POLICY_REQUIRE_PRIVACY) != 0)
+        return true;
+    error_free(budget_capped(requests->store, requests->identity, info->id, &capped));
+    return capped;
+}
+
+/* As many as an update would say, or nothing. */
+static uint64_t rows_to_tell(const struct requests *requests, const struct dataset_info *info)
+{
+    const struct policy_output *output = policy_gate_output(&requests->policy->gate, info->name);
+    bool told = (output->metrics & POLICY_METRIC_EXAMPLES) != 0 && info->rows >= output->min_rows &&
+                !rows_are_private(requests, output, info);
     return told ? info->rows : WIRE_WITHHELD;
 }
 
@@ -148,7 +162,7 @@ static struct error *entry_make(const struct requests *requests, const struct da
     entry->message.image_rows = info->image_rows;
     entry->message.image_columns = info->image_columns;
     entry->message.classes = info->classes;
-    entry->message.rows = rows_to_tell(policy_gate_output(&requests->policy->gate, info->name), info);
+    entry->message.rows = rows_to_tell(requests, info);
     entry->message.mock_rows = mock_rows;
     TRY(entry_columns(requests->store, info, entry));
     TRY(entry_classes(requests->store, info, entry));

@@ -1,4 +1,5 @@
 /* Who is told of which dataset, and what: listings, mock rows, and silence about everything else. */
+#include "datasite/budget.h"
 #include "datasite/mock.h"
 #include "tests/unit/datasite/site.h"
 
@@ -134,6 +135,26 @@ static void test_catalog_rows_are_withheld_by_the_output_rules(void **state)
     wire_catalog_free(read);
 }
 
+/* One record more or less would be seen in it, beside whatever noise. */
+static void test_catalog_rows_are_withheld_where_numbers_leave_with_noise(void **state)
+{
+    struct site *site = *state;
+    struct budget_cap cap = {3, 1e-6, BUDGET_SUM};
+    make_mock(site, 20);
+    site->policy.gate.output.require = POLICY_REQUIRE_PRIVACY;
+    Fds__Catalog *read = catalog(site, true, "");
+    assert_true(read->datasets[0]->rows == WIRE_WITHHELD);
+    wire_catalog_free(read);
+    site->policy.gate.output.require = 0;
+    read = catalog(site, true, "");
+    assert_int_equal(read->datasets[0]->rows, SITE_ROWS);
+    wire_catalog_free(read);
+    must(budget_set(site->store, site->identity, "made", &cap, SITE_NOW));
+    read = catalog(site, true, "");
+    assert_true(read->datasets[0]->rows == WIRE_WITHHELD);
+    wire_catalog_free(read);
+}
+
 static void test_catalog_many_datasets_come_in_pages(void **state)
 {
     static const double row[SITE_FEATURES] = {0};
@@ -223,6 +244,7 @@ int main(void)
         TEST(test_mock_listed_without_one_names_the_owners_command),
         TEST(test_catalog_tells_the_schema_and_no_more),
         TEST(test_catalog_rows_are_withheld_by_the_output_rules),
+        TEST(test_catalog_rows_are_withheld_where_numbers_leave_with_noise),
         TEST(test_catalog_many_datasets_come_in_pages),
         TEST(test_mock_pages_hold_all_rows),
         TEST(test_mock_needs_no_job_and_makes_none),
