@@ -108,11 +108,12 @@ done:
     return err;
 }
 
-/* Why rows could not be made ready can tell how many there are. Of a private job that is for the owner's log alone: the
- * requester is told no more than of a step that failed (RELEASE_FAILED). */
+/* Why rows could not be made ready can tell how many there are. Where that number does not leave, of a private job in any
+ * case, it is for the owner's log alone: the requester is told no more than of a step that failed (RELEASE_FAILED). */
 static struct error *work_hide(const struct work *work, struct error *err)
 {
-    if (err == NULL || !job_private(work->step->approval.job))
+    bool rows_leave = (work_output(work)->metrics & POLICY_METRIC_EXAMPLES) != 0;
+    if (err == NULL || (rows_leave && !job_private(work->step->approval.job)))
         return err;
     bool told = err->code == ERROR_LIMIT || err->code == ERROR_INVALID || err->code == ERROR_UNSUPPORTED ||
                 err->code == ERROR_NOT_FOUND; /* others in general words, or they are the owner's doing */

@@ -11,18 +11,18 @@ struct private_words {
     const char *evaluation; /* [{test_fraction: 0.5}] */
     const char *federation; /* after rounds: [min_sites: 1] */
     const char *
-        privacy; /* [{mechanism: dp-sgd, clip: 1, noise_multiplier: 1, delta: 1e-5, sampling_rate: 0.1, steps: 4}] */
+        privacy; /* [{mechanism: dp-sgd, clip: 1, noise_multiplier: 8, delta: 1e-5, sampling_rate: 0.1, steps: 4}] */
     const char *features; /* [no such line] */
     const char *examples; /* of the site: ["3000"]; "": none */
     uint32_t rounds;      /* [3] */
 };
 
 #define PRIVATE_DP_SGD                                                                                       \
-    "{mechanism: dp-sgd, clip: 1, noise_multiplier: 1, delta: 1e-5, sampling_rate: 0.1, steps: 4}"
+    "{mechanism: dp-sgd, clip: 1, noise_multiplier: 8, delta: 1e-5, sampling_rate: 0.1, steps: 4}"
 #define PRIVATE_DP_SGD_COUNTS                                                                                \
-    "{mechanism: dp-sgd, clip: 1, noise_multiplier: 1, delta: 1e-5, sampling_rate: 0.1, steps: 4, "          \
-    "metrics_noise: 5"
-#define PRIVATE_SITE_LEVEL "{mechanism: site-level, clip: 1, noise_multiplier: 1, delta: 1e-5}"
+    "{mechanism: dp-sgd, clip: 1, noise_multiplier: 8, delta: 1e-5, sampling_rate: 0.1, steps: 4, "          \
+    "metrics_noise: 8"
+#define PRIVATE_SITE_LEVEL "{mechanism: site-level, clip: 1, noise_multiplier: 8, delta: 1e-5}"
 
 void private_job(const struct site *site, const struct private_words *words,
                  char ret_text[static SITE_JOB_BYTES]);
