@@ -294,7 +294,7 @@ static void test_release_private_with_less_privacy_than_the_owner_wants_refused(
         const char *words;
     } rows_of[] = {
         {{.max_epsilon = 1e-6}, "allows epsilon of at most 1e-06"},
-        {{.min_noise = 1.01}, "requires a noise_multiplier of at least 1.01"},
+        {{.min_noise = 8.01}, "requires a noise_multiplier of at least 8.01"},
         {{.max_delta = 9e-6}, "allows a delta of at most 9e-06"},
         {{.mechanisms = 1u << (JOB_SITE_LEVEL - 1)}, "requires the mechanism site-level"},
     };
@@ -312,7 +312,7 @@ static void test_release_private_with_less_privacy_than_the_owner_wants_refused(
         attempt_find(&attempt);
         evaluation_refused(&attempt, ERROR_REFUSED, rows_of[i].words);
     }
-    site->policy.gate.output.privacy = (struct policy_privacy){.min_noise = 1, .max_delta = 1e-5};
+    site->policy.gate.output.privacy = (struct policy_privacy){.min_noise = 8, .max_delta = 1e-5};
     attempt_find(&attempt);
     attempt.update.record = &attempt.record;
     must(release_private_update(&attempt.context, &attempt.update, &outcome));
