@@ -34,6 +34,13 @@ need_count() {
   fi
 }
 
+# need_epsilon OPTION VALUE: a privacy parameter.
+need_epsilon() {
+  if ! [[ $2 =~ ^[0-9]{1,4}(\.[0-9]{1,6})?$ ]] || [[ $2 =~ ^0+(\.0+)?$ ]]; then
+    usage_error "$1 wants an epsilon above 0 and below 10000, such as 3."
+  fi
+}
+
 is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
 as_root() {
