@@ -13,12 +13,14 @@ export NO_COLOR=1
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/datasite-e2e.XXXXXX")
 started=()
-secure=() # --some: sites of this test give shares away
+secure=()  # --some: sites of this test give shares away
+private=() # --some: sites of this test answer private jobs
 
-# Over all sites of the test: what they gave away under secure aggregation (secagg_record.py).
-judge_secagg() {
+# Over all sites of the test: what they gave away under secure aggregation, and in private jobs.
+judge_records() {
   if [ -n "$(find "$work" -name site.db -print -quit)" ]; then
-    /usr/bin/python3 "$DATASITE_SOURCE_DIR/tests/e2e/secagg_record.py" "$work" "${secure[@]}"
+    /usr/bin/python3 "$DATASITE_SOURCE_DIR/tests/e2e/secagg_record.py" "$work" "${secure[@]}" &&
+      /usr/bin/python3 "$DATASITE_SOURCE_DIR/tests/e2e/private_record.py" "$work" "${private[@]}"
   fi
 }
 
@@ -28,7 +30,7 @@ e2e_leave() {
   trap - EXIT
   for pid in "${started[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
   for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
-  if [ $status -eq 0 ]; then judge_secagg || status=$?; fi
+  if [ $status -eq 0 ]; then judge_records || status=$?; fi
   if [ $status -ne 0 ]; then
     printf 'FAILED with status %s; what the programs said:\n' $status
     find "$work" -name '*.log' -size +0 -exec sh -c 'echo "--- $1"; tail -n 25 "$1"' _ {} \;
@@ -165,6 +167,50 @@ YAML
         sed -E 's/^datasite (".*") (\S+) (sha256:[0-9a-f]{64})$/  - {name: \1, endpoint: "\2", fingerprint: "\3"}/'
     done
   } >"$1"
+}
+
+# private_job FILE SITES ROUNDS [EXTRA LINES]: as write_job, for sites that declare 700 rows each.
+private_job() {
+  write_job "$@"
+  sed -i -E '/fingerprint/ s/\}$/, examples: 700}/' "$1"
+}
+
+# judge_demo FOLDER MECHANISM ROUNDS: the private job of a demo asked for epsilon 3 and took no more. Prints the accuracy of its
+# result in percent.
+judge_demo() {
+  /usr/bin/python3 - "$1/report.json" "$2" "$3" <<'PYTHON' || fail "the report of $1"
+import json, sys
+report = json.load(open(sys.argv[1]))
+assert report["status"] == "finished" and len(report["rounds"]) == int(sys.argv[3])
+privacy = report["privacy"]
+assert privacy["mechanism"] == sys.argv[2] and privacy["target_epsilon"] == 3 and 2.9 < privacy["epsilon"] <= 3, privacy
+result = report["averaged"] or report["rounds"][-1]
+print(f"{100 * result['global_test']['accuracy']:.2f}")
+PYTHON
+}
+
+# doctor FOLDER DATABASE SQL: copies of all databases of the test into FOLDER, and one of them changed; put(blob, at, byte),
+# more(blob, end), and share(blob, i), where the share of the i-th of four sharers is in an Unmasking, help.
+doctor() {
+  mkdir -p "$1"
+  /usr/bin/python3 - "$work" "$1" "$2" "$3" <<'PYTHON'
+import pathlib, sqlite3, sys
+work, copies = map(pathlib.Path, sys.argv[1:3])
+for path in [*work.glob("site-?/site.db"), *work.glob("*/run.db")]:
+    copy = copies / path.relative_to(work)
+    copy.parent.mkdir(exist_ok=True)
+    copy.unlink(missing_ok=True)
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+with sqlite3.connect(copies / sys.argv[3]) as database:
+    database.create_function("put", 3, lambda blob, at, byte: blob[:at] + bytes([byte]) + blob[at + 1 :])
+    database.create_function("more", 2, lambda blob, end: blob + end)
+    database.create_function("share", 2, lambda blob, i: len(blob) - 41 * (4 - i))
+    before = database.total_changes
+    database.executescript(sys.argv[4])
+    changes = {"UPDATE", "INSERT", "DELETE"} & set(sys.argv[4].split())
+    assert (database.total_changes > before) == bool(changes), "nothing was changed"
+PYTHON
 }
 
 # pending_job N: the id of the job that waits at site N.

@@ -204,4 +204,5 @@ def main():
         raise SystemExit(f"secure aggregation: {broken}") from None
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -85,24 +85,8 @@ done
 # What is judged when a test ends notices what it is there for: copies of these databases, in each of which one thing is
 # changed.
 doctored=$work/doctored
-mkdir "$doctored"
 doctored() { # SENTENCE DATABASE SQL, empty: unchanged
-  /usr/bin/python3 - "$work" "$doctored" "$2" "$3" <<'PYTHON'
-import pathlib, sqlite3, sys
-work, copies = map(pathlib.Path, sys.argv[1:3])
-for path in [*work.glob("site-?/site.db"), work / "secure/run.db"]:
-    copy = copies / path.relative_to(work)
-    copy.parent.mkdir(exist_ok=True)
-    copy.unlink(missing_ok=True)
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as source, sqlite3.connect(copy) as target:
-        source.backup(target)
-with sqlite3.connect(copies / sys.argv[3]) as database:
-    database.create_function("put", 3, lambda blob, at, byte: blob[:at] + bytes([byte]) + blob[at + 1 :])
-    database.create_function("share", 2, lambda blob, i: len(blob) - 41 * (4 - i))  # of four, at the end of an Unmasking
-    before = database.total_changes
-    database.executescript(sys.argv[4])
-    assert (database.total_changes > before) == ("UPDATE" in sys.argv[4] or "INSERT" in sys.argv[4]), "nothing was changed"
-PYTHON
+  doctor "$doctored" "$2" "$3"
   local status=0
   /usr/bin/python3 "$DATASITE_SOURCE_DIR/tests/e2e/secagg_record.py" "$doctored" --some >"$work/judged.txt" 2>&1 || status=$?
   if [ -z "$1" ]; then
