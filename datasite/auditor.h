@@ -21,6 +21,7 @@ struct auditor_findings {
     struct digest head;
     uint64_t decisions, endorsements;
     uint64_t answers;
+    uint64_t budget_rows;    /* of the ledger (budget_verify) */
     uint64_t receipts;       /* of this site, in the folder */
     uint64_t other_receipts; /* of other sites: their signatures hold */
 };

@@ -98,6 +98,10 @@ MUST_USE struct error *budget_entries(struct store *store, const struct identity
                                       struct error *(*visit)(void *context, const struct budget_entry *entry),
                                       void *context);
 
+/* Of all pools: the ledger, its events, and the hashes of records, which it reads all. How many rows the ledger has. */
+MUST_USE struct error *budget_verify(struct store *store, const struct identity *identity,
+                                     uint64_t *ret_entries);
+
 /* What one run of the job, of all its rounds, would cost, and whether that fits beside what is spent and reserved. `sentence` says it, for the owner and the requester: what it takes, what is left, and, where it does not fit,
  * what would. A dataset that is in no pool yet has no cap. */
 struct budget_offer {

@@ -6,10 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-#define OFFER_WIDENINGS                                                                                      \
-    8 /* of a noise multiplier that the accountant found and the filter did not take yet */
-#define OFFER_WIDENING 1.001 /* each time by so much */
-#define OFFER_HALVINGS 40
+#define OFFER_STEP 1.06  /* of a noise multiplier, and from step to step its square */
+#define OFFER_NEAR 1.005 /* so near the least noise that fits is near enough */
 
 struct offer {
     const struct job *job; /* as it was asked for */
@@ -24,18 +22,19 @@ static struct job offer_charged(const struct offer *offer, double noise)
     return budget_charged(&job);
 }
 
-/* Whether so many rounds with so much noise fit beside `beside`, by the cap's filter. */
-static struct error *offer_try(const struct offer *offer, const struct budget_cost *beside, uint32_t rounds,
+/* Whether so many rounds with so much noise fit beside what is spent and reserved, by the cap's filter; `accountant` of filter
+ * sum: PRIVACY_RDP is a quick guess at what PRIVACY_PLD says. */
+static struct error *offer_try(const struct offer *offer, enum privacy_accountant accountant, uint32_t rounds,
                                double noise, bool *ret_fits)
 {
     struct error *err = NULL;
-    struct budget_cost cost = {.delta = offer->job->privacy.delta}, all = *beside;
+    struct budget_cost cost = {.delta = offer->job->privacy.delta}, all = offer->sum.together;
     double epsilon = 0, delta = 0;
     struct job charged = offer_charged(offer, noise);
     uint32_t evaluations = privacy_plan_evaluations(&charged, rounds);
     switch (offer->cap.filter) {
     case BUDGET_SUM:
-        TRY(budget_cost_sum(&charged, rounds, evaluations, &cost));
+        TRY(budget_cost_sum(&charged, accountant, rounds, evaluations, &cost));
         break;
     case BUDGET_RDP:
         TRY(budget_cost_rdp(&charged, rounds, evaluations, &cost));
@@ -47,26 +46,47 @@ done:
     return err;
 }
 
-/* The most rounds, fewer than the job's, that fit: the cost grows with them. */
-static struct error *offer_rounds(const struct offer *offer, uint32_t *ret_rounds)
+/* ---- rounds: the cost grows with them ---- */
+
+/* The most, fewer than the job's, that fit, from a guess on: up or down in growing steps until the answer is between two
+ * numbers, then by halves. 0: none. */
+static struct error *rounds_search(const struct offer *offer, enum privacy_accountant accountant,
+                                   uint32_t guess, uint32_t *ret_rounds)
 {
     struct error *err = NULL;
-    uint32_t fits = 0, fails = offer->job->rounds;
+    double noise = offer->job->privacy.noise_multiplier;
+    uint32_t fits = 0, fails = offer->job->rounds, next = guess > 0 ? guess : 1, step = guess / 16 + 1;
     while (fails - fits > 1) {
-        uint32_t middle = fits + (fails - fits) / 2;
         bool good = false;
-        TRY(offer_try(offer, &offer->sum.together, middle, offer->job->privacy.noise_multiplier, &good));
+        next = next <= fits || next >= fails ? fits + (fails - fits) / 2 : next;
+        TRY(offer_try(offer, accountant, next, noise, &good));
         if (good)
-            fits = middle;
+            fits = next;
         else
-            fails = middle;
+            fails = next;
+        next = good ? next + step : next > step ? next - step : 1;
+        step *= 2;
     }
     *ret_rounds = fits;
 done:
     return err;
 }
 
-static struct error *offer_noise_fits(const struct offer *offer, double noise, bool *ret_fits)
+static struct error *offer_rounds(const struct offer *offer, uint32_t *ret_rounds)
+{
+    struct error *err = NULL;
+    uint32_t guess = 0;
+    if (offer->cap.filter == BUDGET_SUM)
+        TRY(rounds_search(offer, PRIVACY_RDP, offer->job->rounds / 2, &guess));
+    TRY(rounds_search(offer, PRIVACY_PLD, guess, ret_rounds));
+done:
+    return err;
+}
+
+/* ---- noise: the cost falls with it ---- */
+
+static struct error *noise_fits(const struct offer *offer, enum privacy_accountant accountant, double noise,
+                                bool *ret_fits)
 {
     struct job job = *offer->job;
     struct noise_grid grid;
@@ -77,25 +97,26 @@ static struct error *offer_noise_fits(const struct offer *offer, double noise, b
         *ret_fits = false;
         return NULL;
     }
-    return offer_try(offer, &offer->sum.together, job.rounds, noise, ret_fits);
+    return offer_try(offer, accountant, job.rounds, noise, ret_fits);
 }
 
 /* Up, to what four digits behind the point say: the number is typed into a job file. */
-static double offer_rounded(double noise)
+static double noise_rounded(double noise)
 {
     return ceil(noise * 1e4) / 1e4;
 }
 
-/* Between noise that fails and noise that fits, by halves, until the next step would not be seen in the number. */
-static struct error *offer_narrow(const struct offer *offer, double fails, double fits, double *ret_noise)
+/* Between noise that fails and noise that fits, by halves, until more of it would be little more. */
+static struct error *noise_narrow(const struct offer *offer, enum privacy_accountant accountant, double fails,
+                                  double fits, double *ret_noise)
 {
     struct error *err = NULL;
-    for (int i = 0; i < OFFER_HALVINGS && fits / fails > OFFER_WIDENING; i++) {
-        double middle = offer_rounded(sqrt(fails * fits));
+    while (fits / fails > OFFER_NEAR) {
+        double middle = noise_rounded(sqrt(fails * fits));
         bool good = false;
         if (!(middle > fails && middle < fits))
             break;
-        TRY(offer_noise_fits(offer, middle, &good));
+        TRY(noise_fits(offer, accountant, middle, &good));
         if (good)
             fits = middle;
         else
@@ -106,20 +127,40 @@ done:
     return err;
 }
 
-/* By growing steps; 0: none that the sampler has. */
+/* Little more than the least that fits, from a guess on: up or down in growing steps, then by halves. 0: none. */
+static struct error *noise_search(const struct offer *offer, enum privacy_accountant accountant, double guess,
+                                  double *ret_noise)
+{
+    struct error *err = NULL;
+    double fails = offer->job->privacy.noise_multiplier, fits = 0, next = noise_rounded(guess);
+    bool between = false;
+    for (double factor = OFFER_STEP; !between && next > fails && next <= PRIVACY_MAX_NOISE;
+         factor *= factor) {
+        bool good = false;
+        TRY(noise_fits(offer, accountant, next, &good));
+        between = good ? false : fits > 0;
+        if (good)
+            fits = next;
+        else
+            fails = next;
+        next = noise_rounded(good ? next / factor : next * factor);
+    }
+    if (fits > 0)
+        TRY(noise_narrow(offer, accountant, fails, fits, &fits));
+    *ret_noise = fits;
+done:
+    return err;
+}
+
 static struct error *offer_noise(const struct offer *offer, double *ret_noise)
 {
     struct error *err = NULL;
-    double noise = offer->job->privacy.noise_multiplier, found = 0;
-    for (double factor = 1.25; found == 0 && noise < PRIVACY_MAX_NOISE; factor *= factor) {
-        double next = offer_rounded(noise * factor);
-        bool good = false;
-        TRY(offer_noise_fits(offer, fmin(next, PRIVACY_MAX_NOISE), &good));
-        if (good)
-            TRY(offer_narrow(offer, noise, next, &found));
-        noise = next;
-    }
-    *ret_noise = found;
+    double guess = offer->job->privacy.noise_multiplier * OFFER_STEP;
+    if (offer->cap.filter == BUDGET_SUM)
+        TRY(noise_search(offer, PRIVACY_RDP, guess, &guess));
+    if (guess == 0)
+        guess = offer->job->privacy.noise_multiplier * OFFER_STEP;
+    TRY(noise_search(offer, PRIVACY_PLD, guess, ret_noise));
 done:
     return err;
 }
@@ -204,7 +245,8 @@ static struct error *offer_private(struct offer *offer, struct budget_offer *res
     const struct job *job = offer->job;
     double noise = job->privacy.noise_multiplier;
     struct job charged = offer_charged(offer, noise);
-    TRY(budget_cost_sum(&charged, job->rounds, privacy_plan_evaluations(&charged, job->rounds), &cost));
+    TRY(budget_cost_sum(&charged, PRIVACY_PLD, job->rounds, privacy_plan_evaluations(&charged, job->rounds),
+                        &cost));
     result->epsilon = cost.epsilon;
     result->delta = cost.delta;
     if (!result->capped) {

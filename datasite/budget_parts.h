@@ -42,8 +42,8 @@ MUST_USE struct error *budget_sum_of(struct store *store, int64_t pool, struct b
 struct job budget_charged(const struct job *job);
 /* What a run of a job as budget_charged gave it costs, for each filter; what cannot be accounted is infinite. The former takes the
  * accountant's time, the latter is cheap and is added to what is there. */
-MUST_USE struct error *budget_cost_sum(const struct job *charged, uint32_t rounds, uint32_t evaluations,
-                                       struct budget_cost *cost);
+MUST_USE struct error *budget_cost_sum(const struct job *charged, enum privacy_accountant accountant,
+                                       uint32_t rounds, uint32_t evaluations, struct budget_cost *cost);
 MUST_USE struct error *budget_cost_rdp(const struct job *charged, uint32_t rounds, uint32_t evaluations,
                                        struct budget_cost *cost);
 void budget_cost_add(struct budget_cost *cost, const struct budget_cost *more);

@@ -80,6 +80,18 @@ done:
     return err;
 }
 
+struct error *budget_verify(struct store *store, const struct identity *identity, uint64_t *ret_entries)
+{
+    struct error *err = NULL;
+    uint64_t entries = 0;
+    TRY(ledger_verify(store, identity));
+    TRY(pool_verify(store));
+    TRY(ledger_count_all(store, &entries));
+    *ret_entries = entries;
+done:
+    return err;
+}
+
 /* ---- entries ---- */
 
 struct entries_visit {

@@ -51,13 +51,13 @@ done:
     return err;
 }
 
-struct error *budget_cost_sum(const struct job *charged, uint32_t rounds, uint32_t evaluations,
-                              struct budget_cost *cost)
+struct error *budget_cost_sum(const struct job *charged, enum privacy_accountant accountant, uint32_t rounds,
+                              uint32_t evaluations, struct budget_cost *cost)
 {
     struct error *err = NULL;
     double epsilon = INFINITY;
     bool infinite = false;
-    TRY(cost_infinite(privacy_plan_epsilon(charged, PRIVACY_PLD, rounds, evaluations, &epsilon), &infinite));
+    TRY(cost_infinite(privacy_plan_epsilon(charged, accountant, rounds, evaluations, &epsilon), &infinite));
     cost->epsilon = epsilon;
 done:
     return err;

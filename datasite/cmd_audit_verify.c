@@ -1,6 +1,7 @@
 #include "audit/export.h"
 #include "console/verbs.h"
 #include "datasite/auditor.h"
+#include "datasite/budget.h"
 #include "datasite/contradiction.h"
 #include "datasite/home.h"
 
@@ -82,6 +83,8 @@ static void audit_verify_print(const struct auditor_findings *findings)
                  " endorsements, each as its event says; none is gone\n",
                  findings->decisions, findings->endorsements);
     (void)printf("Answers   %" PRIu64 ", each as its event says\n", findings->answers);
+    (void)printf("Budgets   %" PRIu64 " rows of the ledger, each as its event says; none is gone\n",
+                 findings->budget_rows);
     if (audit_verify_given.receipts != NULL)
         (void)printf("Receipts  %" PRIu64 " of this site, each in the chain; %" PRIu64
                      " of other sites, whose signatures hold\n",
@@ -122,6 +125,7 @@ static struct error *audit_verify_site(const struct invocation *invocation)
     TRY(auditor_check_vault(&auditor));
     TRY(auditor_check_decisions(&auditor, &findings));
     TRY(auditor_check_answers(&auditor, &findings));
+    TRY(budget_verify(store, identity, &findings.budget_rows));
     if (audit_verify_given.receipts != NULL)
         TRY(auditor_check_receipts(&auditor, audit_verify_given.receipts, &findings));
     audit_verify_print(&findings);

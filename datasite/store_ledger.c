@@ -219,6 +219,19 @@ struct error *ledger_count(struct store *store, int64_t pool, uint64_t *ret_clea
     return err;
 }
 
+struct error *ledger_count_all(struct store *store, uint64_t *ret_count)
+{
+    struct query query;
+    uint64_t count = 0;
+    query_start(&query, store->database, "SELECT count(*) FROM budget");
+    if (query_step(&query))
+        count = (uint64_t)query_int(&query, 0);
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_count = count;
+    return err;
+}
+
 struct error *ledger_last(struct store *store, struct ledger_row *ret_row, bool *ret_found)
 {
     struct query query;

@@ -86,6 +86,9 @@ MUST_USE struct error *ledger_cap(struct store *store, int64_t pool, struct ledg
 MUST_USE struct error *ledger_count(struct store *store, int64_t pool, uint64_t *ret_clear,
                                     uint64_t *ret_all);
 
+/* Of all pools. */
+MUST_USE struct error *ledger_count_all(struct store *store, uint64_t *ret_count);
+
 /* Several rows are of one moment: in the transaction that is open, or in one of its own. */
 struct ledger_change {
     bool own;
