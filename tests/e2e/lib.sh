@@ -213,6 +213,23 @@ with sqlite3.connect(copies / sys.argv[3]) as database:
 PYTHON
 }
 
+# execute_notebook NAME: top to bottom on the small subset, to $work/done.ipynb, with the first of two ports in $port.
+execute_notebook() {
+  local notebook=$DATASITE_SOURCE_DIR/notebooks/$1
+  /usr/bin/python3 - "$notebook" <<'PY'
+import json, sys
+for cell in json.load(open(sys.argv[1]))["cells"]:
+    assert not cell.get("outputs"), "the notebook has outputs: strip them before committing"
+    assert cell.get("execution_count") is None
+PY
+  port=$(free_ports 2)
+  export DATASITE_NOTEBOOK_DATASET=subset DATASITE_NOTEBOOK_PORT=$port TMPDIR=$work
+  export JUPYTER_CONFIG_DIR=$work/jupyter JUPYTER_DATA_DIR=$work/jupyter IPYTHONDIR=$work/ipython JUPYTER_RUNTIME_DIR=$work/jupyter
+  cd "$DATASITE_SOURCE_DIR/notebooks"
+  /usr/bin/python3 -m nbconvert --to notebook --execute --ExecutePreprocessor.timeout=120 \
+    --output-dir "$work" --output done.ipynb "$notebook" >"$work/nbconvert.log" 2>&1 || fail "the notebook failed"
+}
+
 # pending_job N: the id of the job that waits at site N.
 pending_job() {
   "$datasite" --home "$work/site-$1" requests --json |
