@@ -22,7 +22,28 @@ static const char *use_word(enum budget_use use)
 
 /* ---- jobs without privacy ---- */
 
-/* No cap is in the way of it. *ret_pool 0: the rows were stored before there were pools. */
+/* A dataset in no pool: of a site of before there were pools, unless there are caps, which it might be under, or its rows were
+ * pooled before, and somebody took it away from its pool. */
+static struct error *clear_admit_unpooled(struct store *store, const struct identity *identity,
+                                          const struct dataset_info *dataset)
+{
+    struct error *err = NULL;
+    bool joined = false, capped = false;
+    TRY(ledger_verify(store, identity));
+    TRY(pool_traces(store, dataset, &joined, &capped));
+    if (joined)
+        FAIL(ERROR_UNTRUSTED,
+             "The rows of dataset %s were of a pool of records, and are of none now: somebody changed "
+             "site.db. "
+             "Nothing more of them is used: restore the file from a backup.",
+             dataset->name);
+    if (capped)
+        FAIL(ERROR_REFUSED, BUDGET_WANTS_POOL);
+done:
+    return err;
+}
+
+/* No cap is in the way of it. *ret_pool 0: the rows were stored before there were pools, and there are no caps. */
 static struct error *clear_admit(struct store *store, const struct identity *identity,
                                  const struct approval *approval, int64_t *ret_pool)
 {
@@ -32,7 +53,7 @@ static struct error *clear_admit(struct store *store, const struct identity *ide
     bool capped = false;
     TRY(pool_of_dataset(store, approval->dataset.id, &pool));
     if (pool == 0)
-        TRY(ledger_verify(store, identity));
+        TRY(clear_admit_unpooled(store, identity, &approval->dataset));
     else
         TRY(budget_cap_find(store, identity, pool, &cap, NULL, &capped));
     if (capped)
@@ -109,9 +130,7 @@ static struct error *run_reserve(struct store *store, const struct identity *ide
                              .delta = privacy->delta};
     TRY(pool_of_dataset(store, approval->dataset.id, &row.pool));
     if (row.pool == 0)
-        FAIL(ERROR_REFUSED,
-             "This site has not looked yet which of its datasets share records with this one: its "
-             "owner starts it again (datasite serve).");
+        FAIL(ERROR_REFUSED, BUDGET_WANTS_POOL);
     TRY(budget_offer(store, identity, &job, &approval->dataset, &offer));
     if (!offer.fits)
         FAIL(ERROR_REFUSED, "%s", offer.sentence);

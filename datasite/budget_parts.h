@@ -9,6 +9,9 @@
     "The records of this dataset have a privacy budget, so that only jobs with privacy use them: a job "     \
     "with "                                                                                                  \
     "privacy.mechanism would do."
+#define BUDGET_WANTS_POOL                                                                                    \
+    "This site has not looked yet which of its datasets share records with this one: its owner starts it "   \
+    "again (datasite serve)."
 #define POOL_MOST_MERGED 256 /* by the rows of one dataset */
 
 /* ---- caps (budget_cap.c) ---- */

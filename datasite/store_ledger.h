@@ -106,6 +106,9 @@ MUST_USE struct error *ledger_close_of_job(struct store *store, const struct dig
 
 /* The pool that dataset's rows belong to; 0: they were stored before there were pools, and are not in one yet. */
 MUST_USE struct error *pool_of_dataset(struct store *store, int64_t dataset_id, int64_t *ret_pool);
+/* Of a dataset in no pool: whether its id or its rows joined one once; whether any pool has a cap. */
+MUST_USE struct error *pool_traces(struct store *store, const struct dataset_info *dataset, bool *ret_joined,
+                                   bool *ret_capped);
 /* Datasets whose rows belong to the pool: how many, and the names of the first `room`. */
 MUST_USE struct error *pool_datasets(struct store *store, int64_t pool, char (*ret_names)[65], size_t room,
                                      size_t *ret_count);

@@ -46,6 +46,28 @@ done:
     return err;
 }
 
+struct error *pool_traces(struct store *store, const struct dataset_info *dataset, bool *ret_joined,
+                          bool *ret_capped)
+{
+    struct query query;
+    bool joined = true, capped = true;
+    query_start(&query, store->database,
+                "SELECT EXISTS (SELECT 1 FROM budget WHERE kind = 'join' AND (other = ?1 OR subject = ?2)), "
+                "EXISTS (SELECT 1 FROM budget WHERE kind = 'set')");
+    query_bind_int(&query, dataset->id);
+    query_bind_blob(&query, dataset->digest.bytes, DIGEST_BYTES);
+    if (query_step(&query)) {
+        joined = query_int(&query, 0) != 0;
+        capped = query_int(&query, 1) != 0;
+    }
+    struct error *err = query_end(&query);
+    if (err == NULL) {
+        *ret_joined = joined;
+        *ret_capped = capped;
+    }
+    return err;
+}
+
 struct error *pool_datasets(struct store *store, int64_t pool, char (*ret_names)[65], size_t room,
                             size_t *ret_count)
 {

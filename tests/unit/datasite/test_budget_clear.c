@@ -149,6 +149,55 @@ static void test_budget_clear_answer_that_is_held_counts_when_it_leaves(void **s
     assert_int_equal(state_of(site).clear_answers, 1);
 }
 
+/* Edits the file while the site has it open, so that no pool has the dataset, then asks for a run. */
+static void expect_unpooled(struct site *site, const char *edit, enum error_code code, const char *words)
+{
+    static const uint8_t other[STORE_RUN_ID_BYTES] = {9};
+    struct approval approval;
+    struct run_record run;
+    must(approval_find(site->store, site->identity, NULL, &site->job_id, &site->researcher, SITE_NOW,
+                       &approval));
+    site_sql(site, "PRAGMA foreign_keys = OFF");
+    site_sql(site, edit);
+    must(store_dataset_find(site->store, "made", &approval.dataset));
+    refused(budget_run_begin(site->store, site->identity, &approval, other, SITE_NOW, &run), code, words);
+    refused(budget_begin(site->store, site->identity, &approval, site->run, 2, BUDGET_TRAINING, SITE_NOW),
+            code, words);
+    refused(budget_clear(site->store, site->identity, &approval, site->run, 2, BUDGET_TRAINING, SITE_NOW),
+            code, words);
+    assert_int_equal(site_count(site, "SELECT count(*) FROM run"), 1);
+    approval_clear(&approval);
+}
+
+static void test_attack_budget_clear_dataset_of_another_id_is_found(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){0}, 0, 2);
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+    cap_set(site);
+    expect_unpooled(site, "UPDATE dataset SET id = id + 100", ERROR_UNTRUSTED, "somebody changed site.db");
+}
+
+static void test_attack_budget_clear_dataset_of_another_digest_is_found(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){0}, 0, 2);
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+    expect_unpooled(site, "UPDATE dataset SET digest = zeroblob(32)", ERROR_UNTRUSTED,
+                    "somebody changed site.db");
+}
+
+/* As of before there were pools: where there is a cap, it might be of these rows. */
+static void test_attack_budget_clear_dataset_without_a_trace_waits_where_there_are_caps(void **state)
+{
+    struct site *site = *state;
+    site_approved(site, &(struct job_words){0}, 0, 2);
+    site_expect_type(site_train(site, 1, 0), UPDATE);
+    cap_set(site);
+    expect_unpooled(site, "UPDATE dataset SET id = id + 100, digest = zeroblob(32)", ERROR_REFUSED,
+                    "has not looked yet");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_make, site_remove)
 
 int main(void)
@@ -161,6 +210,9 @@ int main(void)
         TEST(test_budget_capped_in_a_run_ends_it),
         TEST(test_budget_cap_is_asked_in_the_airlock),
         TEST(test_budget_clear_answer_that_is_held_counts_when_it_leaves),
+        TEST(test_attack_budget_clear_dataset_of_another_id_is_found),
+        TEST(test_attack_budget_clear_dataset_of_another_digest_is_found),
+        TEST(test_attack_budget_clear_dataset_without_a_trace_waits_where_there_are_caps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
