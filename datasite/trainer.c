@@ -358,8 +358,9 @@ static bool work_failed_by_rows(enum error_code code)
     return true;
 }
 
-/* Abandoned steps may be asked for again, but not without end. */
-static struct error *work_is_spent(const struct work *work, bool *ret_spent)
+/* Abandoned steps may be asked for again, but not without end. Of a private job, one that ran into its deadline may not: whether
+ * it does can depend on the rows. */
+static struct error *work_is_spent(const struct work *work, enum error_code code, bool *ret_spent)
 {
     struct error *err = NULL;
     uint32_t times = TRAINER_ATTEMPTS;
@@ -367,7 +368,8 @@ static struct error *work_is_spent(const struct work *work, bool *ret_spent)
     if (work->watch_ended)
         TRY(store_step_abandoned(work->trainer->store, &step->job_id, step->run_id, step->round,
                                  step_answer_kind(step->kind), work->trainer->clock() / 1000, &times));
-    *ret_spent = times >= TRAINER_ATTEMPTS;
+    bool late = code == ERROR_DEADLINE && job_private(step->approval.job);
+    *ret_spent = late || times >= TRAINER_ATTEMPTS;
 done:
     return err;
 }
@@ -380,7 +382,7 @@ static struct error *work_settle(struct work *work, struct error *failure, struc
     bool spent = false;
     if (!work->watch_ended && !work_failed_by_rows(failure->code))
         return failure;
-    TRY(work_is_spent(work, &spent));
+    TRY(work_is_spent(work, failure->code, &spent));
     if (!spent)
         return failure;
     struct release_context context = work_release_context(work);

@@ -29,7 +29,8 @@ struct trainer_options {
     int64_t (*clock)(void); /* Unix milliseconds */
 };
 
-/* A round that was abandoned this often after rows were read is spent, as if its step had failed. */
+/* A round that was abandoned this often after rows were read is spent, as if its step had failed. A round
+ * of a private job is, at the first time that it was its deadline. */
 #define TRAINER_ATTEMPTS 3
 
 /* Watches a step. `check` is called between the steps of training with the share that is done, 0 to 1; an

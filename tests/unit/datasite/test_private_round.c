@@ -256,6 +256,35 @@ static void test_private_growth_of_one_row_is_not_told(void **state)
     site_expect_type(site_train(site, 2, 0), UPDATE);
 }
 
+/* Whether it is in time can depend on the rows: it is tried once, and the answer is that of any failure. */
+static void test_attack_private_step_past_its_deadline_spends_the_round_at_once(void **state)
+{
+    struct site *site = *state;
+    static const uint8_t zeros[SITE_PARAMETERS * sizeof(double)];
+    private_approved(site,
+                     &(struct private_words){.privacy = PRIVATE_SITE_LEVEL,
+                                             .training = "{optimizer: sgd, learning_rate: 0.01, batch_size: "
+                                                         "1, local_epochs: 1000}"},
+                     0);
+    struct step *step = calloc(1, sizeof(*step));
+    assert_non_null(step);
+    must(step_take_parameters(step, zeros, sizeof(zeros)));
+    step->peer = site->researcher;
+    step->job_id = site->job_id;
+    memcpy(step->run_id, site->run, sizeof(step->run_id));
+    step->round = 1;
+    step->deadline = clock_monotonic_ms() + 300;
+    must(approval_find(site->store, site->identity, &site->policy.gate, &site->job_id, NULL, SITE_NOW,
+                       &step->approval));
+    must(executor_submit(site->executor, step));
+    REFUSED(site_wait(site), ERROR_NUMERIC, RELEASE_FAILED);
+    REFUSED(site_train(site, 1, 0), ERROR_NUMERIC, RELEASE_FAILED);
+    REFUSED(site_train(site, 1, 0.5), ERROR_REFUSED, "another model");
+    assert_int_equal(site_count(site, "SELECT count(*) FROM event WHERE kind = 'train-failed'"), 1);
+    assert_int_equal(site_count(site, "SELECT count(*) FROM budget WHERE kind = 'begin'"), 1);
+    assert_int_equal(site_count(site, "SELECT count(*) FROM budget WHERE kind = 'settle'"), 0);
+}
+
 /* ---- evaluation ---- */
 
 static void test_private_counts_leave_with_noise_and_of_the_last_round_alone(void **state)
@@ -451,6 +480,7 @@ int main(void)
         TEST(test_private_rows_that_are_not_finite_refuse_nothing),
         TEST(test_private_rows_that_do_not_fit_are_not_counted_aloud),
         TEST(test_private_growth_of_one_row_is_not_told),
+        TEST(test_attack_private_step_past_its_deadline_spends_the_round_at_once),
         TEST(test_private_counts_leave_with_noise_and_of_the_last_round_alone),
         TEST(test_private_counts_of_all_rounds_leave_when_the_job_pays_for_them),
         TEST(test_private_counts_without_noise_of_their_own_do_not_leave),
