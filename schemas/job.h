@@ -40,7 +40,7 @@
  * secure_aggregation.verify_sum    true | false                                   true when it costs a site at most 64 MiB
  *                                                                                 a round
  * privacy.mechanism                none | dp-sgd | distributed-dp | site-level    none
- * privacy.clip                     > 0 to 1e6                                     required with a mechanism
+ * privacy.clip                     1e-9 to 1e6                                    required with a mechanism
  * privacy.noise_multiplier         0.05 to 1e6                                    one of these two; a site wants
  * privacy.target_epsilon           > 0 to 1000                                    the former
  * privacy.delta                    1e-15 to 0.1                                   required with a mechanism

@@ -24,8 +24,7 @@ const struct document_key job_privacy_keys[] = {
      DOCUMENT_INTO(struct job, privacy.mechanism)},
     {.key = "clip",
      .type = DOCUMENT_REAL,
-     .least = 0,
-     .least_open = true,
+     .least = 1e-9, /* far above where a scale of the grid could overflow */
      .most = 1e6,
      DOCUMENT_INTO(struct job, privacy.clip)},
     {.key = "noise_multiplier",
@@ -114,8 +113,8 @@ static struct error *privacy_check_values(const struct document_value *root, con
     struct document_value value;
     const struct job_privacy *privacy = &job->privacy;
     if (privacy->clip <= 0)
-        return privacy_lacks(root,
-                             "lacks the key clip: the norm that what one record adds is cut to, above 0.");
+        return privacy_lacks(
+            root, "lacks the key clip: the norm that what one record adds is cut to, 1e-9 or more.");
     if (privacy->noise_multiplier <= 0 && privacy->target_epsilon <= 0)
         return privacy_lacks(root,
                              "lacks noise_multiplier, or target_epsilon from which it can be computed.");

@@ -214,6 +214,14 @@ static const struct job_row job_protection_rows[] = {
      "7:11: privacy.epsilon is not a known key. Known here: mechanism, clip, noise_multiplier, "
      "target_epsilon, delta, sampling_rate, steps, "
      "metrics_noise, metrics_rounds."},
+    {7, "privacy: {mechanism: dp-sgd, clip: 0}", ERROR_INVALID,
+     "7:36: privacy.clip must be at least 1e-09 and at most 1000000."},
+    {7, "privacy: {mechanism: dp-sgd, clip: 9e-10}", ERROR_INVALID,
+     "7:36: privacy.clip must be at least 1e-09 and at most 1000000."},
+    {7, "privacy: {mechanism: dp-sgd, clip: 1e-320}", ERROR_INVALID,
+     "7:36: privacy.clip must be at least 1e-09 and at most 1000000."},
+    {7, "privacy: {mechanism: dp-sgd, clip: 1e-9}", ERROR_INVALID,
+     "7:10: privacy lacks noise_multiplier, or target_epsilon from which it can be computed."},
 };
 
 static const struct job_row job_seed_rows[] = {
