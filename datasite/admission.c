@@ -121,7 +121,7 @@ struct error *admission_look_budget(struct store *store, const struct identity *
     struct budget_offer offer;
     if (admission->obstacle != ADMISSION_NONE)
         goto done;
-    TRY(budget_offer(store, identity, job, dataset, &offer));
+    TRY(budget_offer(store, identity, job, dataset, BUDGET_SEARCH_QUICK, &offer));
     if (offer.fits)
         goto done;
     admission->obstacle = ADMISSION_TERMS;

@@ -272,7 +272,7 @@ static struct error *approval_budget(struct store *store, const struct identity 
     TRY(store_dataset_find(store, job->dataset, &dataset));
     struct job approved = *job; /* which may be shared */
     approved.rounds = decision->rounds;
-    TRY(budget_offer(store, identity, &approved, &dataset, &offer));
+    TRY(budget_offer(store, identity, &approved, &dataset, BUDGET_SEARCH_WHOLE, &offer));
     if (!offer.fits)
         FAIL(ERROR_REFUSED, "%s", offer.sentence);
 done:

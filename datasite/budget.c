@@ -131,7 +131,7 @@ static struct error *run_reserve(struct store *store, const struct identity *ide
     TRY(pool_of_dataset(store, approval->dataset.id, &row.pool));
     if (row.pool == 0)
         FAIL(ERROR_REFUSED, BUDGET_WANTS_POOL);
-    TRY(budget_offer(store, identity, &job, &approval->dataset, &offer));
+    TRY(budget_offer(store, identity, &job, &approval->dataset, BUDGET_SEARCH_NONE, &offer));
     if (!offer.fits)
         FAIL(ERROR_REFUSED, "%s", offer.sentence);
     memcpy(row.run_id, run_id, STORE_RUN_ID_BYTES);

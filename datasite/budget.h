@@ -114,9 +114,15 @@ struct budget_offer {
     double noise_that_fits;          /* with its rounds; 0: none */
     char sentence[512];
 };
+/* How long to look for what would fit. The cost of the job itself takes the accountant's time in any case, once. */
+enum budget_search {
+    BUDGET_SEARCH_NONE, /* not at all: in a transaction that writes */
+    BUDGET_SEARCH_QUICK, /* by Rényi divergences alone, so that a little more might fit: where others wait for the answer */
+    BUDGET_SEARCH_WHOLE, /* by the accountant, many times */
+};
 MUST_USE struct error *budget_offer(struct store *store, const struct identity *identity,
                                     const struct job *job, const struct dataset_info *dataset,
-                                    struct budget_offer *ret_offer);
+                                    enum budget_search search, struct budget_offer *ret_offer);
 
 /* Begins the run, or finds it, as store_run_begin, and reserves for it in the same transaction. ERROR_REFUSED when it does not
  * fit, with what would. */

@@ -11,6 +11,7 @@
 
 struct offer {
     const struct job *job; /* as it was asked for */
+    enum budget_search search;
     struct budget_cap cap;
     struct budget_sum sum;
 };
@@ -78,7 +79,10 @@ static struct error *offer_rounds(const struct offer *offer, uint32_t *ret_round
     uint32_t guess = 0;
     if (offer->cap.filter == BUDGET_SUM)
         TRY(rounds_search(offer, PRIVACY_RDP, offer->job->rounds / 2, &guess));
-    TRY(rounds_search(offer, PRIVACY_PLD, guess, ret_rounds));
+    if (offer->cap.filter == BUDGET_SUM && offer->search == BUDGET_SEARCH_QUICK)
+        *ret_rounds = guess;
+    else
+        TRY(rounds_search(offer, PRIVACY_PLD, guess, ret_rounds));
 done:
     return err;
 }
@@ -158,6 +162,10 @@ static struct error *offer_noise(const struct offer *offer, double *ret_noise)
     double guess = offer->job->privacy.noise_multiplier * OFFER_STEP;
     if (offer->cap.filter == BUDGET_SUM)
         TRY(noise_search(offer, PRIVACY_RDP, guess, &guess));
+    if (offer->cap.filter == BUDGET_SUM && offer->search == BUDGET_SEARCH_QUICK) {
+        *ret_noise = guess;
+        goto done;
+    }
     if (guess == 0)
         guess = offer->job->privacy.noise_multiplier * OFFER_STEP;
     TRY(noise_search(offer, PRIVACY_PLD, guess, ret_noise));
@@ -175,6 +183,8 @@ static void offer_suggest(const struct offer *offer, const struct budget_offer *
     double noise = result->noise_that_fits;
     if (offer->cap.filter == BUDGET_SUM && result->delta > result->left_delta)
         (void)snprintf(ret_text, room, " Its delta alone is more than is left.");
+    else if (offer->search == BUDGET_SEARCH_NONE && result->left_epsilon > 0)
+        (void)snprintf(ret_text, room, " Fewer rounds or more noise may fit.");
     else if (rounds > 0 && noise > 0)
         (void)snprintf(ret_text, room,
                        " What would fit: %" PRIu32 " round%s, or a noise_multiplier of %.10g or more.",
@@ -185,7 +195,10 @@ static void offer_suggest(const struct offer *offer, const struct budget_offer *
     else if (noise > 0)
         (void)snprintf(ret_text, room, " What would fit: a noise_multiplier of %.10g or more.", noise);
     else
-        (void)snprintf(ret_text, room, " Neither fewer rounds nor more noise would fit.");
+        (void)snprintf(ret_text, room, "%s",
+                       offer->search == BUDGET_SEARCH_QUICK
+                           ? " Neither fewer rounds nor more noise would fit, as far as a quick look tells."
+                           : " Neither fewer rounds nor more noise would fit.");
 }
 
 static void offer_words(const struct offer *offer, struct budget_offer *result)
@@ -255,7 +268,8 @@ static struct error *offer_private(struct offer *offer, struct budget_offer *res
     }
     offer_left(offer, result);
     TRY(offer_admit(offer, &cost, result));
-    if (result->fits || (offer->cap.filter == BUDGET_SUM && result->delta > result->left_delta))
+    if (result->fits || result->left_epsilon <= 0 || offer->search == BUDGET_SEARCH_NONE ||
+        (offer->cap.filter == BUDGET_SUM && result->delta > result->left_delta))
         goto done;
     TRY(offer_rounds(offer, &result->rounds_that_fit));
     TRY(offer_noise(offer, &result->noise_that_fits));
@@ -275,10 +289,11 @@ static void offer_clear(struct budget_offer *result)
 }
 
 struct error *budget_offer(struct store *store, const struct identity *identity, const struct job *job,
-                           const struct dataset_info *dataset, struct budget_offer *ret_offer)
+                           const struct dataset_info *dataset, enum budget_search search,
+                           struct budget_offer *ret_offer)
 {
     struct error *err = NULL;
-    struct offer offer = {.job = job};
+    struct offer offer = {.job = job, .search = search};
     struct budget_offer result = {.private_job = job_private(job)};
     int64_t pool = 0;
     TRY(pool_of_dataset(store, dataset->id, &pool));

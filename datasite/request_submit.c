@@ -50,7 +50,8 @@ static struct error *submission_check_budget(const struct submission *submission
     struct dataset_info dataset;
     struct budget_offer offer;
     TRY(store_dataset_find(requests->store, submission->job->dataset, &dataset));
-    TRY(budget_offer(requests->store, requests->identity, submission->job, &dataset, &offer));
+    TRY(budget_offer(requests->store, requests->identity, submission->job, &dataset, BUDGET_SEARCH_QUICK,
+                     &offer));
     if (!offer.may_fit)
         FAIL(ERROR_REFUSED, "%s", offer.sentence);
 done:

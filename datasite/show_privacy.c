@@ -43,7 +43,8 @@ struct error *show_privacy_load(struct screen *screen)
     privacy->rounds = screen->has_terms ? screen->terms.rounds : desk->job->rounds;
     asked.rounds = privacy->rounds;
     if (screen->has_dataset) {
-        TRY(budget_offer(desk->store, desk->identity, &asked, &screen->dataset, &privacy->offer));
+        TRY(budget_offer(desk->store, desk->identity, &asked, &screen->dataset, BUDGET_SEARCH_WHOLE,
+                         &privacy->offer));
         privacy->has_offer = true;
     }
     if (!job_private(desk->job))

@@ -69,7 +69,7 @@ for budget in budgets:
     assert kinds.count("reserve") == 1 and kinds.count("begin") == kinds.count("settle") == 4 and kinds[-1] == "close", kinds
 PYTHON
 
-# What is left is 2: epsilon 3 no longer fits, and nothing is computed for it; the refusal says what would fit.
+# What is left is 2: epsilon 3 no longer fits, and nothing is computed for it; the refusal says what would fit, on the safe side.
 training='{optimizer: sgd, learning_rate: 1}' private_job "$work/second.yaml" 2 4 "seed: 6
 evaluation: {metrics: none, $global}
 privacy: {mechanism: dp-sgd, clip: 1, target_epsilon: 3, delta: 1.0e-5, sampling_rate: 0.1, steps: 10}"
@@ -91,7 +91,7 @@ for i in 1 2; do
   /usr/bin/python3 - "$work/budget-$i.json" <<'PYTHON' || fail "the budget of site $i"
 import json, sys
 budget = json.load(open(sys.argv[1]))["pools"][0]
-assert 4.9 < budget["spent_epsilon"] <= 5 and budget["reserved_epsilon"] == 0, budget["spent_epsilon"]
+assert 4.6 < budget["spent_epsilon"] <= 5 and budget["reserved_epsilon"] == 0, budget["spent_epsilon"]
 PYTHON
 done
 

@@ -143,7 +143,8 @@ struct budget_offer spender_offer(struct spender *spender, const struct spender_
     struct job *job = spender_job(spender, words);
     struct dataset_info dataset = spender_dataset(spender, job->dataset);
     struct budget_offer offer;
-    must(budget_offer(spender->store, spender->workspace->identity, job, &dataset, &offer));
+    must(budget_offer(spender->store, spender->workspace->identity, job, &dataset, BUDGET_SEARCH_WHOLE,
+                      &offer));
     job_free(job);
     return offer;
 }

@@ -148,7 +148,7 @@ static void test_budget_sum_counts_a_run_whole_once_it_began(void **state)
     }
     struct budget_state spent = spender_state(spender, "made");
     assert_true(spent.spent_epsilon == one.epsilon * 2 && spent.spent_delta == 2e-6);
-    refused(spender_run(spender, &approval, 4), ERROR_REFUSED, "What would fit");
+    refused(spender_run(spender, &approval, 4), ERROR_REFUSED, "are left");
     approval_clear(&approval);
 }
 

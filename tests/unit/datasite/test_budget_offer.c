@@ -1,4 +1,5 @@
 /* What a job is told that does not fit, and what is counted of one. */
+#include "crypto/privacy_plan.h"
 #include "tests/unit/datasite/spender.h"
 
 #define TRAINING BUDGET_TRAINING
@@ -50,6 +51,67 @@ static void test_budget_what_is_offered_fits(void **state)
     }
 }
 
+/* Counts how often the accountant is asked that takes time. */
+static int asked_pld;
+struct error *__real_privacy_plan_epsilon(const struct job *job, enum privacy_accountant accountant,
+                                          uint32_t rounds, uint32_t evaluations, double *ret_epsilon);
+struct error *__wrap_privacy_plan_epsilon(const struct job *job, enum privacy_accountant accountant,
+                                          uint32_t rounds, uint32_t evaluations, double *ret_epsilon);
+struct error *__wrap_privacy_plan_epsilon(const struct job *job, enum privacy_accountant accountant,
+                                          uint32_t rounds, uint32_t evaluations, double *ret_epsilon)
+{
+    asked_pld += accountant == PRIVACY_PLD;
+    return __real_privacy_plan_epsilon(job, accountant, rounds, evaluations, ret_epsilon);
+}
+
+static struct budget_offer offer_searched(struct spender *spender, const struct spender_words *words,
+                                          enum budget_search search)
+{
+    struct job *job = spender_job(spender, words);
+    struct dataset_info dataset = spender_dataset(spender, "made");
+    struct budget_offer offer;
+    must(budget_offer(spender->store, spender->workspace->identity, job, &dataset, search, &offer));
+    job_free(job);
+    return offer;
+}
+
+/* Whoever submits a job makes the site ask its accountant once, whatever the job is, and hears of less that does fit. */
+static void test_attack_budget_quick_search_asks_the_accountant_once(void **state)
+{
+    struct spender *spender = *state;
+    static const struct spender_words jobs[] = {
+        {.rounds = 40, .rate = 0.1},
+        {.rounds = 20, .mechanism = "site-level", .noise = 6},
+        {.rounds = 100, .steps = 100, .rate = 0.02, .noise = 0.35, .metrics_noise = 20, .metrics_all = true}};
+    spender_set(spender, "made", 4, 1e-5, BUDGET_SUM);
+    for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
+        struct spender_words fewer = jobs[i], more = jobs[i];
+        asked_pld = 0;
+        struct budget_offer offer = offer_searched(spender, &jobs[i], BUDGET_SEARCH_QUICK);
+        assert_int_equal(asked_pld, 1);
+        assert_false(offer.fits || offer.may_fit);
+        assert_true(offer.noise_that_fits > 0);
+        assert_non_null(strstr(offer.sentence, "What would fit"));
+        more.noise = offer.noise_that_fits;
+        fewer.rounds = offer.rounds_that_fit;
+        assert_true(offer_searched(spender, &more, BUDGET_SEARCH_NONE).fits);
+        assert_true(fewer.rounds == 0 || offer_searched(spender, &fewer, BUDGET_SEARCH_NONE).fits);
+    }
+}
+
+static void test_budget_offer_without_a_search_tells_what_is_left(void **state)
+{
+    struct spender *spender = *state;
+    spender_set(spender, "made", 4, 1e-5, BUDGET_SUM);
+    asked_pld = 0;
+    struct budget_offer offer =
+        offer_searched(spender, &(struct spender_words){.rounds = 40, .rate = 0.1}, BUDGET_SEARCH_NONE);
+    assert_int_equal(asked_pld, 1);
+    assert_false(offer.fits);
+    assert_true(offer.rounds_that_fit == 0 && offer.noise_that_fits == 0);
+    assert_non_null(strstr(offer.sentence, "are left. Fewer rounds or more noise may fit."));
+}
+
 static void test_budget_offer_tells_reserved_from_spent(void **state)
 {
     struct spender *spender = *state;
@@ -93,6 +155,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_budget_what_is_offered_fits),
+        TEST(test_attack_budget_quick_search_asks_the_accountant_once),
+        TEST(test_budget_offer_without_a_search_tells_what_is_left),
         TEST(test_budget_offer_tells_reserved_from_spent),
         TEST(test_budget_site_level_is_counted_with_half_its_noise),
         TEST(test_budget_job_beyond_all_accounts_fits_no_cap),

@@ -63,7 +63,8 @@ static void test_attack_budget_cap_of_another_key_is_refused(void **state)
     struct job *job = spender_job(spender, &(struct spender_words){0});
     struct dataset_info dataset = spender_dataset(spender, "made");
     spender_forge(spender, "UPDATE budget SET signature = zeroblob(64) WHERE kind = 'set'");
-    refused(budget_offer(spender->store, spender->workspace->identity, job, &dataset, &offer),
+    refused(budget_offer(spender->store, spender->workspace->identity, job, &dataset, BUDGET_SEARCH_WHOLE,
+                         &offer),
             ERROR_UNTRUSTED, "signature of the budget's cap");
     job_free(job);
 }
