@@ -145,7 +145,7 @@ const struct verb verb_budget_set = {
         "it again refills nothing. Jobs without privacy are refused from then on. A later cap replaces this "
         "one "
         "and\n"
-        "forgets nothing that was spent.\n\n"
+        "forgets nothing that was spent; a lower one stops a run in progress at its next round.\n\n"
         "--filter sum adds the epsilon and delta of the runs, and a run counts whole once one of its rounds "
         "began.\n"
         "--filter rdp adds Rényi divergences, which lets several jobs fit where sum lets one, and gives back "
