@@ -74,6 +74,8 @@ json_t *show_privacy_budget_json(const struct screen *screen);
 void show_hold(const struct screen *screen, char text[static SHOW_SUMMARY_BYTES]);
 /* In lines of SHOW_COLUMNS, broken between words; behind a label, unless that is "". */
 void show_paragraph(const char *label, const char *text);
+/* More of the label above. */
+void show_indented(const char *text);
 /* Reads what a screen needs; screen->desk, borrowed, is set from `desk`. */
 MUST_USE struct error *screen_load(const struct desk *desk, struct screen *ret_screen);
 void screen_clear(struct screen *screen);

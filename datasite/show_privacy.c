@@ -97,6 +97,10 @@ static void privacy_worth(const struct screen *screen, char *text, size_t room)
         privacy_add(text, room, "With so little noise nothing is promised. ");
         return;
     }
+    if (job->secure.enabled)
+        privacy_add(text, room,
+                    "As long as no more than %" PRIu32 " of the other sites work with the requester: ",
+                    job->secure.tolerate_colluding);
     privacy_add(text, room,
                 "Who sees all answers of the job, and knows all else, and held it for a toss-up %s, ",
                 whether);
@@ -169,7 +173,7 @@ static void privacy_print_noise(const struct screen *screen)
         privacy_add(text, sizeof(text),
                     "; each site adds a part, so that any %" PRIu32 " honest ones have all",
                     privacy_plan_honest(job));
-    show_paragraph("", text);
+    show_indented(text);
 }
 
 static void privacy_print_counts(const struct screen *screen)
@@ -180,9 +184,10 @@ static void privacy_print_counts(const struct screen *screen)
         (void)printf(SHOW_LABEL "no counts of test rows leave, and no accuracy\n", "");
     else
         (void)printf(SHOW_LABEL "counts of test rows leave %" PRIu32
-                                " time%s, each with noise of deviation %g,\n" SHOW_LABEL
+                                " time%s, %swith noise of deviation %g%s,\n" SHOW_LABEL
                                 "from the same budget; nothing leaves exactly\n",
-                     "", evaluations, evaluations == 1 ? "" : "s", job->privacy.metrics_noise, "");
+                     "", evaluations, evaluations == 1 ? "" : "s", job->secure.enabled ? "" : "each ",
+                     job->privacy.metrics_noise, job->secure.enabled ? " or more in the sum" : "", "");
 }
 
 static void privacy_print_figures(const struct screen *screen)

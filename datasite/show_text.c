@@ -79,7 +79,7 @@ static void show_features(const struct job *job)
         (void)printf(SHOW_LABEL "standardize: by %zu means and deviations that are in the job\n", "Features",
                      job->feature_count);
         if (job->features_released_by[0] != '\0')
-            (void)printf(SHOW_LABEL "released by job %.12s\n", "",
+            (void)printf(SHOW_LABEL "from job %.12s here, it says; the numbers are not compared\n", "",
                          job->features_released_by + strlen("sha256:"));
         break;
     }
@@ -173,9 +173,8 @@ static void show_state(const struct screen *screen)
                      screen->likeness_changes == 1 ? "" : "s", screen->likeness);
 }
 
-void show_paragraph(const char *label, const char *text)
+static void show_wrapped(const char *label, size_t indent, const char *text)
 {
-    size_t indent = label[0] == '\0' ? 0 : SHOW_LABEL_COLUMNS;
     size_t column = indent;
     (void)printf("%-*s", (int)indent, label);
     while (*text != '\0') {
@@ -189,6 +188,16 @@ void show_paragraph(const char *label, const char *text)
         text += word + strspn(text + word, " ");
     }
     (void)putchar('\n');
+}
+
+void show_paragraph(const char *label, const char *text)
+{
+    show_wrapped(label, label[0] == '\0' ? 0 : SHOW_LABEL_COLUMNS, text);
+}
+
+void show_indented(const char *text)
+{
+    show_wrapped("", SHOW_LABEL_COLUMNS, text);
 }
 
 /* Said before the commands, one of which would be of no use. */

@@ -313,8 +313,9 @@ static void test_show_privacy_names_features_and_statistics(void **state)
     bench_expect_printed(bench, "Features   unit-norm: each row divided by its Euclidean norm\n");
     show(bench, SOFTMAX "features: {kind: standardize, mean: [1], deviation: [2], released_by: \"" LAB
                         "\"}\n" DP_SGD "}\n");
-    bench_expect_printed(bench, "Features   standardize: by 1 means and deviations that are in the job\n"
-                                "           released by job 2aaaaaaaaaaa\n");
+    bench_expect_printed(bench,
+                         "Features   standardize: by 1 means and deviations that are in the job\n"
+                         "           from job 2aaaaaaaaaaa here, it says; the numbers are not compared\n");
     show(bench,
          "model: {kind: feature-statistics}\nfederation: {rounds: 1, min_sites: 1}\n"
          "privacy: {mechanism: dp-sgd, clip: 0.5, noise_multiplier: 2, delta: 1e-5, sampling_rate: 1}\n");

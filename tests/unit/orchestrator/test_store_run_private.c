@@ -62,8 +62,8 @@ static void test_store_run_private_impossible_values_are_refused(void **state)
         "UPDATE round SET pooled_sites = 3",
         "UPDATE round SET pooled_sites = NULL",
         "UPDATE round SET pooled_noised = x'0000000000000000'",
-        "UPDATE round SET pooled_noised = "
-        "x'000000000000f87f000000000000000000000000000000000000000000000000'",
+        ("UPDATE round SET pooled_noised = "
+         "x'000000000000f87f000000000000000000000000000000000000000000000000'"),
         "UPDATE site_round SET epsilon_spent = -0.5 WHERE round = 1",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
