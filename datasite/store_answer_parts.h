@@ -13,5 +13,3 @@ enum event_kind answer_event(enum answer_kind kind, bool refused);
  * with one event that names their rounds; none without such answers. */
 MUST_USE struct error *answers_unmade(struct store *store, const struct digest *job_id,
                                       const uint8_t run_id[static STORE_RUN_ID_BYTES], int64_t now);
-/* Of the run of the job that is in progress, if there is one. */
-MUST_USE struct error *answers_unmade_of_job(struct store *store, const struct digest *job_id, int64_t now);

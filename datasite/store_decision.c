@@ -3,10 +3,10 @@
  * the job is now. */
 #include "datasite/store.h"
 
+#include "datasite/budget.h"
 #include "datasite/store_answer_parts.h"
 #include "datasite/store_internal.h"
 #include "datasite/store_job_parts.h"
-#include "datasite/store_ledger.h"
 #include "datasite/store_secagg_parts.h"
 
 #define DECISION_COLUMNS                                                                                     \
@@ -234,15 +234,34 @@ static struct error *job_state_write(struct store *store, const struct digest *i
     return query_finish(&query);
 }
 
+/* The run of the job that is in progress, if there is one. */
+static struct error *job_run_find(struct store *store, const struct digest *id,
+                                  uint8_t ret_run_id[static STORE_RUN_ID_BYTES], bool *ret_found)
+{
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT run_id FROM run WHERE job_id = ? AND status = 'running' LIMIT 1");
+    query_bind_blob(&query, id->bytes, DIGEST_BYTES);
+    *ret_found = query_step(&query);
+    if (*ret_found)
+        query_blob_exact(&query, 0, ret_run_id, STORE_RUN_ID_BYTES);
+    return query_end(&query);
+}
+
 /* A job that is over takes its run in progress with it. */
 static struct error *job_run_stop(struct store *store, const struct digest *id, const char *status,
                                   int64_t at)
 {
     struct error *err = NULL;
     struct query query;
-    TRY(answers_unmade_of_job(store, id, at));
-    TRY(secagg_kill_of_job(store, id));
-    TRY(ledger_close_of_job(store, id, at));
+    uint8_t run_id[STORE_RUN_ID_BYTES];
+    bool found = false;
+    TRY(job_run_find(store, id, run_id, &found));
+    if (!found)
+        goto done;
+    TRY(answers_unmade(store, id, run_id, at));
+    TRY(secagg_run_over(store, run_id));
+    TRY(budget_run_over(store, run_id, at));
     query_start(&query, store->database,
                 "UPDATE run SET status = ?, ended_at = ? WHERE job_id = ? AND status = 'running'");
     query_bind_text(&query, status);

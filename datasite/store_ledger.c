@@ -365,21 +365,3 @@ struct error *budget_run_over(struct store *store, const uint8_t run_id[static S
 done:
     return err;
 }
-
-struct error *ledger_close_of_job(struct store *store, const struct digest *job_id, int64_t now)
-{
-    struct error *err = NULL;
-    struct query query;
-    uint8_t run_id[STORE_RUN_ID_BYTES];
-    query_start(&query, store->database,
-                "SELECT run_id FROM run WHERE job_id = ? AND status = 'running' LIMIT 1");
-    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
-    bool found = query_step(&query);
-    if (found)
-        query_blob_exact(&query, 0, run_id, STORE_RUN_ID_BYTES);
-    TRY(query_end(&query));
-    if (found)
-        TRY(budget_run_over(store, run_id, now));
-done:
-    return err;
-}

@@ -97,11 +97,6 @@ MUST_USE struct error *ledger_begin(struct store *store, struct ledger_change *r
 MUST_USE struct error *ledger_commit(struct store *store, const struct ledger_change *change);
 void ledger_undo(struct store *store, const struct ledger_change *change);
 
-/* ---- in the transaction that ends a run, by whoever ends it ---- */
-
-/* What was reserved for the job's run in progress, if there is one, is closed. */
-MUST_USE struct error *ledger_close_of_job(struct store *store, const struct digest *job_id, int64_t now);
-
 /* ---- pools (store_pool.c) ---- */
 
 /* The pool that dataset's rows belong to; 0: they were stored before there were pools, and are not in one yet. */

@@ -67,21 +67,3 @@ struct error *answers_unmade(struct store *store, const struct digest *job_id,
 done:
     return err;
 }
-
-struct error *answers_unmade_of_job(struct store *store, const struct digest *job_id, int64_t now)
-{
-    struct error *err = NULL;
-    struct query query;
-    uint8_t run_id[STORE_RUN_ID_BYTES];
-    query_start(&query, store->database,
-                "SELECT run_id FROM run WHERE job_id = ? AND status = 'running' LIMIT 1");
-    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
-    bool found = query_step(&query);
-    if (found)
-        query_blob_exact(&query, 0, run_id, STORE_RUN_ID_BYTES);
-    TRY(query_end(&query));
-    if (found)
-        TRY(answers_unmade(store, job_id, run_id, now));
-done:
-    return err;
-}

@@ -51,8 +51,6 @@ MUST_USE struct error *secagg_slots_settle(struct store *store,
                                            uint32_t attempt);
 /* In the transaction that ends a run: every slot dies, and what is of no use any more goes. */
 MUST_USE struct error *secagg_run_over(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES]);
-/* Of the job's run in progress, if there is one: by whoever revokes or expires the job. */
-MUST_USE struct error *secagg_kill_of_job(struct store *store, const struct digest *job_id);
 /* Whether the round is agreed, by the table and by the events. */
 MUST_USE struct error *secagg_round_agreed(struct store *store,
                                            const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,

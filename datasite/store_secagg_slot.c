@@ -375,24 +375,6 @@ done:
     return err;
 }
 
-struct error *secagg_kill_of_job(struct store *store, const struct digest *job_id)
-{
-    struct error *err = NULL;
-    struct query query;
-    uint8_t run_id[STORE_RUN_ID_BYTES];
-    query_start(&query, store->database,
-                "SELECT run_id FROM run WHERE job_id = ? AND status = 'running' LIMIT 1");
-    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
-    bool found = query_step(&query);
-    if (found)
-        query_blob_exact(&query, 0, run_id, STORE_RUN_ID_BYTES);
-    TRY(query_end(&query));
-    if (found)
-        TRY(secagg_run_over(store, run_id));
-done:
-    return err;
-}
-
 static struct error *slots_alive(struct store *store, uint32_t *ret_slots, bool *ret_vectors)
 {
     struct query query;

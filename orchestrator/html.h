@@ -17,7 +17,9 @@ void html_escape_bytes(FILE *stream, const char *text, size_t bytes);
 /* JSON inside a script element: < > & become \u escapes, so that no content can end the element. */
 void html_escape_json(FILE *stream, const char *json, size_t bytes);
 
-void html_count(FILE *stream, uint64_t count);                /* 12,034 */
+void html_count(FILE *stream, uint64_t count); /* 12,034 */
+/* " (7,850 numbers)", or nothing where the shape is not known. */
+void html_parameters(FILE *stream, const struct run_record *record);
 void html_accuracy(FILE *stream, double accuracy);            /* 92.41 %, or "not released" */
 void html_share(FILE *stream, uint64_t part, uint64_t whole); /* 92.4 %, or a dash of nothing */
 

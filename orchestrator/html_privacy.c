@@ -16,15 +16,6 @@ static void put_paragraph(FILE *stream, const char *text)
     (void)fputs("</p>\n", stream);
 }
 
-static void put_parameters(FILE *stream, const struct run_record *record)
-{
-    if (record->features == 0)
-        return;
-    (void)fputs(" (", stream);
-    html_count(stream, run_record_parameters(record));
-    (void)fputs(" numbers)", stream);
-}
-
 static const char *what_left(const struct job *job)
 {
     bool statistics = job->model == JOB_FEATURE_STATISTICS;
@@ -52,7 +43,7 @@ static void put_what_left(FILE *stream, const struct run_record *record)
         "<p>In each round in which a site answered, it sent to the researcher’s orchestrator:</p>\n<ul "
         "class=\"plain\">\n<li>%s",
         what_left(job));
-    put_parameters(stream, record);
+    html_parameters(stream, record);
     (void)fputs(job->secure.enabled
                     ? ", as integers under masks, which say nothing without the other sites’;</li>\n"
                     : ";</li>\n",

@@ -18,22 +18,13 @@ static void put_mock(FILE *stream, const struct run_record *record)
                     stream);
 }
 
-static void put_parameters(FILE *stream, const struct run_record *record)
-{
-    if (record->features == 0)
-        return;
-    (void)fputs(" (", stream);
-    html_count(stream, run_record_parameters(record));
-    (void)fputs(" numbers)", stream);
-}
-
 static void put_clear(FILE *stream, const struct run_record *record)
 {
     (void)fputs(
         "<p>In each round in which a site answered, it sent to the researcher’s orchestrator:</p>\n<ul "
         "class=\"plain\">\n<li>its own model after local training",
         stream);
-    put_parameters(stream, record);
+    html_parameters(stream, record);
     (void)fputs(", and how many training rows it used;</li>\n", stream);
     if (record->job->metrics == JOB_METRICS_PER_SITE)
         (void)fputs(
@@ -61,7 +52,7 @@ static void put_vector(FILE *stream, const struct run_record *record)
         "<p>In each round in which a site answered, it sent to the researcher’s orchestrator:</p>\n<ul "
         "class=\"plain\">\n<li>the change of its model by local training",
         stream);
-    put_parameters(stream, record);
+    html_parameters(stream, record);
     if (record->job->weighting == JOB_WEIGHT_EXAMPLES)
         (void)fputs(", weighted, and how many training rows it used", stream);
     if (record->job->metrics != JOB_METRICS_NONE)

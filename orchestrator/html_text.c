@@ -68,6 +68,15 @@ void html_count(FILE *stream, uint64_t count)
     }
 }
 
+void html_parameters(FILE *stream, const struct run_record *record)
+{
+    if (record->features == 0)
+        return;
+    (void)fputs(" (", stream);
+    html_count(stream, run_record_parameters(record));
+    (void)fputs(" numbers)", stream);
+}
+
 void html_accuracy(FILE *stream, double accuracy)
 {
     if (isnan(accuracy))
