@@ -2,6 +2,8 @@
 #include "crypto/privacy_parts.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 const char *privacy_accountant_word(enum privacy_accountant accountant)
 {
@@ -14,6 +16,16 @@ const char *privacy_accountant_word(enum privacy_accountant accountant)
         return "gaussian";
     }
     return "";
+}
+
+/* To the nearest first; where that is below, half a unit of the last digit and a little more leads to the next one. */
+void privacy_bound(double value, int digits, char ret_text[static PRIVACY_BOUND_BYTES])
+{
+    (void)snprintf(ret_text, PRIVACY_BOUND_BYTES, "%.*g", digits, value);
+    if (!(value > 0) || isinf(value) || strtod(ret_text, NULL) >= value)
+        return;
+    double unit = pow(10, floor(log10(value)) - (digits - 1));
+    (void)snprintf(ret_text, PRIVACY_BOUND_BYTES, "%.*g", digits, value + 0.6 * unit);
 }
 
 /* ---- what is given ---- */

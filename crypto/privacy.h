@@ -94,5 +94,11 @@ MUST_USE struct error *privacy_filter_add(const struct privacy_event *events, si
 bool privacy_filter_admits(const double rdp[static PRIVACY_FILTER_ORDERS], double epsilon, double delta,
                            double *ret_epsilon);
 
+/* A figure for people: the least number of so many significant digits (1 to 17) that is not below `value`, so that a bound stays
+ * one when it is printed. Below 0, and what is not finite: as %g has it. */
+#define PRIVACY_BOUND_BYTES 32
+#define PRIVACY_BOUND_DIGITS 5 /* of an epsilon */
+void privacy_bound(double value, int digits, char ret_text[static PRIVACY_BOUND_BYTES]);
+
 /* "pld", "rdp", "gaussian". */
 const char *privacy_accountant_word(enum privacy_accountant accountant);

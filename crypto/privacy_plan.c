@@ -89,7 +89,7 @@ done:
 struct error *privacy_plan_epsilon(const struct job *job, enum privacy_accountant accountant, uint32_t rounds,
                                    uint32_t evaluations, double *ret_epsilon)
 {
-    struct privacy_event events[PRIVACY_PLAN_EVENTS];
+    struct privacy_event events[PRIVACY_PLAN_EVENTS] = {0};
     size_t count = 0;
     privacy_plan_events(job, rounds, evaluations, events, &count);
     return plan_epsilon_of(job, accountant, events, count, ret_epsilon);
@@ -125,6 +125,37 @@ done:
     return err;
 }
 
+/* In the words of the job, since what the accountant was asked is less than the target by the slack of the grid. */
+static struct error *plan_no_noise(const struct job *job, uint32_t evaluations, double slack)
+{
+    double target = job->privacy.target_epsilon, alone = 0;
+    char figure[PRIVACY_BOUND_BYTES];
+    if (evaluations > 0) {
+        struct error *unknown = privacy_plan_epsilon(job, PRIVACY_PLD, 0, evaluations, &alone);
+        error_free(unknown);
+    }
+    if (target <= slack) {
+        privacy_bound(slack, 2, figure);
+        return error_new(
+            ERROR_INVALID,
+            "No noise keeps all of the job within %g: the grid of the noise alone comes to %s in "
+            "its steps. A target well above that would do, or fewer steps.",
+            target, figure);
+    }
+    if (alone >= target) {
+        privacy_bound(alone, PRIVACY_BOUND_DIGITS, figure);
+        return error_new(
+            ERROR_INVALID,
+            "No noise keeps all of the job within %g: what privacy.metrics_noise gives the counts "
+            "of test rows alone comes to %s. More of it would do, or counts of fewer rounds.",
+            target, figure);
+    }
+    return error_new(ERROR_INVALID,
+                     "No noise_multiplier up to %g keeps all of the job within %g. A larger target, fewer "
+                     "steps or a smaller sampling_rate would do.",
+                     PRIVACY_MAX_NOISE, target);
+}
+
 struct error *privacy_plan_calibrate(const struct job *job, double *ret_noise_multiplier)
 {
     struct error *err = NULL;
@@ -138,8 +169,14 @@ struct error *privacy_plan_calibrate(const struct job *job, double *ret_noise_mu
         FAIL(ERROR_INVALID, "The job has no privacy.target_epsilon to compute its noise from.");
     privacy_plan_events(job, job->rounds, evaluations, events, &count);
     TRY(plan_delta(job, steps, &delta));
-    TRY(privacy_calibrate(PRIVACY_PLD, events[0], events + 1, count - 1, job->privacy.target_epsilon - slack,
-                          delta, ret_noise_multiplier));
+    if (!(job->privacy.target_epsilon > slack))
+        return plan_no_noise(job, evaluations, slack);
+    err = privacy_calibrate(PRIVACY_PLD, events[0], events + 1, count - 1,
+                            job->privacy.target_epsilon - slack, delta, ret_noise_multiplier);
+    if (err != NULL && err->code == ERROR_INVALID) {
+        error_free(err);
+        err = plan_no_noise(job, evaluations, slack);
+    }
 done:
     return err;
 }

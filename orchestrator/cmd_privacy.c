@@ -2,7 +2,6 @@
 #include "orchestrator/privacy_settings.h"
 
 #include <jansson.h>
-#include <math.h>
 
 extern const struct verb verb_privacy_epsilon, verb_privacy_sigma;
 
@@ -58,7 +57,7 @@ struct account {
          .value = "N",                                                                                       \
          .help = "records there are: warns of a delta that is too large",                                    \
          .minimum = 1,                                                                                       \
-         .maximum = UINT64_MAX},                                                                             \
+         .maximum = PRIVACY_MAX_EXAMPLES},                                                                   \
         {.name = "json", .kind = OPTION_FLAG, .target = &asked.json, .help = "as JSON"}, {0},
 
 static const struct option *epsilon_options(void)
@@ -123,12 +122,6 @@ done:
     return err;
 }
 
-/* Up, so that it stays an upper bound. */
-static double rounded_up(double value)
-{
-    return ceil(value * 1e4) / 1e4;
-}
-
 static struct error *print_json(json_t *object, const struct account *account)
 {
     struct error *err = NULL;
@@ -157,6 +150,7 @@ static struct error *epsilon_run(const struct invocation *invocation)
     struct error *err = NULL;
     struct account account;
     double noise = 0, epsilon = 0;
+    char figure[PRIVACY_BOUND_BYTES];
     bool single = asked.noise != NULL;
     (void)invocation;
     if (single)
@@ -164,11 +158,13 @@ static struct error *epsilon_run(const struct invocation *invocation)
     else if (asked.events.count == 0 || asked.rate != NULL || asked.steps != 0)
         FAIL(ERROR_USAGE, "--noise-multiplier is missing.");
     TRY(account_read(single, noise, &account));
-    TRY(privacy_epsilon(account.accountant, account.events, account.count, account.delta, &epsilon));
+    TRY(privacy_settings_usage(
+        privacy_epsilon(account.accountant, account.events, account.count, account.delta, &epsilon)));
+    privacy_bound(epsilon, PRIVACY_BOUND_DIGITS, figure);
     if (asked.json)
         TRY(print_json(json_pack("{s:f}", "epsilon", epsilon), &account));
     else
-        (void)printf("epsilon %.4f at delta %g (%s)\n", rounded_up(epsilon), account.delta,
+        (void)printf("epsilon %s at delta %g (%s)\n", figure, account.delta,
                      privacy_accountant_word(account.accountant));
 done:
     return err;
@@ -179,18 +175,21 @@ static struct error *sigma_run(const struct invocation *invocation)
     struct error *err = NULL;
     struct account account;
     double target = 0, noise = 0, epsilon = 0;
+    char figure[PRIVACY_BOUND_BYTES];
     (void)invocation;
     TRY(privacy_settings_number("epsilon", asked.epsilon, &target));
     TRY(account_read(true, 0, &account));
-    TRY(privacy_calibrate(account.accountant, account.events[0], account.events + 1, account.count - 1,
-                          target, account.delta, &noise));
+    TRY(privacy_settings_usage(privacy_calibrate(account.accountant, account.events[0], account.events + 1,
+                                                 account.count - 1, target, account.delta, &noise)));
     account.events[0].noise_multiplier = noise;
-    TRY(privacy_epsilon(account.accountant, account.events, account.count, account.delta, &epsilon));
+    TRY(privacy_settings_usage(
+        privacy_epsilon(account.accountant, account.events, account.count, account.delta, &epsilon)));
+    privacy_bound(epsilon, PRIVACY_BOUND_DIGITS, figure);
     if (asked.json)
         TRY(print_json(json_pack("{s:f, s:f}", "noise_multiplier", noise, "epsilon", epsilon), &account));
     else
-        (void)printf("noise multiplier %.7g: epsilon %.4f at delta %g (%s)\n", noise, rounded_up(epsilon),
-                     account.delta, privacy_accountant_word(account.accountant));
+        (void)printf("noise multiplier %.7g: epsilon %s at delta %g (%s)\n", noise, figure, account.delta,
+                     privacy_accountant_word(account.accountant));
 done:
     return err;
 }
@@ -205,7 +204,8 @@ const struct verb verb_privacy_epsilon = {
               "itself. Batches\n"
               "of a fixed size, or shuffled ones, are no such sample: their rate is 1. Neighbours differ by "
               "one record,\n"
-              "added or removed. All figures are upper bounds. Nothing is read or asked for.\n\n"
+              "added or removed. All figures are upper bounds, rounded up. Nothing is read or asked for.\n"
+              "Exit status: 0 a figure, 2 the options are wrong or come to none that can be told.\n\n"
               "Examples:\n"
               "  orchestrator privacy epsilon --noise-multiplier 1.1 --sampling-rate 0.0042667 --steps 14063 "
               "--delta 1e-5\n"
@@ -222,7 +222,8 @@ const struct verb verb_privacy_sigma = {
     .detail =
         "The noise multiplier for steps at a sampling rate, beside the events of --event, whose noise is "
         "given.\n"
-        "Rounded up to seven digits.\n\n"
+        "Rounded up to seven digits. Exit status: 0 a figure, 2 the options are wrong or no noise would "
+        "do.\n\n"
         "Example:\n"
         "  orchestrator privacy sigma --epsilon 3 --sampling-rate 0.0683 --steps 585 --delta 1e-5 --json",
     .options = sigma_options,

@@ -64,7 +64,7 @@ static struct error *account_rounds(const struct job *job, struct job_account *a
     struct error *err = NULL;
     for (uint32_t quarter = 1; quarter <= ROUNDS_SHOWN; quarter++) {
         uint32_t rounds = (uint32_t)((uint64_t)job->rounds * quarter / ROUNDS_SHOWN);
-        if (rounds == 0)
+        if (rounds == 0 || (account->shown > 0 && account->rounds[account->shown - 1] == rounds))
             continue;
         /* Without `metrics_rounds: all` the evaluation comes with the last round. */
         bool last = rounds == job->rounds;
@@ -102,16 +102,12 @@ done:
     return err;
 }
 
-/* Up, so that it stays an upper bound. */
-static double rounded_up(double value)
-{
-    return ceil(value * 1e4) / 1e4;
-}
-
 static void print_figure(const char *what, double figure)
 {
+    char text[PRIVACY_BOUND_BYTES];
+    privacy_bound(figure, PRIVACY_BOUND_DIGITS, text);
     if (!isnan(figure))
-        (void)printf("%-44s %.4f\n", what, rounded_up(figure));
+        (void)printf("%-44s %s\n", what, text);
 }
 
 static struct error *print_text(const struct job_file *file, const struct job_account *account)
@@ -136,9 +132,9 @@ static struct error *print_text(const struct job_file *file, const struct job_ac
     TRY(table_new(headers, 2, &table));
     table_align(table, 3);
     for (size_t i = 0; i < account->shown; i++) {
-        char rounds[CELL_BYTES], epsilon[CELL_BYTES];
+        char rounds[CELL_BYTES], epsilon[PRIVACY_BOUND_BYTES];
         (void)snprintf(rounds, sizeof rounds, "%u", (unsigned)account->rounds[i]);
-        (void)snprintf(epsilon, sizeof epsilon, "%.4f", rounded_up(account->after[i]));
+        privacy_bound(account->after[i], PRIVACY_BOUND_DIGITS, epsilon);
         const char *const row[] = {rounds, epsilon};
         TRY(table_row(table, row));
     }

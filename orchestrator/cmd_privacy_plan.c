@@ -52,7 +52,7 @@ static const struct option *plan_options(void)
          .value = "N",
          .help = "how many records are trained on",
          .minimum = 1,
-         .maximum = UINT64_MAX},
+         .maximum = PRIVACY_MAX_EXAMPLES},
         {.name = "event",
          .kind = OPTION_TEXTS,
          .target = &asked.events,
@@ -98,8 +98,9 @@ static struct error *plan_row(const struct budget *budget, uint64_t batch, uint6
     double rate = (double)batch / (double)asked.examples;
     struct plan_row row = {
         .batch = batch, .epochs = epochs, .event = {0, rate, (uint64_t)ceil((double)epochs / rate)}};
-    TRY(privacy_calibrate(budget->accountant, row.event, budget->spent, budget->spent_count, budget->epsilon,
-                          budget->delta, &row.event.noise_multiplier));
+    TRY(privacy_settings_usage(privacy_calibrate(budget->accountant, row.event, budget->spent,
+                                                 budget->spent_count, budget->epsilon, budget->delta,
+                                                 &row.event.noise_multiplier)));
     row.noise = row.event.noise_multiplier / (double)batch;
     *ret_row = row;
 done:
@@ -151,8 +152,8 @@ static struct error *print_table(const struct budget *budget, const struct plan_
         const char *const row[] = {cells[0], cells[1], cells[2], cells[3], cells[4], cells[5]};
         TRY(table_row(table, row));
     }
-    (void)printf("What epsilon %g at delta %g buys with %llu records (%s):\n\n", budget->epsilon,
-                 budget->delta, (unsigned long long)asked.examples,
+    (void)printf("What epsilon %g at delta %g buys with %llu record%s (%s):\n\n", budget->epsilon,
+                 budget->delta, (unsigned long long)asked.examples, asked.examples == 1 ? "" : "s",
                  privacy_accountant_word(budget->accountant));
     table_print(table, stdout);
     (void)printf("\nThe noise is that of one step, in clip norms.\n");

@@ -4,11 +4,10 @@
 #include "schemas/document.h"
 #include "schemas/files.h"
 
-#include <math.h>
+#include <stdlib.h>
 
 /* Enough for the accountant's own precision, 1e-4; rounded up, since less noise would cost more. */
 #define NOISE_DIGITS 6
-#define NOISE_BYTES 32
 
 void job_file_clear(struct job_file *file)
 {
@@ -17,35 +16,21 @@ void job_file_clear(struct job_file *file)
     *file = (struct job_file){0};
 }
 
-/* The least number of NOISE_DIGITS digits that is not below `noise`. */
-static double noise_put(double noise, char ret_text[static NOISE_BYTES])
-{
-    double step = pow(10, floor(log10(noise)) - (NOISE_DIGITS - 1));
-    double up = noise;
-    for (int i = 0; i < 4; i++) {
-        (void)snprintf(ret_text, NOISE_BYTES, "%.*g", NOISE_DIGITS, up);
-        if (strtod(ret_text, NULL) >= noise)
-            break;
-        up += step / 2;
-    }
-    return strtod(ret_text, NULL);
-}
-
 static struct error *job_file_calibrate(const char *path, struct job_file *file)
 {
     struct error *err = NULL;
-    char number[NOISE_BYTES];
+    char number[PRIVACY_BOUND_BYTES];
     char *text = NULL;
     size_t count = 0;
     double noise = 0;
     TRY(error_prefix(privacy_plan_calibrate(file->job, &noise), "%s: privacy.target_epsilon", path));
-    noise = noise_put(noise, number);
+    privacy_bound(noise, NOISE_DIGITS, number);
     TRY(document_insert((const char *)file->bytes, file->count, JOB_MAX_BYTES, path, "privacy.target_epsilon",
                         "noise_multiplier", number, &text, &count));
     job_file_clear(file);
     file->bytes = (uint8_t *)text;
     file->count = count;
-    file->computed_noise = noise;
+    file->computed_noise = strtod(number, NULL);
     TRY(job_parse(text, count, path, &file->job));
 done:
     return err;

@@ -53,13 +53,21 @@ done:
     return err;
 }
 
+struct error *privacy_settings_usage(struct error *error)
+{
+    if (error != NULL && (error->code == ERROR_INVALID || error->code == ERROR_LIMIT))
+        error->code = ERROR_USAGE;
+    return error;
+}
+
 void privacy_settings_warning(double delta, uint64_t examples, char ret_warning[static PRIVACY_WARNING_BYTES])
 {
     ret_warning[0] = '\0';
-    if (examples > 0 && delta * (double)examples >= 1)
+    /* One that is out of range is refused, and that is enough said. */
+    if (examples > 0 && delta <= PRIVACY_MAX_DELTA && delta * (double)examples >= 1)
         (void)snprintf(
             ret_warning, PRIVACY_WARNING_BYTES,
-            "Warning: a delta of %g is not below 1 in %llu records: publishing one of them outright would "
+            "Warning: a delta of %g is not below 1 in %llu record%s: publishing one of them outright would "
             "keep to it. Below %.1e protects each.",
-            delta, (unsigned long long)examples, 0.1 / (double)examples);
+            delta, (unsigned long long)examples, examples == 1 ? "" : "s", 0.1 / (double)examples);
 }

@@ -4,6 +4,9 @@
 
 #include "crypto/privacy.h"
 
+/* Of --examples: a whole number that float64 and JSON have. */
+#define PRIVACY_MAX_EXAMPLES ((uint64_t)1000000000000000)
+
 /* `text` NULL, "--option is missing." */
 MUST_USE struct error *privacy_settings_number(const char *option, const char *text, double *ret_number);
 
@@ -12,6 +15,10 @@ MUST_USE struct error *privacy_settings_event(const char *text, struct privacy_e
 
 /* "pld", "rdp", "gaussian"; NULL is pld. */
 MUST_USE struct error *privacy_settings_accountant(const char *text, enum privacy_accountant *ret_accountant);
+
+/* What the accountant refuses, or cannot tell, when all that it was asked came from options: wrong usage. Others, and NULL, stay as
+ * they are. */
+MUST_USE struct error *privacy_settings_usage(struct error *error);
 
 /* What is wrong with this delta for so many records (0: not known), for a person: a mechanism that publishes one record in
  * 1/delta may keep to it. "" when nothing is. */

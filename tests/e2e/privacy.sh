@@ -93,6 +93,12 @@ figure epsilon 1.99 2
 figure epsilon_if_all_others_colluded 2.1 100
 expect_text "$work/out.log" '"noise_computed": true'
 expect_text "$work/err.log" "privacy.delta is 0.0001"
+# Of few rounds, each once.
+private_job "mechanism: dp-sgd, clip: 1, noise_multiplier: 1.3, delta: 1e-5, sampling_rate: 0.01, steps: 10" "federation: {rounds: 2}"
+expect_status 0 privacy plan job.yaml
+[ "$(grep -cE '^ *[12] +[0-9.]+ *$' "$work/out.log")" -eq 2 ] || fail "not a line for each round: $(cat "$work/out.log")"
+expect_status 0 privacy plan --epsilon 1 --delta 1e-5 --examples 1 --accountant rdp
+expect_text "$work/out.log" "with 1 record ("
 rm "$work/job.yaml"
 
 # Bad input: one sentence, and what would do.
@@ -117,12 +123,46 @@ refused 2 "1 to 10000000" epsilon --noise-multiplier 1 --steps 0 --delta 1e-5
 refused 2 "pld or rdp here" plan --epsilon 1 --delta 1e-5 --examples 100 --accountant gaussian
 refused 2 "only --event and --json" plan job.yaml --epsilon 3
 refused 1 "no-such.yaml" plan no-such.yaml
-refused 1 "above 0 and at most 1" epsilon --noise-multiplier 1 --sampling-rate 1.5 --delta 1e-5
-refused 1 "0.05 to" epsilon --noise-multiplier 0 --delta 1e-5
-refused 1 "delta of 0.5" epsilon --noise-multiplier 1 --delta 0.5
-refused 1 "protects nobody" epsilon --noise-multiplier 0.05 --steps 1000 --delta 1e-5
-refused 1 "No noise would do" sigma --epsilon 1 --delta 1e-5 --event 1:1:4
-refused 1 "no target" sigma --epsilon 0 --delta 1e-5
+refused 2 "above 0 and at most 1" epsilon --noise-multiplier 1 --sampling-rate 1.5 --delta 1e-5
+refused 2 "0.05 to" epsilon --noise-multiplier 0 --delta 1e-5
+refused 2 "delta of 0.5" epsilon --noise-multiplier 1 --delta 0.5
+refused 2 "protects nobody" epsilon --noise-multiplier 0.05 --steps 1000 --delta 1e-5
+refused 2 "No noise would do" sigma --epsilon 1 --delta 1e-5 --event 1:1:4
+refused 2 "no target" sigma --epsilon 0 --delta 1e-5
+
+# At the ends of every range: a sentence, or a figure that is not below what is true, and soon.
+for bad in nan inf "" -1 0 1e-9x 1e999; do
+  refused 2 "epsilon" sigma --epsilon "$bad" --delta 1e-5
+  refused 2 "noise" epsilon --noise-multiplier "$bad" --delta 1e-5
+  refused 2 "rate" epsilon --noise-multiplier 1 --sampling-rate "$bad" --delta 1e-5
+  refused 2 "delta" epsilon --noise-multiplier 1 --delta "$bad"
+  refused 2 "epsilon" plan --epsilon "$bad" --delta 1e-5 --examples 100
+done
+for bad in 1e-300 0.5 1; do
+  refused 2 "outside the range of 1e-15 to 0.1" epsilon --noise-multiplier 1 --delta "$bad"
+  refused 2 "outside the range of 1e-15 to 0.1" sigma --epsilon 1 --delta "$bad"
+  refused 2 "outside the range of 1e-15 to 0.1" plan --epsilon 1 --delta "$bad" --examples 2
+done
+refused 2 "0.05 to 1e+06" epsilon --noise-multiplier 1e-3 --delta 1e-5
+refused 2 "1 to 10000000" epsilon --noise-multiplier 1 --steps 10000001 --delta 1e-5
+refused 2 "no target" sigma --epsilon 10001 --delta 1e-5
+# extreme KEY LEAST MOST WORDS...
+extreme() {
+  local key=$1 least=$2 most=$3
+  shift 3
+  expect_status 0 timeout 20 "$orchestrator" privacy "$@" --json
+  figure "$key" "$least" "$most"
+}
+extreme epsilon 0 1e-3 epsilon --noise-multiplier 1e6 --steps 1 --delta 1e-5
+extreme epsilon 0.007434359 0.00745 epsilon --noise-multiplier 1e6 --steps 10000000 --delta 1e-5
+extreme epsilon 0 1e-3 epsilon --noise-multiplier 1 --sampling-rate 1e-9 --steps 1 --delta 1e-5
+extreme noise_multiplier 1 1e6 sigma --epsilon 1e-9 --delta 1e-5
+extreme epsilon 0 1e-9 sigma --epsilon 1e-9 --delta 1e-5
+extreme noise_multiplier 0.05 0.051 sigma --epsilon 1e3 --delta 1e-5
+extreme noise_multiplier 77 79 sigma --epsilon 1e3 --steps 10000000 --delta 1e-5
+expect_status 0 privacy sigma --epsilon 1e-9 --delta 1e-5
+expect_no_text "$work/out.log" "epsilon 0.0001"
+
 for word in epsilon sigma plan; do
   expect_status 0 privacy "$word" --help
   expect_text "$work/out.log" "orchestrator privacy $word --"

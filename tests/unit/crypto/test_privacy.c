@@ -467,10 +467,52 @@ static void test_privacy_accountant_words_are_all_there(void **state)
     assert_string_equal(privacy_accountant_word(PRIVACY_GAUSSIAN), "gaussian");
 }
 
+/* ---- figures for people ---- */
+
+static void expect_figure(double value, int digits, const char *figure)
+{
+    char text[PRIVACY_BOUND_BYTES];
+    privacy_bound(value, digits, text);
+    assert_string_equal(text, figure);
+}
+
+static void test_privacy_bound_of_a_bound_is_rounded_up(void **state)
+{
+    (void)state;
+    expect_figure(2.38184, 5, "2.3819");
+    expect_figure(2.38186, 5, "2.3819");
+    expect_figure(3, 5, "3");
+    expect_figure(3.0000001, 5, "3.0001");
+    expect_figure(2.9999999, 5, "3");
+    expect_figure(1.00001e-9, 5, "1.0001e-09");
+    expect_figure(9.99991, 5, "10");
+    expect_figure(99999.2, 5, "1e+05");
+    expect_figure(0.10001, 2, "0.11");
+    expect_figure(0, 5, "0");
+}
+
+/* And by less than a unit of its last digit. */
+static void test_privacy_bound_of_any_bound_is_not_below_it(void **state)
+{
+    (void)state;
+    uint64_t seed = 11;
+    char text[PRIVACY_BOUND_BYTES];
+    for (int i = 0; i < 20000; i++) {
+        double value = between(&seed, 1e-12, 1e7);
+        int digits = 1 + i % 9;
+        privacy_bound(value, digits, text);
+        double said = strtod(text, NULL);
+        assert_true(said >= value);
+        assert_true(said - value <= 1.0001 * pow(10, floor(log10(value)) - (digits - 1)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_privacy_rdp_step_is_never_below_the_integral),
+        cmocka_unit_test(test_privacy_bound_of_a_bound_is_rounded_up),
+        cmocka_unit_test(test_privacy_bound_of_any_bound_is_not_below_it),
         cmocka_unit_test(test_privacy_delta_of_one_step_agrees_with_the_closed_form),
         cmocka_unit_test(test_privacy_epsilon_pld_is_at_least_exact_without_sampling),
         cmocka_unit_test(test_privacy_epsilon_random_settings_are_in_order),

@@ -147,6 +147,29 @@ static void test_job_file_target_that_no_noise_reaches_refused(void **state)
     free(path);
 }
 
+/* The sentence has the target that was written, not what is left of it for the accountant. */
+static void test_job_file_target_below_what_any_noise_reaches_says_the_target(void **state)
+{
+    static const struct {
+        const char *privacy, *sentence;
+    } tiny[] = {
+        {"target_epsilon: 1e-12, sampling_rate: 0.01, steps: 100",
+         "within 1e-12: the grid of the noise alone comes to "},
+        {"target_epsilon: 1e-6, sampling_rate: 0.01, metrics_noise: 20",
+         "within 1e-06: what privacy.metrics_noise"},
+        {"target_epsilon: 1e-6, sampling_rate: 1, steps: 10", "No noise_multiplier up to 1e+06 keeps all"},
+    };
+    for (size_t i = 0; i < sizeof tiny / sizeof tiny[0]; i++) {
+        struct job_file file;
+        char text[512];
+        (void)snprintf(text, sizeof text, "privacy: {mechanism: dp-sgd, clip: 0.3, delta: 1e-9, %s}\n",
+                       tiny[i].privacy);
+        char *path = job_of(state, text);
+        made_refusal(job_file_read(path, &file), ERROR_INVALID, tiny[i].sentence);
+        free(path);
+    }
+}
+
 static void test_job_file_without_privacy_is_taken_as_it_is(void **state)
 {
     struct job_file file;
@@ -203,6 +226,7 @@ int main(void)
         MADE_TEST(test_job_file_that_says_its_noise_is_taken_as_it_is),
         MADE_TEST(test_job_file_noise_that_costs_more_than_the_target_refused),
         MADE_TEST(test_job_file_target_that_no_noise_reaches_refused),
+        MADE_TEST(test_job_file_target_below_what_any_noise_reaches_says_the_target),
         MADE_TEST(test_job_file_without_privacy_is_taken_as_it_is),
         MADE_TEST(test_job_file_delta_of_one_row_is_warned_about),
     };
