@@ -68,6 +68,16 @@ await() {
   done
 }
 
+# cancel_after SECONDS COMMAND...: when the command succeeds, which has to be before the run in $run is over, a person ends
+# the run.
+cancel_after() {
+  local status=0
+  await "$@"
+  kill -INT "$run" || fail "the run was over too soon"
+  wait "$run" || status=$?
+  [ $status -eq 130 ] || fail "the run that was cancelled ended with $status"
+}
+
 # A run of COUNT free ports below the ephemeral range; different tests start at different places.
 free_ports() {
   local count=$1 base tries=0 taken

@@ -57,24 +57,24 @@ print(kinds.count("begin"), kinds.count("settle"), kinds.count("close"), pool["s
 # The orchestrator dies in the middle. What the sites began stays spent; the run goes on, or is over, and in the end nothing
 # is reserved that cannot be used.
 before=$(spent 1)
-training='{optimizer: sgd, learning_rate: 0.5}' private_job "$work/killed.yaml" 2 40 "seed: 8
+training='{optimizer: sgd, learning_rate: 0.5}' private_job "$work/killed.yaml" 2 50 "seed: 8
 features: {kind: hog}
 evaluation: {metrics: none, $global}
 privacy: {mechanism: dp-sgd, clip: 0.5, noise_multiplier: 3, delta: 1.0e-5, sampling_rate: 0.1, steps: 30}"
 "$orchestrator" --home "$work/orchestrator" run "$work/killed.yaml" --out "$work/killed" >"$work/killed.log" 2>&1 &
 killed=$!
 started+=("$killed")
-await 60 grep -q "FL epoch 3/40" "$work/killed.log"
+await 60 grep -q "FL epoch 3/50" "$work/killed.log"
 kill -KILL "$killed"
 wait "$killed" || true
-await 10 sh -c "! grep -q 'train-started .*round=40' '$work/serve-1.log'"
+await 10 sh -c "! grep -q 'train-started .*round=50' '$work/serve-1.log'"
 sleep 0.5
 after=$(spent 1)
 /usr/bin/python3 - "$before" "$after" <<'PYTHON' || fail "the ledger of a run that nobody waits for: $before, then $after"
 import sys
 before, after = (list(map(float, line.split())) for line in sys.argv[1:])
 begun, settled, _, spent, reserved = after
-assert 3 <= settled <= begun < 40, after
+assert 3 <= settled <= begun < 50, after
 # The filter `sum` counts a run whole once a round of it was begun, and gives nothing back.
 assert spent + reserved > before[3] + 0.5, (before, after)
 PYTHON
