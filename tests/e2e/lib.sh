@@ -68,10 +68,10 @@ await() {
   done
 }
 
-# cancel_after SECONDS COMMAND...: when the command succeeds, which has to be before the run in $run is over, a person ends
-# the run.
+# cancel_after RUN SECONDS COMMAND...: when the command succeeds, which has to be before that run is over, a person ends it.
 cancel_after() {
-  local status=0
+  local run=$1 status=0
+  shift
   await "$@"
   kill -INT "$run" || fail "the run was over too soon"
   wait "$run" || status=$?

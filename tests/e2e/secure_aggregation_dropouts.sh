@@ -63,7 +63,7 @@ await 30 lost
 await 30 grep -q "FL epoch 2/50" "$work/back.log"
 serve 4
 revealed_twice() { [ "$(grep -c shares-revealed "$work/serve-4.log")" -ge 2 ]; }
-cancel_after 60 revealed_twice
+cancel_after "$run" 60 revealed_twice
 check "$work/back" "rounds[1] == [1, 2, 3] and [1, 2, 3, 4] in rounds[2:]" cancelled
 
 # An owner who takes the partners out of policy.yaml in the middle of a run has no more numbers in its sums; no signal is

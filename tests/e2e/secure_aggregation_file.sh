@@ -27,7 +27,7 @@ await 30 lost
 await 30 grep -q "FL epoch 1/50" "$work/run.log"
 serve 4
 revealed_twice() { [ "$(grep -c shares-revealed "$work/serve-4.log")" -ge 2 ]; }
-cancel_after 60 revealed_twice
+cancel_after "$run" 60 revealed_twice
 
 /usr/bin/python3 - "$work/run/report.json" <<'PYTHON' || fail "the site that came back did not take part again"
 import json, sys
