@@ -57,6 +57,26 @@ static struct error *privacy_check_delta(double delta)
                      delta, PRIVACY_MIN_DELTA, PRIVACY_MAX_DELTA);
 }
 
+/* Beside the steps that there are already. */
+static struct error *privacy_check_steps(uint64_t steps, uint64_t more)
+{
+    if (more <= PRIVACY_MAX_STEPS - steps)
+        return NULL;
+    return error_new(ERROR_LIMIT, "At most %llu steps can be accounted for together.",
+                     (unsigned long long)PRIVACY_MAX_STEPS);
+}
+
+static struct error *privacy_check_epsilon(double epsilon)
+{
+    if (epsilon <= PRIVACY_MAX_EPSILON)
+        return NULL;
+    return error_new(
+        ERROR_LIMIT,
+        "With these settings epsilon is above %g, which protects nobody. More noise, fewer steps or a "
+        "smaller sampling rate would do.",
+        PRIVACY_MAX_EPSILON);
+}
+
 static bool privacy_same(const struct privacy_event *a, const struct privacy_event *b)
 {
     return a->noise_multiplier == b->noise_multiplier && a->sampling_rate == b->sampling_rate;
@@ -80,9 +100,7 @@ static struct error *privacy_gather(enum privacy_accountant accountant, const st
                  "The accountant \"gaussian\" is for noise without sampling: its sampling rate is 1, not %g. "
                  "\"pld\" or \"rdp\" would do.",
                  events[i].sampling_rate);
-        if (events[i].steps > PRIVACY_MAX_STEPS - steps)
-            FAIL(ERROR_LIMIT, "At most %llu steps can be accounted for together.",
-                 (unsigned long long)PRIVACY_MAX_STEPS);
+        TRY(privacy_check_steps(steps, events[i].steps));
         steps += events[i].steps;
         while (k < kept && !privacy_same(&ret_events[k], &events[i]))
             k++;
@@ -142,11 +160,40 @@ struct error *privacy_epsilon(enum privacy_accountant accountant, const struct p
     TRY(privacy_check_delta(delta));
     TRY(privacy_gather(accountant, events, count, gathered, &count));
     TRY(privacy_any_epsilon(accountant, gathered, count, delta, &epsilon));
-    if (!(epsilon <= PRIVACY_MAX_EPSILON))
-        FAIL(ERROR_LIMIT,
-             "With these settings epsilon is above %g, which protects nobody. More noise, fewer steps or a "
-             "smaller sampling rate would do.",
-             PRIVACY_MAX_EPSILON);
+    TRY(privacy_check_epsilon(epsilon));
+    *ret_epsilon = epsilon;
+done:
+    return err;
+}
+
+struct error *privacy_step_of(struct privacy_event event, struct privacy_step *ret_step)
+{
+    struct error *err = NULL;
+    double orders[PRIVACY_ORDERS];
+    event.steps = 1;
+    TRY(privacy_check_event(&event));
+    privacy_orders(orders);
+    for (size_t k = 0; k < PRIVACY_ORDERS; k++)
+        ret_step->rdp[k] = privacy_rdp_step(event.noise_multiplier, event.sampling_rate, orders[k]);
+done:
+    return err;
+}
+
+struct error *privacy_steps_epsilon(const struct privacy_step *steps, const uint64_t *counts, size_t count,
+                                    double delta, double *ret_epsilon)
+{
+    struct error *err = NULL;
+    double rdp[PRIVACY_ORDERS] = {0};
+    uint64_t all = 0;
+    TRY(privacy_check_delta(delta));
+    for (size_t i = 0; i < count; i++) {
+        TRY(privacy_check_steps(all, counts[i]));
+        all += counts[i];
+        for (size_t k = 0; counts[i] > 0 && k < PRIVACY_ORDERS; k++) /* 0 times what is infinite is nothing */
+            rdp[k] += (double)counts[i] * steps[i].rdp[k];
+    }
+    double epsilon = all == 0 ? 0 : privacy_rdp_best_of(rdp, delta).value;
+    TRY(privacy_check_epsilon(epsilon));
     *ret_epsilon = epsilon;
 done:
     return err;

@@ -30,7 +30,9 @@
  *
  *     privacy_epsilon, privacy_delta   PLD       usually 20 ms, with little noise (0.5 or less) 150 ms, at most some 500 ms; of
  *                                                k different events some 7 ms each more. Up to 40 MiB, and 5 MiB an event.
- *                                      RDP       0.2 ms an event; up to 15 ms where the rate is around 1/2
+ *                                      RDP       0.2 ms an event; up to 15 ms where the rate is around 1/2 or the
+ *                                                noise is little
+ *     privacy_step_of                            as RDP's, once; privacy_steps_epsilon then 10 µs
  *                                      GAUSSIAN  microseconds
  *     privacy_calibrate, privacy_steps           5 to 12 times privacy_epsilon
  *     privacy_filter_add                         10 µs an event; privacy_filter_admits: nothing
@@ -64,6 +66,17 @@ struct privacy_event {
 /* The least epsilon that this accountant can vouch for at `delta`. Events that are the same are taken together. */
 MUST_USE struct error *privacy_epsilon(enum privacy_accountant accountant, const struct privacy_event *events,
                                        size_t count, double delta, double *ret_epsilon);
+
+/* PRIVACY_RDP for who asks again and again while steps go on: divergences add up, so those of one step are computed once. The
+ * event's own number of steps is not read. */
+#define PRIVACY_ORDERS 156
+struct privacy_step {
+    double rdp[PRIVACY_ORDERS];
+};
+MUST_USE struct error *privacy_step_of(struct privacy_event event, struct privacy_step *ret_step);
+/* What privacy_epsilon says of `counts[i]` steps (0 too) of each: the same checks, the same figure but for rounding. */
+MUST_USE struct error *privacy_steps_epsilon(const struct privacy_step *steps, const uint64_t *counts,
+                                             size_t count, double delta, double *ret_epsilon);
 
 /* The least delta at `epsilon`, PLD or exact Gaussian; ERROR_INVALID for RDP. */
 MUST_USE struct error *privacy_delta(enum privacy_accountant accountant, const struct privacy_event *events,

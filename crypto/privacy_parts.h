@@ -6,8 +6,6 @@
 
 /* ---- one step, Rényi (privacy_rdp.c) ---- */
 
-#define PRIVACY_ORDERS 156
-
 /* 1.1 … 10.9 by 0.1, 11 … 63, 128, 256, 512, 1024. */
 void privacy_orders(double ret_orders[static PRIVACY_ORDERS]);
 
@@ -24,6 +22,8 @@ struct privacy_best {
     double value, order;
 };
 struct privacy_best privacy_rdp_best_epsilon(const struct privacy_event *events, size_t count, double delta);
+struct privacy_best privacy_rdp_best_of(const double rdp[static PRIVACY_ORDERS],
+                                        double delta); /* of sums at the orders */
 struct privacy_best privacy_rdp_best_delta(const struct privacy_event *events, size_t count, double epsilon);
 
 /* ---- one Gaussian without sampling (privacy_gaussian.c) ---- */

@@ -95,6 +95,38 @@ struct error *privacy_plan_epsilon(const struct job *job, enum privacy_accountan
     return plan_epsilon_of(job, accountant, events, count, ret_epsilon);
 }
 
+struct error *privacy_plan_price(const struct job *job, struct privacy_price *ret_price)
+{
+    struct error *err = NULL;
+    const struct job_privacy *privacy = &job->privacy;
+    struct privacy_price price = {0};
+    TRY(privacy_step_of((struct privacy_event){privacy->noise_multiplier, privacy->sampling_rate, 1},
+                        &price.training));
+    if (privacy->metrics_noise > 0)
+        TRY(privacy_step_of((struct privacy_event){privacy->metrics_noise, 1.0, 1}, &price.evaluation));
+    *ret_price = price;
+done:
+    return err;
+}
+
+struct error *privacy_plan_priced(const struct job *job, const struct privacy_price *price, uint32_t rounds,
+                                  uint32_t evaluations, double *ret_epsilon)
+{
+    struct error *err = NULL;
+    double delta = 0, epsilon = 0;
+    uint64_t steps = plan_steps(job, rounds, evaluations);
+    const struct privacy_step each[] = {price->training, price->evaluation};
+    const uint64_t counts[] = {steps - evaluations, evaluations};
+    if (steps > 0) {
+        TRY(plan_delta(job, steps, &delta));
+        TRY(privacy_steps_epsilon(each, counts, 2, delta, &epsilon));
+        epsilon += noise_grid_epsilon_slack(plan_level(job), PLAN_VALUES, steps);
+    }
+    *ret_epsilon = epsilon;
+done:
+    return err;
+}
+
 struct error *privacy_plan_worst(const struct job *job, uint32_t rounds, uint32_t evaluations,
                                  double *ret_epsilon)
 {

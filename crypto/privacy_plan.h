@@ -28,6 +28,14 @@ void privacy_plan_events(const struct job *job, uint32_t rounds, uint32_t evalua
 /* Epsilon at the job's delta after so much. 0 events: 0. PRIVACY_PLD is the figure of a job; PRIVACY_RDP is cheap. */
 MUST_USE struct error *privacy_plan_epsilon(const struct job *job, enum privacy_accountant accountant,
                                             uint32_t rounds, uint32_t evaluations, double *ret_epsilon);
+/* PRIVACY_RDP's figure after any number of rounds, for who asks in each of them: what one step costs is computed once a job
+ * (privacy_step_of), the rest is 10 µs. As privacy_plan_epsilon says, but for rounding. */
+struct privacy_price {
+    struct privacy_step training, evaluation;
+};
+MUST_USE struct error *privacy_plan_price(const struct job *job, struct privacy_price *ret_price);
+MUST_USE struct error *privacy_plan_priced(const struct job *job, const struct privacy_price *price,
+                                           uint32_t rounds, uint32_t evaluations, double *ret_epsilon);
 /* The same if all other sites colluded, or none but this one added noise: what is left is this site's own. As above where a
  * site adds all of the noise. */
 MUST_USE struct error *privacy_plan_worst(const struct job *job, uint32_t rounds, uint32_t evaluations,

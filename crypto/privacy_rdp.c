@@ -108,18 +108,25 @@ static void rdp_total(const struct privacy_event *events, size_t count,
     }
 }
 
-struct privacy_best privacy_rdp_best_epsilon(const struct privacy_event *events, size_t count, double delta)
+struct privacy_best privacy_rdp_best_of(const double rdp[static PRIVACY_ORDERS], double delta)
 {
-    double orders[PRIVACY_ORDERS], rdp[PRIVACY_ORDERS];
+    double orders[PRIVACY_ORDERS];
     struct privacy_best best = {INFINITY, 2};
     privacy_orders(orders);
-    rdp_total(events, count, orders, rdp);
     for (size_t k = 0; k < PRIVACY_ORDERS; k++) {
         double epsilon = privacy_rdp_epsilon(rdp[k], orders[k], delta);
         if (epsilon < best.value)
             best = (struct privacy_best){epsilon, orders[k]};
     }
     return best;
+}
+
+struct privacy_best privacy_rdp_best_epsilon(const struct privacy_event *events, size_t count, double delta)
+{
+    double orders[PRIVACY_ORDERS], rdp[PRIVACY_ORDERS];
+    privacy_orders(orders);
+    rdp_total(events, count, orders, rdp);
+    return privacy_rdp_best_of(rdp, delta);
 }
 
 struct privacy_best privacy_rdp_best_delta(const struct privacy_event *events, size_t count, double epsilon)

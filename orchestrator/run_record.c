@@ -131,6 +131,7 @@ void run_record_free(struct run_record *record)
     for (size_t i = 0; i < record->round_count; i++)
         round_record_clear(&record->rounds[i], site_count);
     round_record_clear(&record->evaluation, site_count);
+    free(record->price);
     free(record->averaged);
     free(record->averaged_confusion);
     free(record->rounds);

@@ -7,6 +7,7 @@
 
 #include "audit/receipt.h"
 #include "crypto/digest.h"
+#include "crypto/privacy_plan.h"
 #include "schemas/error.h"
 #include "schemas/job.h"
 #include "schemas/wire.h"
@@ -96,6 +97,8 @@ struct run_record {
      * Renyi divergences, and by the former if all other sites colluded (run_spent.h). NAN without
      * privacy, and beyond PRIVACY_MAX_EPSILON, which the first never is. */
     double epsilon, epsilon_rdp, epsilon_worst;
+    struct privacy_price *
+        price; /* of one round and one evaluation, of a private run that goes on (run_spent_plan); else NULL */
     /* With training.average_tail over rounds: the result of the run is the mean of the last models, and not the last one. */
     double *averaged; /* [run_record_parameters], or NULL */
     struct digest averaged_sha256;

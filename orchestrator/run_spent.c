@@ -1,7 +1,5 @@
 #include "orchestrator/run_spent.h"
 
-#include "crypto/privacy_plan.h"
-
 #include <math.h>
 
 static bool accounted(const struct run_record *record)
@@ -61,13 +59,14 @@ static struct error *unless_too_large(struct error *err)
     return NULL;
 }
 
-struct error *run_spent_epsilon(const struct run_record *record, struct run_spent spent, double *ret_epsilon)
+static struct error *spent_epsilon(const struct run_record *record, struct run_spent spent,
+                                   double *ret_epsilon)
 {
     struct error *err = NULL;
     double epsilon = record->epsilon;
     if (!run_spent_whole(record->job, spent)) {
         TRY(unless_too_large(
-            privacy_plan_epsilon(record->job, PRIVACY_RDP, spent.rounds, spent.evaluations, &epsilon)));
+            privacy_plan_priced(record->job, record->price, spent.rounds, spent.evaluations, &epsilon)));
         epsilon = fmin(epsilon, record->epsilon);
     }
     *ret_epsilon = epsilon;
@@ -83,6 +82,11 @@ struct error *run_spent_plan(struct run_record *record)
     record->epsilon = record->epsilon_rdp = record->epsilon_worst = NAN;
     if (!job_private(job))
         return NULL;
+    if (record->price == NULL)
+        record->price = calloc(1, sizeof *record->price);
+    if (record->price == NULL)
+        FAIL(ERROR_MEMORY, "No memory for what the rounds of the run cost.");
+    TRY(privacy_plan_price(job, record->price));
     evaluations = privacy_plan_evaluations(job, job->rounds);
     TRY(privacy_plan_epsilon(job, PRIVACY_PLD, job->rounds, evaluations, &record->epsilon));
     TRY(unless_too_large(
@@ -108,7 +112,7 @@ struct error *run_spent_settle(const struct run_record *record, struct round_rec
         run_spent_add(record, exchange, i, &spent[i]);
         /* Sites mostly are at the same point: what one comes to, the next does. */
         if (spent[i].rounds != priced.rounds || spent[i].evaluations != priced.evaluations) {
-            TRY(run_spent_epsilon(record, spent[i], &epsilon));
+            TRY(spent_epsilon(record, spent[i], &epsilon));
             priced = spent[i];
         }
         exchange->sites[i].epsilon_spent = epsilon;

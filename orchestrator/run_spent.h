@@ -21,13 +21,10 @@ struct run_spent run_spent_of(const struct run_record *record, size_t site);
 /* Whether it is all that the job pays for. */
 bool run_spent_whole(const struct job *job, struct run_spent spent);
 
-/* The cheap figure, capped, as above. */
-MUST_USE struct error *run_spent_epsilon(const struct run_record *record, struct run_spent spent,
-                                         double *ret_epsilon);
-
-/* What all of the job costs, into the record: once, before the run. NAN without privacy. */
+/* What all of the job costs, and what one round does, into the record: once, before the run. NAN and NULL without privacy. */
 MUST_USE struct error *run_spent_plan(struct run_record *record);
 
-/* Of every site in an exchange that is complete: `spent` [site_count] goes on, and the sites' epsilon_spent is set. */
+/* Of every site in an exchange that is complete: `spent` [site_count] goes on, and the sites' epsilon_spent is set: the cheap
+ * figure, capped, as above. The record was planned. */
 MUST_USE struct error *run_spent_settle(const struct run_record *record, struct round_record *exchange,
                                         struct run_spent *spent);

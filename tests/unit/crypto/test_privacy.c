@@ -161,6 +161,61 @@ static void test_privacy_epsilon_random_settings_are_in_order(void **state)
     }
 }
 
+/* Of all that may differ between the two, the order of additions alone. */
+static void test_privacy_steps_epsilon_any_steps_is_that_of_the_accountant(void **state)
+{
+    static const uint64_t counts[][2] = {{1, 0}, {7, 0}, {0, 3}, {1, 1}, {585, 12}, {10000, 100}};
+    static const struct privacy_event settings[][2] = {{{1.1, 0.25, 1}, {10, 1, 1}},
+                                                       {{2.5, 0.01, 1}, {40, 1, 1}},
+                                                       {{8, 1, 1}, {8, 1, 1}},
+                                                       {{0.7, 0.5, 1}, {30, 1, 1}}};
+    (void)state;
+    for (size_t s = 0; s < COUNT(settings); s++) {
+        struct privacy_step steps[2];
+        succeeds(privacy_step_of(settings[s][0], &steps[0]));
+        succeeds(privacy_step_of(settings[s][1], &steps[1]));
+        for (size_t c = 0; c < COUNT(counts); c++) {
+            struct privacy_event events[2];
+            size_t used = 0;
+            double expected = 0, epsilon = 0;
+            for (size_t i = 0; i < 2; i++) {
+                events[used] = settings[s][i];
+                events[used].steps = counts[c][i];
+                used += counts[c][i] > 0;
+            }
+            struct error *err = privacy_epsilon(PRIVACY_RDP, events, used, 1e-5, &expected);
+            if (err != NULL) {
+                fails(err, ERROR_LIMIT);
+                fails(privacy_steps_epsilon(steps, counts[c], 2, 1e-5, &epsilon), ERROR_LIMIT);
+                continue;
+            }
+            succeeds(privacy_steps_epsilon(steps, counts[c], 2, 1e-5, &epsilon));
+            assert_true(fabs(epsilon - expected) <= 1e-12 * expected);
+        }
+    }
+}
+
+static void test_privacy_steps_epsilon_what_cannot_be_accounted_is_refused(void **state)
+{
+    struct privacy_step steps[2];
+    uint64_t counts[] = {PRIVACY_MAX_STEPS, 1};
+    double epsilon = -1;
+    (void)state;
+    fails(privacy_step_of((struct privacy_event){0.01, 0.1, 1}, steps), ERROR_INVALID);
+    fails(privacy_step_of((struct privacy_event){1, 1.5, 1}, steps), ERROR_INVALID);
+    succeeds(privacy_step_of((struct privacy_event){100, 0.001, 1}, &steps[0]));
+    succeeds(privacy_step_of((struct privacy_event){100, 1, 1}, &steps[1]));
+    fails_saying(privacy_steps_epsilon(steps, counts, 2, 1e-5, &epsilon), ERROR_LIMIT, "10000000 steps");
+    counts[0] = UINT64_MAX;
+    fails(privacy_steps_epsilon(steps, counts, 2, 1e-5, &epsilon), ERROR_LIMIT);
+    counts[0] = 0;
+    fails(privacy_steps_epsilon(steps, counts, 2, 0.5, &epsilon), ERROR_INVALID);
+    assert_true(epsilon == -1);
+    counts[1] = 0;
+    succeeds(privacy_steps_epsilon(steps, counts, 2, 1e-5, &epsilon));
+    assert_true(epsilon == 0);
+}
+
 static void test_privacy_epsilon_grows_with_steps_and_rate_and_falls_with_noise_and_delta(void **state)
 {
     static const double factors[] = {1, 1.001, 1.1, 2, 4};
@@ -516,6 +571,8 @@ int main(void)
         cmocka_unit_test(test_privacy_delta_of_one_step_agrees_with_the_closed_form),
         cmocka_unit_test(test_privacy_epsilon_pld_is_at_least_exact_without_sampling),
         cmocka_unit_test(test_privacy_epsilon_random_settings_are_in_order),
+        cmocka_unit_test(test_privacy_steps_epsilon_any_steps_is_that_of_the_accountant),
+        cmocka_unit_test(test_privacy_steps_epsilon_what_cannot_be_accounted_is_refused),
         cmocka_unit_test(test_privacy_epsilon_grows_with_steps_and_rate_and_falls_with_noise_and_delta),
         cmocka_unit_test(test_privacy_epsilon_splitting_an_event_changes_nothing),
         cmocka_unit_test(test_privacy_epsilon_different_events_compose),
