@@ -18,7 +18,8 @@ import struct
 import subprocess
 import sys
 
-BIN = pathlib.Path(os.environ["DATASITE_BIN"])
+BIN = pathlib.Path(os.environ.get("DATASITE_BIN")
+                   or pathlib.Path(__file__).resolve().parents[2] / "build/release/bin")
 PARAMETERS = 785 * 10
 
 

@@ -4,11 +4,13 @@
     private_rounds.py --sites N --rounds N --dir DIR       DIR does not exist; homes and runs are made in it
 
     rounds <a second>                       by the clock, from the job's approval to the end of the run
-    cpu <ms>                                on the processor, a round, daemons and orchestrator together
+    cpu <ms>                                on the processor, a round, daemons and orchestrator together: while others keep the
+                                            machine busy, this is the steadier of the two
     files <run.db> <site.db> <bytes>        after the run, of the orchestrator and of one site
     memory <orchestrator KiB> <site KiB>    most that was resident
 
-Sites are those of scripts/launch_datasites on the tests' rows: 7850 parameters, a quarter of the rows in a step.
+Sites are those of scripts/launch_datasites on the tests' rows: 7850 parameters, a quarter of the rows in a step. The programs
+are those of the environment's DATASITE_BIN, or of build/release/bin; the homes are on the disk that DIR is on.
 """
 import argparse
 import datetime
@@ -67,8 +69,14 @@ def main():
     parser.add_argument("--dir", type=pathlib.Path, required=True)
     parser.add_argument("--verify", action="store_true", help="sites compute every sum anew (verify_sum)")
     options = parser.parse_args()
-    options.dir.mkdir()
-    os.environ.setdefault("DATASITE_BIN", str(BIN))
+    missing = [name for name in ("datasite", "orchestrator") if not (BIN / name).exists()]
+    if missing:
+        parser.error(f"{BIN} has no {' and no '.join(missing)}; build it, or set DATASITE_BIN")
+    try:
+        options.dir.mkdir()
+    except OSError as error:
+        parser.error(f"--dir: {error.strerror}: {options.dir}")
+    os.environ["DATASITE_BIN"] = str(BIN.resolve())
     launcher, daemons = launch(options.dir, options.sites)
     try:
         allow(options.dir, options.rounds)

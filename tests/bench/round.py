@@ -17,7 +17,8 @@ import statistics
 import subprocess
 import sys
 
-BIN = pathlib.Path(os.environ["DATASITE_BIN"])
+BIN = pathlib.Path(os.environ.get("DATASITE_BIN")
+                   or pathlib.Path(__file__).resolve().parents[2] / "build/release/bin")
 
 
 def daemon_cpu(pids):
