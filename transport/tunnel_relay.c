@@ -3,6 +3,7 @@
 #include "transport/tunnel_parts.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 /* One connection does at most this many buffers a turn, so that a fast one does not starve the others. */
@@ -10,6 +11,7 @@
 /* Frames up to this size don't count against the budget: they are bounded by the number of connections, and a
  * peer that stalls in a large frame must not keep everybody's small ones out. */
 #define RELAY_SMALL LIMIT_LOBBY_MESSAGE
+#define RELAY_RECORD 16384 /* most bytes of a TLS record */
 
 /* A buffer exists only while it has bytes in it; one empty one is kept for the next user. */
 static bool tunnel_relay_borrow(struct tunnel_link *link, struct tunnel_buffer *buffer)
@@ -197,13 +199,24 @@ static bool tunnel_relay_read_local(struct tunnel_link *link, int64_t now)
     return false;
 }
 
-void tunnel_relay_out(struct tunnel_link *link, int64_t now)
+/* Holds what is written until there is a full segment, or lets all of it go. Best effort, as it only spares work. */
+static void tunnel_relay_hold(const struct tunnel_link *link, int held)
+{
+    if (link->net >= 0)
+        (void)setsockopt(link->net, IPPROTO_TCP, TCP_CORK, &held, sizeof(held));
+}
+
+/* TLS writes one record at a time: unless they are held, a message of four wakes the other end four times. */
+static void tunnel_relay_write(struct tunnel_link *link, int64_t now, bool *held)
 {
     struct tunnel_buffer *out = &link->out;
-    link->write_wants = 0;
     for (int turn = 0; turn < RELAY_BUFFERS_A_TURN; turn++) {
         if (out->bytes == NULL && !tunnel_relay_read_local(link, now))
             return;
+        if (!*held && out->end - out->start > RELAY_RECORD) {
+            tunnel_relay_hold(link, 1);
+            *held = true;
+        }
         while (out->start < out->end) {
             size_t wrote = 0;
             enum tunnel_tls_result result =
@@ -221,4 +234,13 @@ void tunnel_relay_out(struct tunnel_link *link, int64_t now)
         tunnel_relay_return(link, out);
     }
     link->again = true;
+}
+
+void tunnel_relay_out(struct tunnel_link *link, int64_t now)
+{
+    bool held = false;
+    link->write_wants = 0;
+    tunnel_relay_write(link, now, &held);
+    if (held)
+        tunnel_relay_hold(link, 0);
 }
