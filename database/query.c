@@ -1,17 +1,29 @@
 #include "database/database.h"
 #include "database/database_internal.h"
 
-/* A statement that is stepped while the same text is used again gets a second copy, which query_end
- * finalises. */
-static sqlite3_stmt *query_prepare(struct database *database, const char *sql, struct error **ret_failed)
+/* The kept statement of the text that is free; NULL: there is none. A text is a literal, so that it mostly is at the same
+ * place each time, which is looked at before any is compared. */
+static sqlite3_stmt *query_kept(struct database *database, const char *sql)
 {
-    for (size_t i = 0; i < database->cached; i++) {
-        if (strcmp(database->cache[i].sql, sql) == 0 && !database->cache[i].in_use) {
+    for (int by_text = 0; by_text < 2; by_text++) {
+        for (size_t i = 0; i < database->cached; i++) {
+            const char *kept = database->cache[i].sql;
+            if (database->cache[i].in_use || !(kept == sql || (by_text && strcmp(kept, sql) == 0)))
+                continue;
             database->cache[i].in_use = true;
             return database->cache[i].statement;
         }
     }
-    sqlite3_stmt *statement = NULL;
+    return NULL;
+}
+
+/* A statement that is stepped while the same text is used again gets a second copy, which query_end
+ * finalises. */
+static sqlite3_stmt *query_prepare(struct database *database, const char *sql, struct error **ret_failed)
+{
+    sqlite3_stmt *statement = query_kept(database, sql);
+    if (statement != NULL)
+        return statement;
     int code = sqlite3_prepare_v3(database->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
     if (code != SQLITE_OK) {
         *ret_failed = database_failure(database, code);

@@ -130,6 +130,23 @@ done:
     return err;
 }
 
+/* Of the job, of all runs: one more than the rounds, the evaluation after them. */
+static struct error *events_check_rounds(const struct release_check *check,
+                                         const struct release_events *events)
+{
+    struct error *err = NULL;
+    const struct release_context *context = check->context;
+    uint64_t rounds = 0, most = check->approval.decision.rounds;
+    if (events->of_job - events->of_round <= most)
+        goto done;
+    TRY(store_release_rounds(context->store, context->job_id, context->run_id, context->round, check->kind,
+                             &rounds));
+    if (rounds > most)
+        FAIL(ERROR_REFUSED, "As many rounds of this job were answered as the owner approved.");
+done:
+    return err;
+}
+
 /* A round of secure aggregation is tried again, before anybody agreed to it, with the vector that it was tried with first;
  * without that vector it is spent: its step failed, or somebody removed it. */
 static struct error *events_check_masked(const struct release_check *check,
@@ -155,9 +172,7 @@ static struct error *events_check_masked(const struct release_check *check,
     if (context->attempt >= STORE_SECAGG_ATTEMPTS || events->of_round >= STORE_SECAGG_ATTEMPTS)
         FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run was tried %d times, which is all.", context->round,
              STORE_SECAGG_ATTEMPTS);
-    if (events->rounds >
-        check->approval.decision.rounds) /* one more than the rounds: the evaluation after them */
-        FAIL(ERROR_REFUSED, "As many rounds of this job were answered as the owner approved.");
+    TRY(events_check_rounds(check, events));
 done:
     secagg_round_clear(&round);
     return err;

@@ -385,33 +385,42 @@ static struct error *model_refused(const struct secagg_source *source, const Fds
 }
 
 /* In one transaction with its event. */
-static struct error *model_keep(const struct secagg_source *source, const Fds__Sum *sum,
-                                const struct secagg_model *next)
+struct error *secagg_model_keep(const struct secagg_source *source, const struct secagg_model *model,
+                                const struct secagg_taken *taken)
 {
     struct error *err = NULL;
     const struct secagg_run *run = source->run;
+    bool own = !store_in_transaction(source->store);
     char detail[96];
-    (void)snprintf(detail, sizeof(detail), "of %zu sites, attempt %" PRIu32, sum->n_contributors,
-                   sum->attempt + 1);
-    TRY(store_secagg_begin(source->store));
-    TRY(store_secagg_set_model(source->store, run->run_id, next));
-    TRY(store_event_add(source->store, EVENT_SUM_TAKEN, &run->job_hash, run->run_id, sum->round, source->now,
-                        detail, &next->digest));
-    TRY(store_secagg_commit(source->store));
+    if (taken->round == 0)
+        goto done;
+    (void)snprintf(detail, sizeof(detail), "of %zu sites, attempt %" PRIu32, taken->contributors,
+                   taken->attempt + 1);
+    if (own)
+        TRY(store_secagg_begin(source->store));
+    TRY(store_secagg_set_model(source->store, run->run_id, model));
+    TRY(store_event_add(source->store, EVENT_SUM_TAKEN, &run->job_hash, run->run_id, taken->round,
+                        source->now, detail, &model->digest));
+    if (own)
+        TRY(store_secagg_commit(source->store));
 done:
-    if (err != NULL)
+    if (err != NULL && own)
         store_secagg_rollback(source->store);
     return err;
 }
 
-struct error *secagg_model_take(const struct secagg_source *source, const struct secagg_keyset *keyset,
-                                const Fds__Sum *sum, struct secagg_model *model)
+struct error *secagg_model_next(const struct secagg_source *source, const struct secagg_keyset *keyset,
+                                const Fds__Sum *sum, struct secagg_model *model,
+                                struct secagg_taken *ret_taken)
 {
     struct error *err = NULL;
+    struct secagg_taken taken = {0, 0, 0};
     struct taking taking = {.source = source, .sum = sum, .model = model};
     struct secagg_model next = {.parameters = NULL};
-    if (sum->round < model->round)
+    if (sum->round < model->round) {
+        *ret_taken = taken;
         goto done;
+    }
     if (sum->round > model->round || sum->round > source->approval->job->rounds)
         FAIL(ERROR_REFUSED,
              "This site has the model of round %" PRIu32
@@ -424,12 +433,24 @@ struct error *secagg_model_take(const struct secagg_source *source, const struct
         err = model_refused(source, sum, err);
         goto done;
     }
-    TRY(model_keep(source, sum, &next));
+    taken = (struct secagg_taken){sum->round, sum->attempt, sum->n_contributors};
     secagg_model_clear(model);
     *model = next;
     next.parameters = NULL;
+    *ret_taken = taken;
 done:
     free(taking.words);
     secagg_model_clear(&next);
+    return err;
+}
+
+struct error *secagg_model_take(const struct secagg_source *source, const struct secagg_keyset *keyset,
+                                const Fds__Sum *sum, struct secagg_model *model)
+{
+    struct error *err = NULL;
+    struct secagg_taken taken;
+    TRY(secagg_model_next(source, keyset, sum, model, &taken));
+    TRY(secagg_model_keep(source, model, &taken));
+done:
     return err;
 }

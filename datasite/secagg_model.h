@@ -4,7 +4,7 @@
  * computed anew from the masked inputs and the revealed secrets (secagg_evidence.h).
  *
  *     secagg_model_first          round 1: zeros, seeded, or the file that the job names by its SHA-256
- *     secagg_model_take           the sum of round r, while the model of round r is the one that is stored: then that
+ *     secagg_model_next, _keep    the sum of round r, while the model of round r is the one that is stored: then that
  *                                 of round r + 1 is
  *
  * The stored model belongs to whatever run it was computed in; steps of one run come from one thread at a time, the
@@ -35,12 +35,27 @@ struct secagg_source {
 MUST_USE struct error *secagg_model_first(const struct secagg_source *source, const uint8_t *parameters,
                                           size_t bytes, struct secagg_model *ret_model);
 
-/* Takes a sum, decoded by schemas/wire.h, of the round whose model `model` is, which then is that of the next
- * round, stored. A sum of an earlier round changes nothing: it was taken already. `keyset` is of the sum's slot, as this
- * site has it (NULL: it took no part in the batch; the sum's adverts are asked then). Refusals, with an event sum-refused
- * in site.db (a bounded number a run): ERROR_UNTRUSTED when a signature, the contributors' statement, or the sum itself does
- * not hold; ERROR_REFUSED when it is of another round, has too few contributors, or lacks what verify_sum needs;
+/* What of a sum its event says. */
+struct secagg_taken {
+    uint32_t round; /* 0: nothing was taken */
+    uint32_t attempt;
+    size_t contributors;
+};
+
+/* Takes a sum, decoded by schemas/wire.h, of the round whose model `model` is, which then is that of the next round: in
+ * memory, until secagg_model_keep has stored it. A sum of an earlier round changes nothing: it was taken already. `keyset` is of
+ * the sum's slot, as this site has it (NULL: it took no part in the batch; the sum's adverts are asked then). Refusals, with an
+ * event sum-refused in site.db (a bounded number a run): ERROR_UNTRUSTED when a signature, the contributors' statement, or the sum
+ * itself does not hold; ERROR_REFUSED when it is of another round, has too few contributors, or lacks what verify_sum needs;
  * ERROR_INVALID when its numbers give no model. */
+MUST_USE struct error *secagg_model_next(const struct secagg_source *source,
+                                         const struct secagg_keyset *keyset, const Fds__Sum *sum,
+                                         struct secagg_model *model, struct secagg_taken *ret_taken);
+/* Stores what secagg_model_next made of a sum, with the event sum-taken: in the transaction that is open, so that a round can
+ * begin with it, or in one of its own. Nothing taken: nothing. ERROR_CONFLICT when another model was stored in between. */
+MUST_USE struct error *secagg_model_keep(const struct secagg_source *source, const struct secagg_model *model,
+                                         const struct secagg_taken *taken);
+/* Both. */
 MUST_USE struct error *secagg_model_take(const struct secagg_source *source,
                                          const struct secagg_keyset *keyset, const Fds__Sum *sum,
                                          struct secagg_model *model);

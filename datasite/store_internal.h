@@ -12,11 +12,11 @@
 
 /* What the transaction that is open has done to the tables of secure aggregation (store_secagg_count.c). */
 struct secagg_counting {
-    int fd;              /* keys/secagg.count; -1: not counted by this store */
-    bool raised, erased; /* in the transaction that is open; locked by it as long as raised */
-    bool disagrees;      /* raised to erase only: the file's number is not the database's */
-    bool unwiped;        /* what was erased may still be in the write-ahead log */
-    uint64_t changes;    /* that will be written to the file */
+    int fd;                       /* keys/secagg.count; -1: not counted by this store */
+    bool raised, erased, patient; /* in the transaction that is open; locked by it as long as raised */
+    bool disagrees;               /* raised to erase only: the file's number is not the database's */
+    bool unwiped;                 /* what was erased may still be in the write-ahead log */
+    uint64_t changes;             /* that will be written to the file */
 };
 
 struct store {

@@ -175,12 +175,15 @@ struct error *ledger_has(struct store *store, const uint8_t run_id[static STORE_
                          enum ledger_kind kind, enum ledger_use use, uint32_t round, bool *ret_has)
 {
     struct query query;
+    /* The kind in words: a statement that an index of one kind would do for is planned anew for each that is bound. */
     query_start(&query, store->database,
-                "SELECT 1 FROM budget WHERE run_id = ?1 AND use = ?2 AND round = ?3 AND kind = ?4");
+                kind == LEDGER_BEGIN
+                    ? "SELECT 1 FROM budget WHERE run_id = ?1 AND use = ?2 AND round = ?3 AND kind = 'begin'"
+                    : "SELECT 1 FROM budget WHERE run_id = ?1 AND use = ?2 AND round = ?3 AND kind = "
+                      "'settle'");
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, use);
     query_bind_int(&query, round);
-    query_bind_text(&query, ledger_kind_word(kind));
     bool has = query_step(&query);
     struct error *err = query_end(&query);
     if (err == NULL)

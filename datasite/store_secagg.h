@@ -199,8 +199,8 @@ MUST_USE struct error *store_secagg_check_count(struct store *store, const char 
  * store of the home that is written to. No file: nothing, until the daemon has made it. */
 MUST_USE struct error *store_secagg_count_in(struct store *store, const char *keys_directory);
 /* What was erased stays in the write-ahead log until that is emptied, which each commit that erased tries; while others
- * read, it is left for later: to be called now and then. Of a round, steps 'agree' and 'unmask' erase. With secure_delete
- * (zeros over what a deleted vector had) and without a disk that waits, both together take 0.7 ms longer than plain
- * commits for vectors of 7,850 words, 3 ms for 101,770 and 40 ms for 1.66 million; each empties the log with two more
- * writes to the disk. */
+ * read, it is left for later: to be called now and then, which the daemon does every second and when it starts. Step 'agree'
+ * leaves it to step 'unmask', which comes behind it, or to the daemon's next second: the vector that it erases follows from the
+ * round's own slot and the answer under its masks, which stay until 'unmask' in any case. So a round empties the log once, with
+ * two more writes to the disk. */
 MUST_USE struct error *store_secagg_wipe(struct store *store);

@@ -248,22 +248,28 @@ void secagg_erased(struct store *store)
     store->secagg.erased = true;
 }
 
+void secagg_erased_patiently(struct store *store)
+{
+    store->secagg.patient = true;
+}
+
 /* A failure to write costs open slots at the next start, and no secret. */
 static void count_ended(void *context, bool committed)
 {
     struct store *store = context;
     struct secagg_counting *counting = &store->secagg;
-    bool raised = counting->raised;
+    bool raised = counting->raised, patient = counting->patient;
     counting->unwiped = counting->unwiped || (committed && counting->erased);
     counting->raised = false;
     counting->disagrees = false;
     counting->erased = false;
+    counting->patient = false;
     if (raised && counting->fd >= 0) {
         if (committed)
             error_free(count_write(counting->fd, counting->changes));
         (void)flock(counting->fd, LOCK_UN);
     }
-    if (committed && counting->unwiped)
+    if (committed && counting->unwiped && !patient)
         error_free(store_secagg_wipe(store));
 }
 
@@ -381,6 +387,7 @@ struct error *store_secagg_check_count(struct store *store, const char *keys_dir
     }
     TRY(count_lock(fd));
     TRY(count_settle(store, fd, has_file, now, &changes, &killed));
+    store->secagg.unwiped = true; /* by whoever had the file before, and was killed */
     TRY(database_commit(store->database));
     TRY(count_write(fd, changes));
     TRY(count_sync(fd)); /* nothing is counted on before */

@@ -259,6 +259,7 @@ struct error *store_secagg_agree(struct store *store, const struct digest *job_i
         TRY(agree_write(store, job_id, run_id, round, attempt, contributors, body, signature));
         TRY(vectors_erase(store, run_id, round));
         TRY(secagg_slots_settle(store, run_id, round, attempt));
+        secagg_erased_patiently(store);
     }
     TRY(secagg_change_end(store, &change));
 done:

@@ -103,9 +103,10 @@ static struct error *bind_check_order(struct store *store, const uint8_t *run_id
         FAIL(ERROR_REFUSED,
              "This site has signed who contributed to round %" PRIu32 ", so it joins no other attempt of it.",
              round);
-    query_start(&query, store->database,
-                "SELECT count(*) FROM secagg_slot WHERE run_id = ?1 AND (round > ?2 OR round = ?2 AND "
-                "attempt >= ?3)");
+    query_start(
+        &query, store->database,
+        "SELECT EXISTS (SELECT 1 FROM secagg_slot WHERE run_id = ?1 AND round IS NOT NULL AND (round, "
+        "attempt) >= (?2, ?3))");
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, round);
     query_bind_int(&query, attempt);
@@ -252,11 +253,13 @@ static struct error *secrets_erase(struct store *store, const uint8_t *run_id)
 {
     struct query query;
     secagg_erased(store);
-    query_start(
-        &query, store->database,
-        "UPDATE secagg_secret SET secret = zeroblob(96), own_share = zeroblob(80) WHERE run_id = ?1 AND slot "
-        "IN (SELECT slot FROM secagg_slot WHERE run_id = ?1 AND state IN ('revealed', 'dead')) AND (secret "
-        "<> zeroblob(96) OR own_share <> zeroblob(80))");
+    query_start(&query, store->database,
+                "UPDATE secagg_secret SET secret = zeroblob(96), own_share = zeroblob(80) WHERE run_id = ?1 "
+                "AND (secret "
+                "<> zeroblob(96) OR own_share <> zeroblob(80)) AND (SELECT state FROM secagg_slot WHERE "
+                "secagg_slot.run_id = secagg_secret.run_id AND secagg_slot.slot = secagg_secret.slot) IN "
+                "('revealed', "
+                "'dead')");
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     return query_finish(&query);
 }
@@ -295,28 +298,42 @@ done:
     return err;
 }
 
-struct error *secagg_slots_kill(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
-                                uint32_t below, bool bound)
+/* Each state by itself, in the words of its index. */
+static struct error *open_kill(struct store *store, const uint8_t *run_id, uint32_t below)
 {
     struct query query;
     query_start(&query, store->database,
-                "UPDATE secagg_slot SET state = 'dead' WHERE run_id = ?1 AND slot <= ?2 AND (state = 'open' "
-                "OR ?3 AND "
-                "state = 'bound')");
+                "UPDATE secagg_slot SET state = 'dead' WHERE run_id = ?1 AND slot <= ?2 AND state = 'open'");
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, (int64_t)below - 1);
-    query_bind_int(&query, bound ? 1 : 0);
     return kill_finish(store, run_id, &query);
+}
+
+static struct error *bound_kill(struct store *store, const uint8_t *run_id, uint32_t below)
+{
+    struct query query;
+    query_start(&query, store->database,
+                "UPDATE secagg_slot SET state = 'dead' WHERE run_id = ?1 AND slot <= ?2 AND state = 'bound'");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, (int64_t)below - 1);
+    return kill_finish(store, run_id, &query);
+}
+
+struct error *secagg_slots_kill(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                uint32_t below, bool bound)
+{
+    struct error *err = open_kill(store, run_id, below);
+    return err == NULL && bound ? bound_kill(store, run_id, below) : err;
 }
 
 struct error *secagg_slots_settle(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
                                   uint32_t round, uint32_t attempt)
 {
     struct query query;
-    query_start(&query, store->database,
-                "UPDATE secagg_slot SET state = 'dead' WHERE run_id = ?1 AND state = 'bound' AND (?3 IS NULL "
-                "AND round "
-                "<= ?2 OR round = ?2 AND attempt <> ?3)");
+    query_start(
+        &query, store->database,
+        "UPDATE secagg_slot SET state = 'dead' WHERE run_id = ?1 AND state = 'bound' AND round <= ?2 AND "
+        "(?3 IS NULL OR round = ?2 AND attempt <> ?3)");
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, round);
     if (attempt == UINT32_MAX)

@@ -18,6 +18,7 @@ struct masking {
     struct secagg_run run;
     struct secagg_source source;
     struct secagg_model model; /* that the round begins with */
+    struct secagg_taken taken; /* of what sum, and not stored yet */
     /* Of a Mask: */
     struct secagg_vector vector;
     struct secagg_attempt attempt;
@@ -69,9 +70,25 @@ static struct error *masking_take(struct masking *masking, const Fds__Sum *sum)
     struct trainer *trainer = masking->work->trainer;
     const struct secagg_keyset *keyset = NULL;
     TRY(secagg_cache_keyset(trainer->secagg, trainer->store, &masking->run, sum->slot, &keyset));
-    TRY(secagg_model_take(&masking->source, keyset, sum, &masking->model));
+    TRY(secagg_model_next(&masking->source, keyset, sum, &masking->model, &masking->taken));
 done:
     return err;
+}
+
+/* The model of the sum, in the transaction that is open or in its own. */
+static struct error *masking_keep(struct masking *masking)
+{
+    return secagg_model_keep(&masking->source, &masking->model, &masking->taken);
+}
+
+/* A sum that was taken is kept also where the step that came with it failed. */
+static struct error *masking_end(struct masking *masking, struct error *failed)
+{
+    struct error *err = masking_keep(masking);
+    if (failed == NULL)
+        return err;
+    error_free(err);
+    return failed;
 }
 
 /* The model that the round begins with is this site's own. */
@@ -237,6 +254,23 @@ done:
     return err;
 }
 
+/* One transaction: the sum that the round starts from, and, unless it has its vector, the beginning of it. */
+static struct error *masking_begin(struct masking *masking)
+{
+    struct error *err = NULL;
+    struct store *store = masking->work->trainer->store;
+    TRY(store_secagg_begin(store));
+    TRY(masking_keep(masking));
+    if (!masking->again)
+        TRY(masking_spend(masking));
+    TRY(store_secagg_commit(store));
+    masking->taken.round = 0;
+done:
+    if (err != NULL)
+        store_secagg_rollback(store);
+    return err;
+}
+
 /* The counts are of the model that came in, so that nothing of the site's own model is told twice. */
 static struct error *masking_compute(struct masking *masking, struct computed *computed)
 {
@@ -302,13 +336,14 @@ struct error *work_mask(struct work *work, struct trainer_answer *ret_answer)
     TRY(masking_model(&masking));
     TRY(masking_attempt(&masking));
     TRY(work_watch(work, 0.0));
-    if (!masking.again) {
+    if (!masking.again)
         TRY(computed_make(&masking, &computed));
-        TRY(masking_spend(&masking));
+    TRY(masking_begin(&masking));
+    if (!masking.again)
         TRY(masking_compute(&masking, &computed));
-    }
     TRY(masking_release(&masking, &computed, ret_answer));
 done:
+    err = masking_end(&masking, err);
     computed_clear(&computed);
     masking_clear(&masking);
     return err;
@@ -327,6 +362,7 @@ struct error *work_sum(struct work *work)
     TRY(masking_admit(&masking));
     TRY(secagg_model_first(&masking.source, sum->parameters.data, sum->parameters.len, &masking.model));
     TRY(masking_take(&masking, sum));
+    TRY(masking_keep(&masking));
 done:
     masking_clear(&masking);
     return err;

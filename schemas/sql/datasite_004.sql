@@ -58,3 +58,10 @@ BEGIN SELECT RAISE(ABORT, 'a record is never forgotten'); END;
 
 -- Every row of the ledger has its event, the last one the last of these.
 CREATE INDEX event_of_budget ON event (id) WHERE kind >= 'budget-' AND kind < 'budget.';
+
+-- What a step of secure aggregation asks for is found without looking at every slot, and every round, of the run.
+CREATE INDEX secagg_slot_open ON secagg_slot (run_id, slot) WHERE state = 'open';
+CREATE INDEX secagg_slot_bound ON secagg_slot (run_id, round, attempt) WHERE state = 'bound';
+CREATE INDEX secagg_secret_kept ON secagg_secret (run_id, slot) WHERE secret <> zeroblob(96) OR own_share <> zeroblob(80);
+CREATE INDEX secagg_round_of_run ON secagg_round (run_id, round);
+CREATE INDEX delivery_open ON delivery (run_id, event_id) WHERE made = 'open';

@@ -38,9 +38,9 @@ static void test_store_secagg_revealed_slot_is_erased_on_the_disk(void **state)
     expect_on_disk(slots, 1, true);
     assert_true(slots_on_disk(slots, vector + VECTOR_BYTES / 2, 32));
     must(slots_agree(slots, 1, 0, 0xaa));
+    must(slots_reveal(slots, 1)); /* which empties the log of what was agreed on, too */
     for (size_t at = 0; at + 32 <= VECTOR_BYTES; at += 1000)
         assert_false(slots_on_disk(slots, vector + at, 32));
-    must(slots_reveal(slots, 1));
     expect_on_disk(slots, 1, false);
     expect_on_disk(slots, 0, true);
     must(store_secagg_slot(slots->store, slots->run, 1, &read));
@@ -49,6 +49,34 @@ static void test_store_secagg_revealed_slot_is_erased_on_the_disk(void **state)
     static const struct secagg_secret none;
     assert_memory_equal(&read.secret, &none, sizeof(none));
     secagg_slot_clear(&read);
+}
+
+/* Where the shares are never asked for, the daemon's next second does it; where the daemon was killed, its next start. */
+static void test_store_secagg_agreed_vector_is_erased_without_unmasking(void **state)
+{
+    struct slots *slots = *state;
+    static uint8_t vectors[2][VECTOR_BYTES];
+    struct store *other = NULL;
+    uint32_t killed = 0;
+    must(store_secagg_check_count(slots->store, slots->workspace->path, SLOTS_NOW, &killed));
+    (void)shared_slots(state);
+    must(secret_random(vectors, sizeof(vectors)));
+    for (uint32_t round = 1; round <= 2; round++) {
+        must(slots_bind(slots, round, round, 0));
+        must(slots_encode(slots, round, vectors[round - 1], VECTOR_BYTES));
+        must(slots_agree(slots, round, 0, 0xaa));
+        if (round == 1) {
+            must(store_secagg_wipe(slots->store));
+        } else {
+            must(store_open(slots->workspace->database, STORE_WRITE, &other));
+            store_sign_with(other, slots->workspace->identity);
+            must(store_secagg_check_count(other, slots->workspace->path, SLOTS_NOW, &killed));
+            assert_int_equal(killed, 0); /* nothing was erased in this transaction */
+        }
+        for (size_t at = 0; at + 32 <= VECTOR_BYTES; at += 1000)
+            assert_false(slots_on_disk(slots, vectors[round - 1] + at, 32));
+    }
+    store_close(other);
 }
 
 /* Enough slots for many pages, long rows beside them, and every way to erase. */
@@ -170,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_store_secagg_revealed_slot_is_erased_on_the_disk),
+        TEST(test_store_secagg_agreed_vector_is_erased_without_unmasking),
         TEST(test_store_secagg_many_slots_leave_nothing_on_the_disk),
         TEST(test_store_secagg_log_is_emptied_once_nobody_reads),
         TEST(test_store_secagg_kill_spares_bound_slots_unless_the_run_is_over),
