@@ -5,10 +5,12 @@
 
 #include <jansson.h>
 #include <malloc.h>
+#include <math.h>
 
 extern const struct verb verb_run;
 
 #define TEXT_BYTES 1024
+#define REAL_DIGITS 15
 
 /* Each round takes the memory again that the one before gave back: kept, it need not be cleared by the kernel each time,
  * which was a tenth of the processor's time. */
@@ -209,17 +211,34 @@ static int cancelled(void *context)
     return interrupt_requested() != 0;
 }
 
+static json_t *json_of_real(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *json_of_privacy(const struct orchestrator_run *run)
+{
+    struct orchestrator_privacy privacy;
+    if (orchestrator_run_privacy(run, &privacy) != 0)
+        return json_null();
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s}", "mechanism", privacy.mechanism, "noise_multiplier",
+                     json_of_real(privacy.noise_multiplier), "target_epsilon",
+                     json_of_real(privacy.target_epsilon), "epsilon", json_of_real(privacy.epsilon), "delta",
+                     json_of_real(privacy.delta), "accountant", "pld");
+}
+
 static struct error *print_json(const struct orchestrator_run *run)
 {
     json_t *result =
-        json_pack("{s:i, s:b, s:s, s:s, s:s, s:s, s:I, s:s, s:s?}", "version", 1, "mock",
+        json_pack("{s:i, s:b, s:s, s:s, s:s, s:s, s:I, s:s, s:s?, s:o}", "version", 1, "mock",
                   orchestrator_run_is_mock(run), "run_id", orchestrator_run_id(run), "job_id",
                   orchestrator_run_job_id(run), "status", orchestrator_run_status(run), "reason",
                   orchestrator_run_reason(run), "rounds", (json_int_t)orchestrator_run_rounds(run),
-                  "directory", orchestrator_run_directory(run), "reports", orchestrator_run_reports(run));
+                  "directory", orchestrator_run_directory(run), "reports", orchestrator_run_reports(run),
+                  "privacy", json_of_privacy(run));
     if (result == NULL)
         return error_new(ERROR_MEMORY, "There is not enough memory for the result.");
-    (void)json_dumpf(result, stdout, JSON_INDENT(2));
+    (void)json_dumpf(result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(REAL_DIGITS));
     (void)putchar('\n');
     json_decref(result);
     return NULL;
@@ -293,7 +312,8 @@ const struct verb verb_run = {
         "all of\n"
         "it needs to stay within that epsilon: a line more in its bytes, which the run keeps as job.yaml. "
         "JOB.yaml\n"
-        "itself stays as it is.\n"
+        "itself stays as it is. --json has under \"privacy\" the noise_multiplier and the epsilon of the "
+        "whole job.\n"
         "Ctrl-C ends the run in order. Reports of what there is are always written. While a run goes on, the "
         "home\n"
         "begins no other with the same sites.\n\n"
@@ -305,7 +325,11 @@ const struct verb verb_run = {
         "mock make): they are fetched, and all rounds are done here. Nothing is submitted and nobody has to "
         "approve;\n"
         "everything that comes out is marked MOCK, and says nothing of the private rows. A job with secure\n"
-        "aggregation is averaged in clear then, and shows of single sites as little as the real run will.\n\n"
+        "aggregation is averaged in clear then, and shows of single sites as little as the real run will. In "
+        "a\n"
+        "trial of a private job sums are divided by the rows that the job declares, as they will be: with "
+        "fewer\n"
+        "mock rows each step is that much smaller, and its noise weighs more than it will.\n\n"
         "Exit status: 0 all rounds are done, 1 refused, stopped or failed, 2 wrong usage, 130 "
         "interrupted.\n\n"
         "Example:\n"

@@ -33,20 +33,27 @@ static json_t *json_of_text(char *text)
     return json_string(text);
 }
 
+static json_t *json_of_real(double value)
+{
+    return isnan(value) ? json_null() : json_real(value);
+}
+
 static json_t *json_of_run(struct run_summary *run)
 {
     char started[CLOCK_TEXT_BYTES];
     bool known = run->damage == NULL;
     clock_format(run->started_at / 1000, started);
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "run_id", run->run_id,
-                     "directory", run->directory, "damage", json_of_text(run->damage), "started_at",
-                     known ? json_string(started) : json_null(), "job_name",
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "run_id",
+                     run->run_id, "directory", run->directory, "damage", json_of_text(run->damage),
+                     "started_at", known ? json_string(started) : json_null(), "job_name",
                      known ? json_of_text(run->job_name) : json_null(), "status",
                      known ? json_string(run_status_word(run->status)) : json_null(), "reason",
                      known ? json_of_text(run->reason) : json_null(), "rounds",
                      known ? json_integer(run->rounds_done) : json_null(), "rounds_planned",
                      known ? json_integer(run->rounds_planned) : json_null(), "accuracy",
-                     isnan(run->accuracy) ? json_null() : json_real(run->accuracy), "mock", run->mock);
+                     json_of_real(run->accuracy), "accuracy_noised", json_of_real(run->noised),
+                     "accuracy_noised_standard_deviation", json_of_real(run->noised_deviation), "mock",
+                     run->mock);
 }
 
 static struct error *print_json(const struct run_list *list)
@@ -65,6 +72,17 @@ static struct error *print_json(const struct run_list *list)
     return NULL;
 }
 
+/* An exact figure where there is one. */
+static void put_accuracy(const struct run_summary *run, char ret_cell[static CELL_BYTES])
+{
+    if (!isnan(run->accuracy))
+        (void)snprintf(ret_cell, CELL_BYTES, "%.4f", run->accuracy);
+    else if (!isnan(run->noised))
+        (void)snprintf(ret_cell, CELL_BYTES, "%.4f ± %.4f, noised", run->noised, run->noised_deviation);
+    else
+        (void)snprintf(ret_cell, CELL_BYTES, "not released");
+}
+
 static struct error *add_row(struct table *table, const struct run_summary *run)
 {
     char started[CLOCK_TEXT_BYTES] = "";
@@ -76,10 +94,7 @@ static struct error *add_row(struct table *table, const struct run_summary *run)
     }
     clock_format(run->started_at / 1000, started);
     (void)snprintf(rounds, sizeof rounds, "%u/%u", (unsigned)run->rounds_done, (unsigned)run->rounds_planned);
-    if (isnan(run->accuracy))
-        (void)snprintf(accuracy, sizeof accuracy, "not released");
-    else
-        (void)snprintf(accuracy, sizeof accuracy, "%.4f", run->accuracy);
+    put_accuracy(run, accuracy);
     char job[sizeof run->job_name + 8];
     (void)snprintf(job, sizeof job, "%s%s", run->mock ? "MOCK: " : "", run->job_name);
     const char *cells[] = {run->run_id, started, job, run_status_word(run->status), rounds, accuracy};
@@ -135,9 +150,13 @@ const struct verb verb_runs = {
     .name = "runs",
     .summary = "List the runs of this home, the latest last",
     .arguments = "",
-    .detail = "Accuracy is that of the last shared model: pooled over the sites, else on the global test. A "
-              "run whose\n"
-              "record is damaged is listed with the reason.\n\n"
+    .detail = "Accuracy is that of the last shared model, or of the mean of the last ones where that is the "
+              "result:\n"
+              "pooled over the sites, else on the global test. A private job without a global test has an "
+              "estimate\n"
+              "with its standard deviation, from counts that left the sites with noise: \"noised\". A run "
+              "whose record\n"
+              "is damaged is listed with the reason.\n\n"
               "Example:\n"
               "  orchestrator runs --json",
     .options = runs_options,

@@ -18,7 +18,7 @@ struct overview {
     struct orchestrator_site_status *sites;
     size_t site_count;
     struct run_record *latest; /* or NULL */
-    uint32_t rounds;           /* done in it */
+    struct run_outline done;
     char job_id[DIGEST_HEX_BYTES];
 };
 
@@ -36,12 +36,10 @@ static struct error *find_latest(const char *home, struct overview *overview)
 {
     struct error *err = NULL;
     struct run_list list = {0};
-    double accuracy = 0;
     TRY(run_list_read(home, &list));
     for (size_t i = list.count; i > 0 && overview->latest == NULL; i--)
         if (list.runs[i - 1].damage == NULL && !list.runs[i - 1].mock)
-            TRY(run_store_load_outline(list.runs[i - 1].directory, &overview->latest, &overview->rounds,
-                                       &accuracy));
+            TRY(run_store_load_outline(list.runs[i - 1].directory, &overview->latest, &overview->done));
     if (overview->latest != NULL)
         digest_hex(&overview->latest->job_id, overview->job_id);
 done:
@@ -65,7 +63,7 @@ static json_t *json_of_job(const struct overview *overview)
         return json_null();
     return json_pack("{s:s, s:s, s:s, s:I, s:I}", "job", overview->latest->job->name, "job_id",
                      overview->job_id, "status", run_status_word(overview->latest->status), "rounds",
-                     (json_int_t)overview->rounds, "rounds_planned",
+                     (json_int_t)overview->done.rounds, "rounds_planned",
                      (json_int_t)overview->latest->job->rounds);
 }
 
@@ -132,7 +130,7 @@ static struct error *print_table(const struct overview *overview)
     if (overview->latest != NULL)
         (void)printf("\nLatest job: %s (%.12s), its run %s after %u of %u rounds\n",
                      overview->latest->job->name, overview->job_id, run_status_word(overview->latest->status),
-                     overview->rounds, overview->latest->job->rounds);
+                     overview->done.rounds, overview->latest->job->rounds);
 done:
     table_free(table);
     return err;

@@ -365,11 +365,13 @@ static void put_figure(FILE *stream, const struct run_record *record, const stru
     if (panel == 0)
         (void)fprintf(
             stream,
-            "<figure>\n<figcaption><b>The shared model</b>On test rows: of all sites together (%s)%s.",
+            "<figure>\n<figcaption><b>The shared model</b>On test rows: of all sites together (%s)%s.%s",
             report_private(record) ? "estimated from noised counts" : "pooled",
             record->job->global_test == JOB_GLOBAL_TEST_NONE
                 ? ""
-                : ", and of the researcher (global test, dashed)");
+                : ", and of the researcher (global test, dashed)",
+            record->averaged == NULL ? ""
+                                     : " Of each round’s model; the result is the mean of the last ones.");
     else
         (void)fputs("<figure>\n<figcaption><b>Each site’s own model after local training</b>", stream);
     bool own = !run_record_masked(record) && !report_private(record);

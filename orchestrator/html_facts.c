@@ -157,29 +157,52 @@ static const struct round_record *last_measured(const struct run_record *record)
     return run_record_last_model(record);
 }
 
-/* Of the model that is the result: the mean of the last ones where there is one, and noised counts of the last. */
-static void put_private_accuracies(FILE *stream, const struct run_record *record,
-                                   const struct round_record *last)
+/* Exact, of the model that is the result: the mean of the last ones where there is one. */
+static void put_private_exact(FILE *stream, const struct run_record *record, const struct round_record *last)
+{
+    double accuracy = confusion_accuracy(record->averaged_confusion, record->classes);
+    if (record->averaged_confusion == NULL) {
+        put_accuracy_figure(stream, record, last->global_confusion, last->round,
+                            "test rows of the researcher; exact");
+        return;
+    }
+    if (isnan(accuracy))
+        return;
+    (void)fprintf(
+        stream,
+        "<li><b>%.2f %%</b><span>accuracy of the result, the mean of the models of the last rounds, on ",
+        100 * accuracy);
+    html_count(stream, confusion_rows(record->averaged_confusion, record->classes));
+    (void)fputs(" test rows of the researcher; exact</span></li>\n", stream);
+}
+
+/* Noised counts are of one round's model, the last that has any. */
+static void put_private_estimate(FILE *stream, const struct run_record *record)
 {
     double accuracy = NAN, deviation = NAN;
     for (size_t i = record->round_count; i > 0 && isnan(accuracy); i--) {
         const struct round_record *round = &record->rounds[i - 1];
         report_privacy_accuracy(record, round, &accuracy, &deviation);
         if (!isnan(accuracy))
-            (void)fprintf(stream,
-                          "<li><b>%.2f ± %.2f %%</b><span>accuracy of the shared model after round %u, from "
-                          "noised counts "
-                          "of the sites’ test rows</span></li>\n",
-                          100 * accuracy, 100 * deviation, (unsigned)round->round);
+            (void)fprintf(
+                stream,
+                "<li><b>%.1f ± %.1f %%</b><span>an estimate: accuracy of the model after round %u%s, from "
+                "counts of the sites’ test rows that left with noise</span></li>\n",
+                100 * accuracy, 100 * deviation, (unsigned)round->round,
+                record->averaged == NULL ? "" : " (not of the mean)");
     }
-    if (record->averaged_confusion != NULL)
-        put_accuracy_figure(stream, record, record->averaged_confusion, last->round,
-                            "test rows of the researcher (mean of the last models)");
-    else
-        put_accuracy_figure(stream, record, last->global_confusion, last->round,
-                            "test rows of the researcher");
-    (void)fprintf(stream, "<li><b>ε %.4g</b><span>by all of the job, at δ %g, for %s</span></li>\n",
-                  record->epsilon, record->job->privacy.delta, report_privacy_unit(record->job));
+}
+
+/* What is exact is the headline. */
+static void put_private_accuracies(FILE *stream, const struct run_record *record,
+                                   const struct round_record *last)
+{
+    char epsilon[PRIVACY_BOUND_BYTES];
+    privacy_bound(record->epsilon, PRIVACY_BOUND_DIGITS, epsilon);
+    put_private_exact(stream, record, last);
+    put_private_estimate(stream, record);
+    (void)fprintf(stream, "<li><b>ε %s</b><span>by all of the job (pld), at δ %g, for %s</span></li>\n",
+                  epsilon, record->job->privacy.delta, report_privacy_unit(record->job));
 }
 
 static void put_last_accuracies(FILE *stream, const struct run_record *record)

@@ -32,8 +32,12 @@ struct html_choice html_choose(const struct run_record *record)
     for (size_t i = record->round_count; i > 0; i--) {
         const struct round_record *round = &record->rounds[i - 1];
         if (round->global_confusion != NULL)
-            return (struct html_choice){round, round->global_confusion, "Global test",
-                                        "the shared model on the researcher’s own test rows"};
+            return (struct html_choice){
+                round, round->global_confusion, "Global test",
+                record->averaged == NULL
+                    ? "the shared model on the researcher’s own test rows"
+                    : "the model after this round, not the mean of the last ones that is the result, on the "
+                      "researcher’s own test rows"};
     }
     return (struct html_choice){0};
 }

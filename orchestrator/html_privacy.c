@@ -68,6 +68,15 @@ static void put_figure(FILE *stream, const char *name, double value)
     put_row(stream, name, text);
 }
 
+/* Of an epsilon. */
+static void put_bound(FILE *stream, const char *name, double value)
+{
+    char text[PRIVACY_BOUND_BYTES] = "beyond what is told";
+    if (!isnan(value))
+        privacy_bound(value, PRIVACY_BOUND_DIGITS, text);
+    put_row(stream, name, text);
+}
+
 static void put_plan(FILE *stream, const struct run_record *record)
 {
     const struct job_privacy *privacy = &record->job->privacy;
@@ -86,10 +95,10 @@ static void put_plan(FILE *stream, const struct run_record *record)
     if (privacy->target_epsilon > 0)
         put_figure(stream, "Target epsilon", privacy->target_epsilon);
     put_row(stream, "Accountant", "privacy loss distributions, connect-the-dots (PLD)");
-    put_figure(stream, "Epsilon of all of the job", record->epsilon);
-    put_figure(stream, "the same by Rényi divergences (RDP)", record->epsilon_rdp);
+    put_bound(stream, "Epsilon of all of the job", record->epsilon);
+    put_bound(stream, "the same by Rényi divergences (RDP)", record->epsilon_rdp);
     if (privacy_plan_honest(record->job) > 1)
-        put_figure(stream, "the same if all other sites colluded", record->epsilon_worst);
+        put_bound(stream, "the same if all other sites colluded", record->epsilon_worst);
     (void)fputs("</dl>\n", stream);
 }
 
@@ -98,7 +107,8 @@ static void put_spent(FILE *stream, const struct run_record *record)
     struct report_prices prices = {0};
     (void)fputs("<table class=\"classes\">\n<caption><b>Spent at each site</b>, by what was received here; "
                 "by privacy loss "
-                "distributions. In the table of rounds, what was spent so far is by Rényi divergences, and "
+                "distributions (pld). In the table of rounds, what was spent so far is by Rényi divergences "
+                "(rdp), and "
                 "never above the epsilon of the job.</caption>\n<thead><tr><th scope=\"col\" "
                 "class=\"t\">Site</th><th "
                 "scope=\"col\">Declared<br>rows</th><th scope=\"col\">Rounds</th><th "
@@ -113,10 +123,9 @@ static void put_spent(FILE *stream, const struct run_record *record)
         html_count(stream, record->job->sites[i].examples);
         (void)fprintf(stream, "</td><td>%u</td><td>%u</td><td>", (unsigned)price.spent.rounds,
                       (unsigned)price.spent.evaluations);
-        if (isnan(price.pld))
-            (void)fputs("–", stream);
-        else
-            (void)fprintf(stream, "%.4g", price.pld);
+        char epsilon[PRIVACY_BOUND_BYTES];
+        privacy_bound(price.pld, PRIVACY_BOUND_DIGITS, epsilon);
+        (void)fputs(isnan(price.pld) ? "–" : epsilon, stream);
         (void)fputs("</td></tr>\n", stream);
     }
     (void)fputs("</tbody></table>\n", stream);
@@ -135,6 +144,8 @@ void html_privacy(FILE *stream, const struct run_record *record)
     report_privacy_metrics(record, text);
     put_paragraph(stream, text);
     job_file_warning(record->job, text);
+    put_paragraph(stream, text);
+    report_privacy_trial(record, text);
     put_paragraph(stream, text);
     if (record->mock)
         (void)fputs("<p>Nothing of it was spent: no private row was touched.</p>\n", stream);

@@ -80,6 +80,8 @@ static void put_site_cells(FILE *stream, const struct run_record *record, size_t
                            const struct round_record *round)
 {
     const struct site_round *site = &round->sites[position];
+    char spent[PRIVACY_BOUND_BYTES];
+    privacy_bound(site->epsilon_spent, PRIVACY_BOUND_DIGITS, spent);
     (void)fputs("<td class=\"t\">", stream);
     html_escape(stream, record->job->sites[position].name);
     (void)fputs("</td><td class=\"t\">", stream);
@@ -99,7 +101,8 @@ static void put_site_cells(FILE *stream, const struct run_record *record, size_t
     if (report_private(record) && isnan(site->epsilon_spent))
         (void)fputs("<td><span class=\"muted\">–</span></td>", stream);
     else if (report_private(record))
-        (void)fprintf(stream, "<td>%.4g</td>", site->epsilon_spent);
+        (void)fprintf(stream, "<td>%s<br><span class=\"muted\">%s</span></td>", spent,
+                      report_privacy_spent_by(record, site->epsilon_spent));
 }
 
 /* A site that did not answer has a second line: why. */
@@ -140,13 +143,15 @@ void html_rounds(FILE *stream, const struct run_record *record)
         "class=\"rounds\">\n"
         "<caption>On the left the shared model of each round; on the right ",
         stream);
-    (void)fputs(
-        run_record_masked(record)
-            ? "who answered: one site’s numbers came under masks only (secure aggregation)."
-        : report_private(record)
-            ? "who answered, and what the releases of each have cost so far; rows are as the job declares."
-            : "each site’s own model after local training.",
-        stream);
+    (void)fputs(run_record_masked(record)
+                    ? "who answered: one site’s numbers came under masks only (secure aggregation)."
+                : report_private(record) ? "who answered, and what the releases of each have cost so far at "
+                                           "most: by Rényi divergences (rdp), or "
+                                           "the figure of the whole job by privacy loss distributions (pld) "
+                                           "where that is lower. Rows are as "
+                                           "the job declares."
+                                         : "each site’s own model after local training.",
+                stream);
     (void)fputs("</caption>\n<thead><tr><th scope=\"col\">Round</th><th scope=\"col\">Seconds</th><th "
                 "scope=\"col\">Pooled<br>accuracy</th>",
                 stream);

@@ -64,11 +64,26 @@ static uint64_t fewest_records(const struct job *job)
     return job->privacy.mechanism == JOB_DISTRIBUTED_DP ? all : fewest;
 }
 
+static void warn_of_sites(const struct job *job, char ret_text[static JOB_FILE_WARNING_BYTES])
+{
+    if (job->privacy.delta >= 1.0 / (double)job->site_count)
+        (void)snprintf(
+            ret_text, JOB_FILE_WARNING_BYTES,
+            "privacy.delta is %g, and there are %zu sites: with a delta of 1/sites or more, a mechanism "
+            "that tells all of one site's update in so many would pass as private. Well below %.2g "
+            "would do.",
+            job->privacy.delta, job->site_count, 1.0 / (double)job->site_count);
+}
+
 void job_file_warning(const struct job *job, char ret_text[static JOB_FILE_WARNING_BYTES])
 {
     ret_text[0] = '\0';
-    if (!job_private(job) || job->privacy.mechanism == JOB_SITE_LEVEL)
+    if (!job_private(job))
         return;
+    if (job->privacy.mechanism == JOB_SITE_LEVEL) {
+        warn_of_sites(job, ret_text);
+        return;
+    }
     uint64_t records = fewest_records(job);
     if (job->privacy.delta >= 1.0 / (double)records)
         (void)snprintf(

@@ -20,6 +20,6 @@ MUST_USE struct error *job_file_read(const char *path, struct job_file *ret_file
 void job_file_clear(struct job_file *file); /* accepts a zeroed one */
 
 /* What a private job's writer should know before it is submitted, "" when there is nothing: delta is large for the number of
- * rows that a site declares. */
+ * rows that a site declares (distributed-dp: that all declare together; site-level: for the number of sites). */
 #define JOB_FILE_WARNING_BYTES 320
 void job_file_warning(const struct job *job, char ret_text[static JOB_FILE_WARNING_BYTES]);

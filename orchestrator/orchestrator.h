@@ -242,6 +242,19 @@ ORCHESTRATOR_API uint64_t
 orchestrator_run_features(const struct orchestrator_run *run); /* 0: not known yet */
 ORCHESTRATOR_API uint32_t orchestrator_run_classes(const struct orchestrator_run *run);
 
+/* What protects a private job, and what all of it costs one record (under site-level: one site's update). */
+struct orchestrator_privacy {
+    const char *mechanism; /* "dp-sgd", …; never NULL */
+    double
+        noise_multiplier; /* as submitted: where the job file has none, what was computed from target_epsilon */
+    double target_epsilon; /* NaN: the job names none */
+    double epsilon;        /* of the whole job, whatever was released of it; by privacy loss distributions */
+    double delta;
+};
+/* 0; or -1 of a run without privacy, and *ret_privacy is untouched. */
+ORCHESTRATOR_API int orchestrator_run_privacy(const struct orchestrator_run *run,
+                                              struct orchestrator_privacy *ret_privacy);
+
 /* A count that a site withholds, as it is below its owner's minimum, or another one could be computed from it: not 0, and
  * no number to compute with. */
 #define ORCHESTRATOR_WITHHELD UINT64_MAX

@@ -67,6 +67,21 @@ uint32_t orchestrator_run_classes(const struct orchestrator_run *run)
     return run->run.record->classes;
 }
 
+int orchestrator_run_privacy(const struct orchestrator_run *run, struct orchestrator_privacy *ret_privacy)
+{
+    const struct run_record *record = run->run.record;
+    const struct job_privacy *privacy = &record->job->privacy;
+    if (!job_private(record->job))
+        return -1;
+    *ret_privacy = (struct orchestrator_privacy){
+        .mechanism = job_mechanism_word(privacy->mechanism),
+        .noise_multiplier = privacy->noise_multiplier,
+        .target_epsilon = privacy->target_epsilon > 0 ? privacy->target_epsilon : (double)NAN,
+        .epsilon = record->epsilon,
+        .delta = privacy->delta};
+    return 0;
+}
+
 /* NULL for a round that does not exist. */
 static const struct round_record *find_round(const struct orchestrator_run *run, size_t round)
 {

@@ -57,6 +57,8 @@ static void csv_put_private(FILE *stream, const struct run_record *record, const
     double accuracy = NAN, deviation = NAN;
     report_privacy_accuracy(record, round, &accuracy, &deviation);
     csv_put_real(stream, site->epsilon_spent);
+    (void)fprintf(stream, ",%s",
+                  isnan(site->epsilon_spent) ? "" : report_privacy_spent_by(record, site->epsilon_spent));
     csv_put_real(stream, accuracy);
     csv_put_real(stream, deviation);
 }
@@ -96,8 +98,9 @@ static void csv_put_rounds(FILE *stream, const struct run_record *record)
         "round,site,status,reason,examples,train_accuracy,test_accuracy,train_seconds,seconds,round_seconds,"
         "pooled_test_accuracy,global_accuracy,model_sha256",
         stream);
-    (void)fputs(report_private(record) ? ",epsilon_spent,noised_accuracy,noised_accuracy_deviation,mock\n"
-                                       : ",mock\n",
+    (void)fputs(report_private(record)
+                    ? ",epsilon_spent,epsilon_accountant,noised_accuracy,noised_accuracy_deviation,mock\n"
+                    : ",mock\n",
                 stream);
     for (size_t i = 0; i < record->round_count; i++) {
         for (size_t s = 0; s < record->job->site_count; s++)

@@ -27,7 +27,9 @@ static void print_site(FILE *stream, const struct run_record *record, const stru
     char reason[sizeof site->reason];
     char train[CELL_BYTES];
     char test[CELL_BYTES];
+    char spent[PRIVACY_BOUND_BYTES];
     double tested = report_site_test(record, site);
+    privacy_bound(site->epsilon_spent, PRIVACY_BOUND_DIGITS, spent);
     terminal_clean(record->job->sites[position].name, name, sizeof name);
     terminal_clean(site->reason, reason, sizeof reason);
     cell_accuracy(site->train_accuracy, train);
@@ -45,8 +47,8 @@ static void print_site(FILE *stream, const struct run_record *record, const stru
     else if (report_private(record) && isnan(site->epsilon_spent))
         (void)fprintf(stream, "  %s -> answered with noise\n", name);
     else if (report_private(record))
-        (void)fprintf(stream, "  %s -> answered with noise; epsilon %.4g so far\n", name,
-                      site->epsilon_spent);
+        (void)fprintf(stream, "  %s -> answered with noise; epsilon %s so far (%s)\n", name, spent,
+                      report_privacy_spent_by(record, site->epsilon_spent));
     else if (isnan(site->train_accuracy) && isnan(tested))
         (void)fprintf(stream, "  %s -> not released\n", name);
     else
@@ -200,7 +202,9 @@ static void summary_site(const struct run_record *record, const struct round_rec
                          char ret_cell[CELL_BYTES])
 {
     const struct site_round *site = &round->sites[position];
+    char spent[PRIVACY_BOUND_BYTES];
     double test = report_site_test(record, site);
+    privacy_bound(site->epsilon_spent, PRIVACY_BOUND_DIGITS, spent);
     if (site->status != SITE_OK)
         (void)snprintf(ret_cell, CELL_BYTES, "%s", site_status_word(site->status));
     else if (!round_used(round, position))
@@ -208,7 +212,7 @@ static void summary_site(const struct run_record *record, const struct round_rec
     else if (record->job->secure.enabled)
         (void)snprintf(ret_cell, CELL_BYTES, "in the sum");
     else if (report_private(record) && !isnan(site->epsilon_spent))
-        (void)snprintf(ret_cell, CELL_BYTES, "eps %.4g", site->epsilon_spent);
+        (void)snprintf(ret_cell, CELL_BYTES, "eps %s", spent);
     else if (report_private(record))
         (void)snprintf(ret_cell, CELL_BYTES, "noised");
     else if (isnan(site->train_accuracy) && isnan(test))
@@ -311,8 +315,11 @@ static void print_legend(FILE *stream, const struct run_record *record, enum hea
         terminal_clean(record->job->sites[i].name, name, sizeof name);
         (void)fprintf(stream, "site %zu: %s\n", i + 1, name);
     }
-    if (report_private(record))
+    if (report_private(record)) {
+        if (sites_have_columns(record))
+            report_privacy_print_legend(stream, record);
         return;
+    }
     if (run_record_masked(record))
         print_masked_legend(stream, record);
     else if (heading != HEADING_FULL)

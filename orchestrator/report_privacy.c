@@ -117,12 +117,41 @@ void report_privacy_collusion(const struct run_record *record, char ret_text[sta
                        "sites: if all "
                        "others worked together with the orchestrator, next to nothing would be left of it.",
                        (unsigned)honest);
-    else
+    else {
+        char worst[PRIVACY_BOUND_BYTES];
+        privacy_bound(record->epsilon_worst, PRIVACY_BOUND_DIGITS, worst);
         (void)snprintf(ret_text, REPORT_PRIVACY_BYTES,
                        "Each site adds a share of the noise, and the figure rests on the shares of %u honest "
                        "sites: if all "
-                       "others worked together with the orchestrator, epsilon would be %.4g.",
-                       (unsigned)honest, record->epsilon_worst);
+                       "others worked together with the orchestrator, epsilon would be %s.",
+                       (unsigned)honest, worst);
+    }
+}
+
+void report_privacy_trial(const struct run_record *record, char ret_text[static REPORT_PRIVACY_BYTES])
+{
+    ret_text[0] = '\0';
+    if (!record->mock)
+        return;
+    switch (record->job->privacy.mechanism) {
+    case JOB_NO_PRIVACY:
+    case JOB_SITE_LEVEL:
+        return;
+    case JOB_DP_SGD:
+    case JOB_DISTRIBUTED_DP:
+        break;
+    }
+    (void)snprintf(
+        ret_text, REPORT_PRIVACY_BYTES,
+        "Sums over mock rows were divided by the numbers of rows that the job declares, as sums at the "
+        "sites will be, and not by how many mock rows there are: where those are fewer, %s is as much "
+        "smaller than it will be, and the noise weighs more.",
+        record->job->model == JOB_FEATURE_STATISTICS ? "every figure" : "every step");
+}
+
+const char *report_privacy_spent_by(const struct run_record *record, double epsilon_spent)
+{
+    return privacy_accountant_word(epsilon_spent == record->epsilon ? PRIVACY_PLD : PRIVACY_RDP);
 }
 
 void report_privacy_accuracy(const struct run_record *record, const struct round_record *round,
@@ -237,9 +266,25 @@ void report_privacy_print_round(FILE *stream, const struct run_record *record,
         report_privacy_print_pooled(stream, record, round);
     else if (round != record->rounds)
         report_privacy_print_pooled(stream, record, round - 1);
-    if (!isnan(so_far))
-        (void)fprintf(stream, "  Privacy: epsilon %.4g spent so far, of %.4g of the whole job, at delta %g\n",
-                      so_far, record->epsilon, record->job->privacy.delta);
+    if (isnan(so_far))
+        return;
+    char spent[PRIVACY_BOUND_BYTES], all[PRIVACY_BOUND_BYTES];
+    privacy_bound(so_far, PRIVACY_BOUND_DIGITS, spent);
+    privacy_bound(record->epsilon, PRIVACY_BOUND_DIGITS, all);
+    (void)fprintf(stream,
+                  "  Privacy: epsilon %s spent so far (%s), of %s of the whole job (pld), at delta %g\n",
+                  spent, report_privacy_spent_by(record, so_far), all, record->job->privacy.delta);
+}
+
+/* Columns of sites have it in clear, where their shares of the sum are not all that is known of them. */
+void report_privacy_print_legend(FILE *stream, const struct run_record *record)
+{
+    if (record->mock || record->job->secure.enabled)
+        return;
+    (void)fputs(
+        "eps: spent so far, at most: by Rényi divergences (rdp), or the figure of the whole job by privacy\n"
+        "loss distributions (pld) where that is lower.\n",
+        stream);
 }
 
 /* Sites that did not release all of the job. */
@@ -252,8 +297,10 @@ static void print_parts(FILE *stream, const struct run_record *record)
         if (run_spent_whole(record->job, price.spent))
             continue;
         terminal_clean(record->job->sites[i].name, name, sizeof name);
-        (void)fprintf(stream, "  %s released %u of %u rounds: epsilon %.4g\n", name,
-                      (unsigned)price.spent.rounds, (unsigned)record->job->rounds, price.pld);
+        char epsilon[PRIVACY_BOUND_BYTES];
+        privacy_bound(price.pld, PRIVACY_BOUND_DIGITS, epsilon);
+        (void)fprintf(stream, "  %s released %u of %u rounds: epsilon %s (pld)\n", name,
+                      (unsigned)price.spent.rounds, (unsigned)record->job->rounds, epsilon);
     }
 }
 
@@ -269,12 +316,20 @@ void report_privacy_print(FILE *stream, const struct run_record *record)
     char plan[PRIVACY_PLAN_WORDS];
     privacy_plan_describe(record->job, plan);
     (void)fprintf(stream, "Privacy: %s\n", plan);
-    (void)fprintf(stream, "All of the job: epsilon %.4g for %s (%.4g by Rényi divergences).\n",
-                  record->epsilon, report_privacy_unit(record->job), record->epsilon_rdp);
+    char epsilon[PRIVACY_BOUND_BYTES], rdp[PRIVACY_BOUND_BYTES];
+    privacy_bound(record->epsilon, PRIVACY_BOUND_DIGITS, epsilon);
+    privacy_bound(record->epsilon_rdp, PRIVACY_BOUND_DIGITS, rdp);
+    (void)fprintf(stream,
+                  "All of the job: epsilon %s for %s, by privacy loss distributions (pld); %s by Rényi "
+                  "divergences (rdp).\n",
+                  epsilon, report_privacy_unit(record->job),
+                  isnan(record->epsilon_rdp) ? "more than is told" : rdp);
     if (record->mock)
         (void)fputs("Nothing of it was spent: no private row was touched.\n", stream);
     else
         print_parts(stream, record);
+    report_privacy_trial(record, text);
+    print_unless_empty(stream, text);
     report_privacy_collusion(record, text);
     print_unless_empty(stream, text);
     report_privacy_metrics(record, text);

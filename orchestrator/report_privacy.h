@@ -2,6 +2,7 @@
  * record; a sentence here is true of the run. A run without privacy has nothing of this. */
 #pragma once
 
+#include "crypto/privacy.h"
 #include "orchestrator/run_spent.h"
 
 #include <jansson.h>
@@ -36,6 +37,8 @@ struct report_price report_privacy_spent(const struct run_record *record, size_t
 void report_privacy_metrics(const struct run_record *record, char ret_text[static REPORT_PRIVACY_BYTES]);
 /* What the figures are of, and what is outside them: two sentences. */
 void report_privacy_meaning(const struct run_record *record, char ret_text[static REPORT_PRIVACY_BYTES]);
+/* Of a trial: by what its sums are divided; "" of a run by the sites, and where nothing is divided. */
+void report_privacy_trial(const struct run_record *record, char ret_text[static REPORT_PRIVACY_BYTES]);
 /* What is left if the other sites collude; "" where a site adds all of its noise. */
 void report_privacy_collusion(const struct run_record *record, char ret_text[static REPORT_PRIVACY_BYTES]);
 
@@ -47,6 +50,8 @@ json_t *report_privacy_counts(const struct run_record *record, const struct roun
 void report_privacy_accuracy(const struct run_record *record, const struct round_record *round,
                              double *ret_accuracy, double *ret_deviation);
 
+/* By which accountant an epsilon_spent is (run_spent.h), as a word: "rdp", or "pld" where it is the figure of the whole job. */
+const char *report_privacy_spent_by(const struct run_record *record, double epsilon_spent);
 /* The largest epsilon_spent of all sites in a round: what any record has lost at most so far. NAN: unknown. */
 double report_privacy_so_far(const struct run_record *record, const struct round_record *round);
 
@@ -55,6 +60,8 @@ void report_privacy_print_pooled(FILE *stream, const struct run_record *record,
                                  const struct round_record *round);
 void report_privacy_print_round(FILE *stream, const struct run_record *record,
                                 const struct round_record *round);
+/* What "eps" in the table of all rounds is, where it is there. */
+void report_privacy_print_legend(FILE *stream, const struct run_record *record);
 void report_privacy_print(FILE *stream, const struct run_record *record);
 /* The noised counts of a round, as a table. */
 void report_privacy_print_counts(FILE *stream, const struct run_record *record,

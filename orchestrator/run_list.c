@@ -36,7 +36,7 @@ static struct error *list_add(struct run_list *list, const char *runs, const cha
         return error_new(ERROR_MEMORY, "There is not enough memory for the list of runs.");
     list->runs = grown;
     struct run_summary *run = &grown[list->count];
-    *run = (struct run_summary){.accuracy = NAN};
+    *run = (struct run_summary){.accuracy = NAN, .noised = NAN, .noised_deviation = NAN};
     memcpy(run->run_id, run_id, RUN_ID_HEX_BYTES);
     TRY(path_join(runs, run_id, &run->directory));
     list->count++;
@@ -73,7 +73,8 @@ done:
 static void summary_read(struct run_summary *run)
 {
     struct run_record *record = NULL;
-    struct error *err = run_store_load_outline(run->directory, &record, &run->rounds_done, &run->accuracy);
+    struct run_outline outline;
+    struct error *err = run_store_load_outline(run->directory, &record, &outline);
     if (err != NULL) {
         run->damage = strdup(err->sentence);
         run->status = RUN_FAILED;
@@ -85,6 +86,10 @@ static void summary_read(struct run_summary *run)
     run->mock = record->mock;
     run->status = record->status;
     run->started_at = record->started_at;
+    run->rounds_done = outline.rounds;
+    run->accuracy = outline.accuracy;
+    run->noised = outline.noised;
+    run->noised_deviation = outline.noised_deviation;
     run->rounds_planned = record->job->rounds;
     run_record_free(record);
 }

@@ -16,7 +16,9 @@ struct run_summary {
     char reason[512];
     int64_t started_at;
     uint32_t rounds_done, rounds_planned;
-    double accuracy; /* of the last shared model: pooled, else the global test; NAN: not released */
+    double accuracy; /* exact, of the result: pooled, else the global test (run_store.h); NAN: not released */
+    double noised,
+        noised_deviation; /* of a private job: estimated from noised counts; NAN: none were released */
 };
 
 struct run_list {

@@ -64,8 +64,7 @@ static struct error *look(const struct home *home, const char *directory, enum h
 {
     struct error *err = NULL;
     struct run_record *old = NULL;
-    uint32_t rounds = 0;
-    double accuracy = 0;
+    struct run_outline outline;
     bool empty = false;
     bool record = false;
     char id[RUN_ID_HEX_BYTES];
@@ -74,7 +73,7 @@ static struct error *look(const struct home *home, const char *directory, enum h
         *ret_holding = HOLDS_NOTHING;
         goto done;
     }
-    err = run_store_load_outline(directory, &old, &rounds, &accuracy);
+    err = run_store_load_outline(directory, &old, &outline);
     if (err != NULL) {
         error_free(err);
         err = error_new(ERROR_CONFLICT, "%s is not empty and holds no run; name an empty or a new directory.",
@@ -195,9 +194,8 @@ static struct error *recorded_run(const char *directory, char ret_id[static RUN_
 {
     struct error *err = NULL;
     struct run_record *record = NULL;
-    uint32_t rounds = 0;
-    double accuracy = 0;
-    err = run_store_load_outline(directory, &record, &rounds, &accuracy);
+    struct run_outline outline;
+    err = run_store_load_outline(directory, &record, &outline);
     ret_id[0] = '\0';
     if (err != NULL && err->code == ERROR_NOT_FOUND)
         error_clear(&err);

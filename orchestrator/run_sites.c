@@ -29,11 +29,10 @@ struct error *run_sites_visit(const char *home_path,
     TRY(run_list_read(home_path, &list));
     for (size_t i = 0; i < list.count; i++) {
         struct run_record *record = NULL;
-        uint32_t rounds = 0;
-        double accuracy = 0;
+        struct run_outline outline;
         if (list.runs[i].damage != NULL || list.runs[i].status != RUN_RUNNING)
             continue;
-        TRY(run_store_load_outline(list.runs[i].directory, &record, &rounds, &accuracy));
+        TRY(run_store_load_outline(list.runs[i].directory, &record, &outline));
         if (record->status == RUN_RUNNING && !record->mock)
             visit(context, record);
         run_record_free(record);

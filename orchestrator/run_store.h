@@ -32,7 +32,15 @@ MUST_USE struct error *run_store_latest_receipts(const char *directory,
                                                                         const struct receipt *receipt),
                                                  void *context);
 
-/* The same without rounds, for lists; how many rounds made a model, and the accuracy of the last one (pooled,
- * else of the global test; NAN when neither was released). */
+/* What lists show of a run. NAN: not released. */
+struct run_outline {
+    uint32_t rounds; /* that made a model */
+    /* Exact, of the last model: pooled, else of the global test; where the result is the mean of the last models, that of the
+     * global test of it. */
+    double accuracy;
+    double noised,
+        noised_deviation; /* estimated from the noised counts of a private job, of the last model */
+};
+/* A run without its rounds, and what they came to. */
 MUST_USE struct error *run_store_load_outline(const char *directory, struct run_record **ret_record,
-                                              uint32_t *ret_rounds, double *ret_accuracy);
+                                              struct run_outline *ret_outline);

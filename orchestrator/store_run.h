@@ -17,6 +17,10 @@ MUST_USE struct error *run_store_load_receipts(struct database *database, struct
 
 /* What version 4 has more: of private jobs, and of features. The rounds and their sites are there already. */
 MUST_USE struct error *run_store_load_private(struct database *database, struct run_record *record);
+/* For lists: the estimate of the last model, and the accuracy of the mean of the last ones where there is one; else untouched. */
+MUST_USE struct error *run_store_load_private_outline(struct database *database,
+                                                      const struct run_record *record,
+                                                      struct run_outline *outline);
 /* A column of `count` words, or NULL; `more` words may follow, which are 0 when they do not. */
 MUST_USE struct error *query_words(struct query *query, int column, size_t count, size_t more,
                                    const char *what, uint64_t **ret_words, bool *ret_whole);

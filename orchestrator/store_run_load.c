@@ -346,14 +346,14 @@ static struct error *run_store_load_sites(struct database *database, struct run_
 }
 
 static struct error *run_store_last_accuracy(struct query *query, const struct run_record *record,
-                                             double *ret_accuracy)
+                                             struct run_outline *outline)
 {
     struct error *err = NULL;
     uint64_t *pooled = NULL;
     uint64_t *global = NULL;
     TRY(query_confusion(query, 1, record, &pooled));
     TRY(query_confusion(query, 2, record, &global));
-    *ret_accuracy = confusion_accuracy(pooled != NULL ? pooled : global, record->classes);
+    outline->accuracy = confusion_accuracy(pooled != NULL ? pooled : global, record->classes);
 done:
     free(pooled);
     free(global);
@@ -361,7 +361,7 @@ done:
 }
 
 static struct error *run_store_load_progress(struct database *database, const struct run_record *record,
-                                             uint32_t *ret_rounds, double *ret_accuracy)
+                                             struct run_outline *outline)
 {
     struct error *err = NULL;
     struct query query;
@@ -370,8 +370,8 @@ static struct error *run_store_load_progress(struct database *database, const st
         "SELECT (SELECT count(*) FROM round WHERE model IS NOT NULL), pooled_confusion, global_confusion"
         " FROM round WHERE model IS NOT NULL ORDER BY round DESC LIMIT 1");
     if (query_step(&query)) {
-        *ret_rounds = (uint32_t)query_int(&query, 0);
-        err = run_store_last_accuracy(&query, record, ret_accuracy);
+        outline->rounds = (uint32_t)query_int(&query, 0);
+        err = run_store_last_accuracy(&query, record, outline);
     }
     return query_close(&query, err);
 }
@@ -430,18 +430,17 @@ done:
 }
 
 struct error *run_store_load_outline(const char *directory, struct run_record **ret_record,
-                                     uint32_t *ret_rounds, double *ret_accuracy)
+                                     struct run_outline *ret_outline)
 {
     struct error *err = NULL;
     struct database *database = NULL;
     struct run_record *record = NULL;
-    uint32_t rounds = 0;
-    double accuracy = NAN;
+    struct run_outline outline = {.accuracy = NAN, .noised = NAN, .noised_deviation = NAN};
     TRY(run_store_open(directory, &database, &record));
-    TRY(run_store_load_progress(database, record, &rounds, &accuracy));
-    run_store_interrupted(directory, record, rounds);
-    *ret_rounds = rounds;
-    *ret_accuracy = accuracy;
+    TRY(run_store_load_progress(database, record, &outline));
+    TRY(run_store_load_private_outline(database, record, &outline));
+    run_store_interrupted(directory, record, outline.rounds);
+    *ret_outline = outline;
     *ret_record = record;
     record = NULL;
 done:

@@ -1,6 +1,8 @@
 /* Reads back what version 4 of run.db has more: costs of private jobs, noised counts, averaged models. */
 #include "orchestrator/store_run.h"
 
+#include "orchestrator/noised_counts.h"
+
 #include <math.h>
 
 struct error *query_doubles(struct query *query, int column, size_t count, const char *what,
@@ -120,6 +122,58 @@ struct error *run_store_load_private(struct database *database, struct run_recor
     TRY(run_store_load_costs(database, record));
     TRY(run_store_load_noised(database, record));
     TRY(run_store_load_spent(database, record));
+done:
+    return err;
+}
+
+/* ---- for lists ---- */
+
+static struct error *run_store_last_noised(struct query *query, const struct run_record *record,
+                                           struct run_outline *outline)
+{
+    struct error *err = NULL;
+    double *counts = NULL;
+    double noise = query_known(query, 1);
+    TRY(query_doubles(query, 0, store_run_counts(record), "noised counts are damaged", &counts));
+    if (counts == NULL)
+        goto done;
+    if (!(noise > 0))
+        TRY(run_store_damaged(query->database, "noised counts have no noise"));
+    noised_counts_accuracy(counts, noise, record->classes, &outline->noised, &outline->noised_deviation);
+done:
+    free(counts);
+    return err;
+}
+
+static struct error *run_store_averaged_accuracy(struct database *database, const struct run_record *record,
+                                                 struct run_outline *outline)
+{
+    struct error *err = NULL;
+    struct query query;
+    uint64_t *confusion = NULL;
+    query_start(&query, database, "SELECT averaged_confusion FROM run");
+    if (query_step(&query))
+        err = query_confusion(&query, 0, record, &confusion);
+    if (confusion != NULL)
+        outline->accuracy = confusion_accuracy(confusion, record->classes);
+    free(confusion);
+    return query_close(&query, err);
+}
+
+struct error *run_store_load_private_outline(struct database *database, const struct run_record *record,
+                                             struct run_outline *outline)
+{
+    struct error *err = NULL;
+    struct query query;
+    if (database_applied(database) < 4)
+        return NULL;
+    query_start(
+        &query, database,
+        "SELECT pooled_noised, pooled_noise FROM round WHERE model IS NOT NULL ORDER BY round DESC LIMIT 1");
+    if (query_step(&query))
+        err = run_store_last_noised(&query, record, outline);
+    TRY(query_close(&query, err));
+    TRY(run_store_averaged_accuracy(database, record, outline));
 done:
     return err;
 }

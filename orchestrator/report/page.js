@@ -37,7 +37,9 @@
         scopes.push({ name: site.name, about: 'this site’s own model after local training, on its own test rows',
                       in: function (round) { return round.sites[i]; } });
     });
-    scopes.push({ name: 'Global test', about: 'the shared model on the researcher’s own test rows',
+    scopes.push({ name: 'Global test',
+                  about: report.averaged === null ? 'the shared model on the researcher’s own test rows'
+                      : 'the model after this round, not the mean of the last ones that is the result, on the researcher’s own test rows',
                   in: function (round) { return round.global_test; } });
     scopes.forEach(function (scope) {
         scope.of = function (round) { return scope.in(round) && scope.in(round).confusion; };

@@ -95,6 +95,28 @@ assert 4.6 < budget["spent_epsilon"] <= 5 and budget["reserved_epsilon"] == 0, b
 PYTHON
 done
 
+# A trial on mock rows spends nothing; the result has the noise that was computed, and the list an estimate that says so.
+for i in 1 2; do expect_status 0 "$datasite" --home "$work/site-$i" mock make mnist --rows 400; done
+training='{optimizer: sgd, learning_rate: 1}' private_job "$work/trial.yaml" 2 1 "seed: 8
+privacy: {mechanism: dp-sgd, clip: 1, target_epsilon: 20, delta: 1.0e-5, sampling_rate: 0.1, steps: 10, metrics_noise: 1}"
+expect_status 0 researcher run "$work/trial.yaml" --mock --out "$work/trial"
+expect_text "$work/out.log" "divided by the numbers of rows that the job declares"
+expect_status 0 researcher run "$work/trial.yaml" --mock --json
+cp "$work/out.log" "$work/trial.json"
+expect_status 0 researcher runs --json
+/usr/bin/python3 - "$work/trial.json" "$work/out.log" "$work/first/report.json" <<'PYTHON' || fail "the result of a trial, or the list"
+import json, sys
+trial, runs, first = (json.load(open(path)) for path in sys.argv[1:])
+privacy = trial["privacy"]
+assert privacy["target_epsilon"] == 20 and 19 < privacy["epsilon"] <= 20 and privacy["noise_multiplier"] > 0.05, privacy
+runs = {run["run_id"]: run for run in runs["runs"]}
+mock, real = runs[trial["run_id"]], runs[first["run_id"]]
+assert mock["accuracy"] is None and mock["accuracy_noised"] is not None and mock["accuracy_noised_standard_deviation"] > 0, mock
+assert real["accuracy"] == first["rounds"][-1]["global_test"]["accuracy"], real
+PYTHON
+expect_status 0 researcher runs
+grep -qE "MOCK.* ± [0-9.]+, noised" "$work/out.log" || fail "the estimate of a trial is not marked: $(cat "$work/out.log")"
+
 # A job whose noise is less than its own target takes does not leave the researcher; one without privacy is not computed.
 sed "s/target_epsilon: 3/target_epsilon: 3, noise_multiplier: 0.3/" "$work/first.yaml" >"$work/less.yaml"
 expect_status 1 researcher run "$work/less.yaml"

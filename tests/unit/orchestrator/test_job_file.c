@@ -217,6 +217,23 @@ static void test_job_file_delta_of_one_row_is_warned_about(void **state)
                    NULL);
 }
 
+/* A job of so few sites could not say such a delta, but one of ten can. */
+static void test_job_file_delta_of_one_site_is_warned_about(void **state)
+{
+    struct job_file file;
+    char warning[JOB_FILE_WARNING_BYTES];
+    char *path =
+        job_of(state, "privacy: {mechanism: site-level, clip: 1, noise_multiplier: 8, delta: 1e-5}\n");
+    made_fine(job_file_read(path, &file));
+    job_file_warning(file.job, warning);
+    assert_string_equal(warning, "");
+    file.job->privacy.delta = 0.5;
+    job_file_warning(file.job, warning);
+    assert_non_null(strstr(warning, "there are 2 sites"));
+    job_file_clear(&file);
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +246,7 @@ int main(void)
         MADE_TEST(test_job_file_target_below_what_any_noise_reaches_says_the_target),
         MADE_TEST(test_job_file_without_privacy_is_taken_as_it_is),
         MADE_TEST(test_job_file_delta_of_one_row_is_warned_about),
+        MADE_TEST(test_job_file_delta_of_one_site_is_warned_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

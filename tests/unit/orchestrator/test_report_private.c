@@ -144,7 +144,7 @@ static void test_report_private_html_and_terminal_say_the_same(void **state)
     struct report_text text = {0};
     char *html = file_of(*state, record, "report.html");
     expect_words(html, words);
-    (void)snprintf(epsilon, sizeof epsilon, "%.4g", record->epsilon);
+    privacy_bound(record->epsilon, PRIVACY_BOUND_DIGITS, epsilon);
     const char *const figures[] = {epsilon, "Spent at each site", "Epsilon of all of the job", "noised",
                                    NULL};
     expect_words(html, figures);
@@ -156,7 +156,10 @@ static void test_report_private_html_and_terminal_say_the_same(void **state)
     expect_words(text.bytes, words);
     const char *const lines[] = {epsilon,
                                  "Pooled accuracy after epoch 2, from noised counts of 2 sites: 0.99",
-                                 "answered with noise", "All of the job: epsilon ", NULL};
+                                 "answered with noise",
+                                 "All of the job: epsilon ",
+                                 "eps: spent so far, at most: by R",
+                                 NULL};
     expect_words(text.bytes, lines);
     assert_null(strstr(text.bytes, "train/test"));
     report_text_clear(&text);
@@ -223,8 +226,9 @@ static void test_report_private_csv_has_what_was_spent_and_noised(void **state)
 {
     struct run_record *record = made_private_run(2, SGD);
     char *rounds = file_of(*state, record, "rounds.csv");
-    assert_non_null(
-        strstr(rounds, ",model_sha256,epsilon_spent,noised_accuracy,noised_accuracy_deviation,mock\n"));
+    assert_non_null(strstr(
+        rounds,
+        ",model_sha256,epsilon_spent,epsilon_accountant,noised_accuracy,noised_accuracy_deviation,mock\n"));
     char *counts = file_of(*state, record, "confusion.csv");
     assert_non_null(strstr(counts, "\n2,pooled-noised,,0,102.5,-2.5,\n"));
     assert_null(strstr(counts, ",site,North"));
@@ -237,7 +241,7 @@ static void test_report_private_csv_has_what_was_spent_and_noised(void **state)
 static void test_report_private_masked_says_what_is_left_if_the_others_collude(void **state)
 {
     struct run_record *record = made_private_masked_run(3);
-    char worst[64];
+    char worst[64], bound[PRIVACY_BOUND_BYTES];
     struct report_text text = {0};
     assert_true(record->epsilon_worst > record->epsilon);
     json_t *report = json_of(*state, record);
@@ -250,7 +254,8 @@ static void test_report_private_masked_says_what_is_left_if_the_others_collude(v
     assert_true(real(json_array_get(sites, 0), "rounds") == 3);
     assert_true(real(json_array_get(sites, 2), "epsilon") == 0);
     char *html = file_of(*state, record, "report.html");
-    (void)snprintf(worst, sizeof worst, "epsilon would be %.4g", record->epsilon_worst);
+    privacy_bound(record->epsilon_worst, PRIVACY_BOUND_DIGITS, bound);
+    (void)snprintf(worst, sizeof worst, "epsilon would be %s.", bound);
     const char *const words[] = {worst, "a sum of clipped gradients with its share of the noise",
                                  "under masks", NULL};
     expect_words(html, words);
@@ -280,6 +285,7 @@ static void test_report_private_mock_run_spends_nothing(void **state)
     assert_true(real(privacy_of(report), "epsilon") > 0);
     char *html = file_of(*state, record, "report.html");
     assert_non_null(strstr(html, "Nothing of it was spent"));
+    assert_non_null(strstr(html, "divided by the numbers of rows that the job declares"));
     assert_null(strstr(html, "test rows left"));
     free(html);
     json_decref(report);
@@ -373,6 +379,75 @@ static void test_noised_accuracy_of_nothing_but_noise_is_not_known(void **state)
     assert_true(isnan(accuracy) != 0 && isnan(deviation) != 0);
 }
 
+/* Before all is released the figure is rdp's, and then that of the whole job, pld's; each names its accountant. */
+static void test_report_private_figures_name_their_accountant(void **state)
+{
+    struct run_record *record = made_private_run(2, SGD);
+    struct report_text text = {0};
+    char spent[PRIVACY_BOUND_BYTES], all[PRIVACY_BOUND_BYTES], line[256];
+    assert_string_equal(report_privacy_spent_by(record, record->rounds[0].sites[0].epsilon_spent), "rdp");
+    assert_string_equal(report_privacy_spent_by(record, record->rounds[1].sites[0].epsilon_spent), "pld");
+    privacy_bound(record->rounds[0].sites[0].epsilon_spent, PRIVACY_BOUND_DIGITS, spent);
+    privacy_bound(record->epsilon, PRIVACY_BOUND_DIGITS, all);
+    made_fine(report_text_open(&text));
+    report_print_round(text.stream, record, &record->rounds[0]);
+    made_fine(report_text_finish(&text));
+    (void)snprintf(line, sizeof line, "epsilon %s spent so far (rdp), of %s of the whole job (pld)", spent,
+                   all);
+    assert_non_null(strstr(text.bytes, line));
+    char *html = file_of(*state, record, "report.html");
+    (void)snprintf(line, sizeof line, "<td>%s<br><span class=\"muted\">rdp</span></td>", spent);
+    assert_non_null(strstr(html, line));
+    (void)snprintf(line, sizeof line, "<td>%s<br><span class=\"muted\">pld</span></td>", all);
+    assert_non_null(strstr(html, line));
+    char *rounds = file_of(*state, record, "rounds.csv");
+    assert_non_null(strstr(rounds, ",rdp,"));
+    assert_non_null(strstr(rounds, ",pld,"));
+    free(rounds);
+    free(html);
+    report_text_clear(&text);
+    run_record_free(record);
+}
+
+static uint64_t *made_counts(const struct run_record *record, uint64_t right, uint64_t wrong)
+{
+    uint64_t *counts = confusion_new(record->classes);
+    assert_non_null(counts);
+    counts[0] = right;
+    counts[1] = wrong;
+    confusion_sum(counts, record->classes);
+    return counts;
+}
+
+/* What is exact comes first, and says of which model it is; the estimate says that it is one. */
+static void test_report_private_html_headline_is_the_exact_figure(void **state)
+{
+    struct run_record *record = made_private_run(2, SGD);
+    record->job->global_test = JOB_GLOBAL_TEST_IDX;
+    record->rounds[1].global_confusion = made_counts(record, 3, 1);
+    char *html = file_of(*state, record, "report.html");
+    const char *exact =
+        strstr(html, "<b>75.00 %</b><span>accuracy of the shared model after round 2, on 4 test rows");
+    const char *estimate = strstr(html, "an estimate: accuracy of the model after round 2, from");
+    assert_non_null(exact);
+    assert_non_null(estimate);
+    assert_true(exact < estimate);
+    free(html);
+    record->averaged = calloc(run_record_parameters(record), sizeof(double));
+    record->averaged_confusion = made_counts(record, 7, 1);
+    html = file_of(*state, record, "report.html");
+    exact = strstr(
+        html, "<b>87.50 %</b><span>accuracy of the result, the mean of the models of the last rounds, on 8");
+    estimate = strstr(html, "after round 2 (not of the mean), from");
+    assert_non_null(exact);
+    assert_non_null(estimate);
+    assert_true(exact < estimate);
+    assert_non_null(strstr(
+        html, "75.00 % right of 4 rows</b> – the model after this round, not the mean of the last ones"));
+    free(html);
+    run_record_free(record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +463,8 @@ int main(void)
         MADE_TEST(test_report_private_csv_has_what_was_spent_and_noised),
         MADE_TEST(test_report_private_masked_says_what_is_left_if_the_others_collude),
         MADE_TEST(test_report_private_mock_run_spends_nothing),
+        MADE_TEST(test_report_private_figures_name_their_accountant),
+        MADE_TEST(test_report_private_html_headline_is_the_exact_figure),
         MADE_TEST(test_report_without_privacy_says_nothing_of_it),
         MADE_TEST(test_report_averaged_model_is_the_one_in_the_file),
         MADE_TEST(test_noised_accuracy_deviation_is_that_of_the_estimate),

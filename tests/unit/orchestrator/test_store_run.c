@@ -318,12 +318,12 @@ static void test_store_run_outline_tells_progress_and_accuracy(void **state)
 {
     struct run_record *record = made_run(3);
     struct run_record *read = NULL;
-    uint32_t rounds = 0;
-    double accuracy = 0;
+    struct run_outline outline;
     stored_run_whole(*state, record);
-    made_fine(run_store_load_outline(*state, &read, &rounds, &accuracy));
-    assert_int_equal(rounds, 3);
-    assert_true(accuracy == (double)(103 + 43) / (103 + 17 + 37 + 43));
+    made_fine(run_store_load_outline(*state, &read, &outline));
+    assert_int_equal(outline.rounds, 3);
+    assert_true(outline.accuracy == (double)(103 + 43) / (103 + 17 + 37 + 43));
+    assert_true(isnan(outline.noised) != 0 && isnan(outline.noised_deviation) != 0);
     assert_int_equal(read->round_count, 0);
     run_record_free(read);
     run_record_free(record);

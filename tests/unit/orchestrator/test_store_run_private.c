@@ -1,6 +1,8 @@
 /* What run.db has of private runs: written, read back, damaged. */
 #include "stored_run.h"
 
+#include <math.h>
+
 #define SGD "mechanism: dp-sgd, noise_multiplier: 2, sampling_rate: 0.05, steps: 10"
 
 static struct run_record *write_run(const char *directory)
@@ -87,11 +89,30 @@ static void test_store_run_private_impossible_values_are_refused(void **state)
     }
 }
 
+/* An estimate is never in the place of an exact figure. The result is the mean: 7 rows, all right. */
+static void
+test_store_run_private_outline_has_the_estimate_beside_the_exact_figure_of_the_result(void **state)
+{
+    struct run_record *read = NULL;
+    struct run_outline outline;
+    char *directory = made_path(*state, "run");
+    struct run_record *record = write_run(directory);
+    made_fine(run_store_load_outline(directory, &read, &outline));
+    assert_int_equal(outline.rounds, 2);
+    assert_true(outline.accuracy == 1);
+    assert_true(fabs(outline.noised - 192.5 / 193.25) < 1e-12);
+    assert_true(outline.noised_deviation > 0.04);
+    run_record_free(read);
+    run_record_free(record);
+    free(directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         MADE_TEST(test_store_run_private_reads_back_as_it_was),
         MADE_TEST(test_store_run_private_impossible_values_are_refused),
+        MADE_TEST(test_store_run_private_outline_has_the_estimate_beside_the_exact_figure_of_the_result),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,8 +39,7 @@ static void test_store_run_of_version_1_reads_back_without_receipts_and_unchange
     struct run_record *record = made_run(2);
     struct run_record *read = NULL;
     struct run_record *outline = NULL;
-    uint32_t rounds = 0;
-    double accuracy = 0;
+    struct run_outline progress;
     int visited = 0;
     stored_run_whole(*state, record);
     make_version_1(*state);
@@ -50,8 +49,8 @@ static void test_store_run_of_version_1_reads_back_without_receipts_and_unchange
     stored_run_same(record, read);
     assert_false(read->has_receipts);
     assert_false(read->mock);
-    made_fine(run_store_load_outline(*state, &outline, &rounds, &accuracy));
-    assert_int_equal(rounds, 2);
+    made_fine(run_store_load_outline(*state, &outline, &progress));
+    assert_int_equal(progress.rounds, 2);
     made_fine(run_store_latest_receipts(*state, no_receipt, &visited));
     assert_int_equal(visited, 0);
     char *after = made_text(path);
