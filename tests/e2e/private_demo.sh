@@ -10,6 +10,7 @@ expect_status 2 "$scripts/demo" --privacy 3 --manual-approval
 expect_status 2 "$scripts/demo" --privacy 3 --rounds 60
 expect_text "$work/err.log" "at most 50"
 expect_status 0 "$scripts/demo" --privacy 3 --dataset subset --port "$port" --rounds 3 --dir "$work/each" --out "$work/each-run"
+expect_text "$work/err.log" "Now with privacy: for it each owner gives"
 accuracy=$(judge_demo "$work/each-run" dp-sgd 3)
 grep -qE '^  without privacy +[0-9]{2}\.[0-9]{2} %$' "$work/out.log" || fail "no accuracy without privacy"
 grep -qE "^  epsilon 3 +$accuracy %   at each site, delta 1e-5\$" "$work/out.log" ||

@@ -531,7 +531,7 @@ static void expect_figure(double value, int digits, const char *figure)
     assert_string_equal(text, figure);
 }
 
-static void test_privacy_bound_of_a_bound_is_rounded_up(void **state)
+static void test_privacy_bound_is_rounded_up(void **state)
 {
     (void)state;
     expect_figure(2.38184, 5, "2.3819");
@@ -547,7 +547,7 @@ static void test_privacy_bound_of_a_bound_is_rounded_up(void **state)
 }
 
 /* And by less than a unit of its last digit. */
-static void test_privacy_bound_of_any_bound_is_not_below_it(void **state)
+static void test_privacy_bound_of_any_value_is_not_below_it(void **state)
 {
     (void)state;
     uint64_t seed = 11;
@@ -566,8 +566,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_privacy_rdp_step_is_never_below_the_integral),
-        cmocka_unit_test(test_privacy_bound_of_a_bound_is_rounded_up),
-        cmocka_unit_test(test_privacy_bound_of_any_bound_is_not_below_it),
+        cmocka_unit_test(test_privacy_bound_is_rounded_up),
+        cmocka_unit_test(test_privacy_bound_of_any_value_is_not_below_it),
         cmocka_unit_test(test_privacy_delta_of_one_step_agrees_with_the_closed_form),
         cmocka_unit_test(test_privacy_epsilon_pld_is_at_least_exact_without_sampling),
         cmocka_unit_test(test_privacy_epsilon_random_settings_are_in_order),
