@@ -62,13 +62,17 @@ done:
     return err;
 }
 
-struct error *receipt_verify_release(const struct receipt *receipt, const struct site_id *site,
-                                     const struct digest *job_id,
-                                     const uint8_t run_id[static RECEIPT_RUN_ID_BYTES], uint32_t round,
-                                     enum receipt_kind kind, const uint8_t *body, size_t body_bytes)
+static struct error *receipt_of_other_bytes(void)
+{
+    return error_new(ERROR_UNTRUSTED, "The receipt is of other bytes than those that came with it.");
+}
+
+struct error *receipt_verify_digest(const struct receipt *receipt, const struct site_id *site,
+                                    const struct digest *job_id,
+                                    const uint8_t run_id[static RECEIPT_RUN_ID_BYTES], uint32_t round,
+                                    enum receipt_kind kind, const struct digest *digest)
 {
     struct error *err = NULL;
-    struct digest digest;
     TRY(receipt_verify(receipt));
     if (!site_id_equal(site, &receipt->site))
         FAIL(ERROR_UNTRUSTED, "The receipt is of another site.");
@@ -76,9 +80,23 @@ struct error *receipt_verify_release(const struct receipt *receipt, const struct
         FAIL(ERROR_UNTRUSTED, "The receipt is of another job or run.");
     if (round != receipt->round || kind != receipt->kind)
         FAIL(ERROR_UNTRUSTED, "The receipt is of another round, or of another kind of answer.");
+    if (!digest_equal(digest, &receipt->digest))
+        TRY(receipt_of_other_bytes());
+done:
+    return err;
+}
+
+struct error *receipt_verify_release(const struct receipt *receipt, const struct site_id *site,
+                                     const struct digest *job_id,
+                                     const uint8_t run_id[static RECEIPT_RUN_ID_BYTES], uint32_t round,
+                                     enum receipt_kind kind, const uint8_t *body, size_t body_bytes)
+{
+    struct error *err = NULL;
+    struct digest digest;
     TRY(digest_of(body, body_bytes, &digest));
-    if (!digest_equal(&digest, &receipt->digest) || body_bytes != receipt->body_bytes)
-        FAIL(ERROR_UNTRUSTED, "The receipt is of other bytes than those that came with it.");
+    TRY(receipt_verify_digest(receipt, site, job_id, run_id, round, kind, &digest));
+    if (body_bytes != receipt->body_bytes)
+        TRY(receipt_of_other_bytes());
 done:
     return err;
 }

@@ -44,7 +44,13 @@ struct receipt {
 MUST_USE struct error *receipt_sign(const struct identity *identity, struct receipt *receipt);
 /* Both signatures, and that public_key is the key of `site`. ERROR_UNTRUSTED says which does not hold. */
 MUST_USE struct error *receipt_verify(const struct receipt *receipt);
-/* receipt_verify, and: it is of `site`, of this job, run, round and kind, and of these very bytes. */
+/* receipt_verify, and: it is of `site`, of this job, run, round and kind, and of bytes of this digest. */
+MUST_USE struct error *receipt_verify_digest(const struct receipt *receipt, const struct site_id *site,
+                                             const struct digest *job_id,
+                                             const uint8_t run_id[static RECEIPT_RUN_ID_BYTES],
+                                             uint32_t round, enum receipt_kind kind,
+                                             const struct digest *digest);
+/* The same, and it is of these very bytes. */
 MUST_USE struct error *receipt_verify_release(const struct receipt *receipt, const struct site_id *site,
                                               const struct digest *job_id,
                                               const uint8_t run_id[static RECEIPT_RUN_ID_BYTES],

@@ -4,6 +4,7 @@
 #include "audit/receipt_folder.h"
 #include "datasite/approval.h"
 #include "datasite/desk.h"
+#include "datasite/store_secagg.h"
 #include "schemas/clock.h"
 #include "schemas/wire.h"
 
@@ -184,9 +185,8 @@ static struct error *auditor_answer_receipt(const struct auditor *auditor, const
     struct chain_head head;
     bool has = false;
     TRY(receipt_decode(answer->receipt, answer->receipt_bytes, &receipt));
-    TRY(receipt_verify_release(&receipt, identity_id(auditor->identity), &answer->job_id, answer->run_id,
-                               answer->round, answer_receipt_kind(answer->kind), answer->body,
-                               answer->bytes));
+    TRY(receipt_verify_digest(&receipt, identity_id(auditor->identity), &answer->job_id, answer->run_id,
+                              answer->round, answer_receipt_kind(answer->kind), &answer->digest));
     head = (struct chain_head){receipt.site, receipt.sequence, receipt.head};
     TRY(store_has_head(auditor->store, &head, &has));
     if (!has)
@@ -196,13 +196,21 @@ done:
     return err;
 }
 
-/* Events do not name the attempt; what left does. */
-static struct error *auditor_answer_attempt(const struct answer *answer)
+/* Events do not name the attempt; what left does, and when it is kept no more, the slot that served it, which goes forward
+ * only. */
+static struct error *auditor_answer_attempt(const struct auditor *auditor, const struct answer *answer)
 {
     struct error *err = NULL;
     Fds__MaskedInput *input = NULL;
+    bool served = false;
     if (answer->kind != ANSWER_MASKED_INPUT || answer->refused)
         goto done;
+    if (answer->over) {
+        TRY(store_secagg_served(auditor->store, answer->run_id, answer->round, answer->attempt, &served));
+        if (!served)
+            FAIL(ERROR_UNTRUSTED, "It is stored for another attempt than those that this site took part in.");
+        goto done;
+    }
     TRY(wire_masked_input_decode(answer->body, answer->bytes, &input));
     if (input->attempt != answer->attempt || input->round != answer->round)
         FAIL(ERROR_UNTRUSTED, "It is stored for another attempt than the one that it was given to.");
@@ -221,8 +229,8 @@ static struct error *auditor_answer_visit(void *context, const struct answer *an
     if (answer->receipt_bytes > 0)
         TRY(error_prefix(auditor_answer_receipt(answers->auditor, answer),
                          "The stored answer of job %s, round %" PRIu32, job, answer->round));
-    TRY(error_prefix(auditor_answer_attempt(answer), "The stored answer of job %s, round %" PRIu32, job,
-                     answer->round));
+    TRY(error_prefix(auditor_answer_attempt(answers->auditor, answer),
+                     "The stored answer of job %s, round %" PRIu32, job, answer->round));
 done:
     return err;
 }

@@ -298,6 +298,7 @@ static struct error *masked_keep(const struct release_context *context, const st
 {
     struct error *err = NULL;
     const struct secagg_attempt *attempt = masked->attempt;
+    TRY(store_release_forget(context->store, context->job_id, context->run_id, context->round));
     TRY(store_secagg_bind(context->store, context->run_id, attempt->slot, context->round, context->attempt,
                           &attempt->context, attempt->sharers, masked->sealed, masked->sealed_bytes));
     if (!masked->again)

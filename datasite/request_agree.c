@@ -74,6 +74,9 @@ static struct error *agreeing_input(struct agreeing *agreeing, size_t *ret_bytes
     if (answer.body == NULL || answer.refused)
         FAIL(ERROR_REFUSED, "This site gave nothing to attempt %" PRIu32 " of round %" PRIu32 ".",
              agreeing->attempt_number + 1, agreeing->number);
+    if (answer.over)
+        FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run is over: this site has its sum.",
+             agreeing->number);
     TRY(wire_masked_input_decode(answer.body, answer.bytes, &input));
     if (input->slot != agreeing->slot_number ||
         memcmp(input->context.data, agreeing->slot.context.bytes, DIGEST_BYTES) != 0)

@@ -172,6 +172,8 @@ static struct error *step_answer_again(struct store *store, const struct identit
 {
     struct error *err = NULL;
     struct release_outcome outcome = {.body = NULL};
+    if (answer->over)
+        FAIL(ERROR_REFUSED, "Round %" PRIu32 " of this run is over: this site has its sum.", step->round);
     if (!digest_equal(&answer->model_digest, &step->model_digest))
         FAIL(ERROR_REFUSED,
              "Round %" PRIu32 " of this run was answered already, for another model; a round releases once.",

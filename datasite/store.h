@@ -320,6 +320,9 @@ struct answer {
     char protections[RECEIPT_PROTECTIONS_BYTES];
     char reason[512]; /* of the owner's refusal */
     int64_t at;
+    struct digest digest; /* of the bytes that left, by their event */
+    bool
+        over; /* a masked input whose round's sum this site has taken: the bytes are kept no more, and `body` is empty */
     uint8_t *body; /* NULL: this round has no answer yet */
     size_t bytes;
 };

@@ -146,6 +146,21 @@ done:
     return err;
 }
 
+struct error *store_release_forget(struct store *store, const struct digest *job_id,
+                                   const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round)
+{
+    struct query query;
+    query_start(
+        &query, store->database,
+        "UPDATE answer SET body = x'' WHERE run_id = ?1 AND round < ?2 AND kind = 'masked-input' AND "
+        "length(body) > 0 AND refused = 0 AND EXISTS (SELECT 1 FROM event WHERE event.job_id = ?3 AND "
+        "event.kind = 'sum-taken' AND event.run_id = ?1 AND event.round = answer.round)");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, round);
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    return query_finish(&query);
+}
+
 /* ---- what the owner says of held ones ---- */
 
 struct error *store_held_event(struct store *store, const struct held_decision *decision,

@@ -77,8 +77,7 @@ enum event_kind answer_event(enum answer_kind kind, bool refused)
     return EVENT_UPDATE_RELEASED;
 }
 
-/* Of a masked input there is none: what it would be is no kind of event. */
-static const char *answer_held_word(enum answer_kind kind)
+const char *answer_held_word(enum answer_kind kind)
 {
     switch (kind) {
     case ANSWER_UPDATE:
@@ -174,7 +173,7 @@ done:
     return err;
 }
 
-static struct error *answer_read_body(struct query *query, struct answer *answer, struct digest *ret_vouched)
+static struct error *answer_read_body(struct query *query, struct answer *answer)
 {
     size_t bytes = 0, count = 0;
     const uint8_t *stored = query_blob(query, ANSWER_COLUMN_BODY, &bytes);
@@ -186,16 +185,45 @@ static struct error *answer_read_body(struct query *query, struct answer *answer
     answer->bytes = bytes;
     const uint8_t *vouched = query_blob(query, ANSWER_COLUMN_DIGEST, &count);
     if (count == DIGEST_BYTES)
-        memcpy(ret_vouched->bytes, vouched, DIGEST_BYTES);
+        memcpy(answer->digest.bytes, vouched, DIGEST_BYTES);
     return NULL;
 }
 
-static struct error *answer_check(const struct answer *answer, const struct digest *vouched)
+/* A masked input without its bytes: they are kept no more once an event says that the sum of its round was taken
+ * (store_release_forget). The event of its release has their digest. */
+static struct error *answer_over(struct store *store, const struct answer *answer, bool *ret_over)
+{
+    struct query query;
+    bool over = false;
+    if (answer->kind != ANSWER_MASKED_INPUT || answer->refused || answer->bytes > 0) {
+        *ret_over = false;
+        return NULL;
+    }
+    query_start(&query, store->database,
+                "SELECT 1 FROM event AS taken JOIN event AS released ON released.job_id = taken.job_id AND "
+                "released.kind = 'input-released' AND released.run_id = taken.run_id AND released.round = "
+                "taken.round WHERE taken.job_id = ?1 AND taken.kind = 'sum-taken' AND taken.run_id = ?2 AND "
+                "taken.round = ?3 AND released.digest = ?4");
+    query_bind_blob(&query, answer->job_id.bytes, DIGEST_BYTES);
+    query_bind_blob(&query, answer->run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, answer->round);
+    query_bind_blob(&query, answer->digest.bytes, DIGEST_BYTES);
+    over = query_step(&query);
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_over = over;
+    return err;
+}
+
+static struct error *answer_check(struct store *store, struct answer *answer)
 {
     struct error *err = NULL;
     struct digest digest;
+    TRY(answer_over(store, answer, &answer->over));
+    if (answer->over)
+        goto done;
     TRY(digest_of(answer->body, answer->bytes, &digest));
-    if (!digest_equal(&digest, vouched))
+    if (!digest_equal(&digest, &answer->digest))
         FAIL(ERROR_UNTRUSTED,
              "The answer of this round in the site's database is not the one that was given.");
 done:
@@ -203,19 +231,18 @@ done:
 }
 
 /* Ends the query; *ret_answer has body NULL without a row. */
-static struct error *answer_take(struct query *query, struct answer *ret_answer)
+static struct error *answer_take(struct store *store, struct query *query, struct answer *ret_answer)
 {
     struct error *err = NULL;
     struct answer answer = {.body = NULL};
-    struct digest vouched = {{0}};
     if (query_step(query)) {
         err = answer_read(query, &answer);
         if (err == NULL)
-            err = answer_read_body(query, &answer, &vouched);
+            err = answer_read_body(query, &answer);
     }
     TRY(job_query_end(query, err));
     if (answer.body != NULL)
-        TRY(answer_check(&answer, &vouched));
+        TRY(answer_check(store, &answer));
     *ret_answer = answer;
     answer.body = NULL;
 done:
@@ -237,7 +264,7 @@ struct error *store_answer(struct store *store, const struct digest *job_id,
     query_bind_int(&query, round);
     query_bind_text(&query, answer_kind_word(kind));
     query_bind_int(&query, attempt);
-    TRY(answer_take(&query, &answer));
+    TRY(answer_take(store, &query, &answer));
     if (answer.body != NULL && !digest_equal(&answer.job_id, job_id))
         FAIL(ERROR_UNTRUSTED, "The answer of this round in the site's database is of another job.");
     *ret_answer = answer;
@@ -260,7 +287,7 @@ struct error *store_last_released(struct store *store, const struct digest *job_
         "ORDER BY answer.event_id DESC LIMIT 1");
     query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
     query_bind_text(&query, answer_kind_word(kind));
-    TRY(answer_take(&query, &answer));
+    TRY(answer_take(store, &query, &answer));
     if (answer.body == NULL)
         FAIL(ERROR_NOT_FOUND, "Nothing of this job left the site so far.");
     *ret_answer = answer;
@@ -272,18 +299,17 @@ done:
 
 /* ---- all of them, for the auditor ---- */
 
-static struct error *answers_visit(struct query *query,
+static struct error *answers_visit(struct store *store, struct query *query,
                                    struct error *(*visit)(void *context, const struct answer *answer),
                                    void *context)
 {
     struct error *err = NULL;
     struct answer answer = {.body = NULL};
-    struct digest vouched = {{0}};
     char job[DIGEST_HEX_BYTES];
     TRY(answer_read(query, &answer));
-    TRY(answer_read_body(query, &answer, &vouched));
+    TRY(answer_read_body(query, &answer));
     digest_hex(&answer.job_id, job);
-    err = error_prefix(answer_check(&answer, &vouched), "Job %.12s, round %u, %s", job, answer.round,
+    err = error_prefix(answer_check(store, &answer), "Job %.12s, round %u, %s", job, answer.round,
                        answer_kind_word(answer.kind));
     if (err == NULL)
         TRY(visit(context, &answer));
@@ -307,7 +333,7 @@ struct error *store_answers(struct store *store,
     query_start(&query, store->database,
                 "SELECT " ANSWER_COLUMNS ", answer.body FROM " ANSWER_TABLES " ORDER BY answer.event_id");
     while (err == NULL && query_step(&query))
-        err = answers_visit(&query, visit, context);
+        err = answers_visit(store, &query, visit, context);
     TRY(job_query_end(&query, err));
 done:
     return err;
@@ -358,105 +384,6 @@ struct error *store_held(struct store *store, const struct digest *job_id, struc
     list = (struct answer_list){NULL, 0, 0};
 done:
     answers_free(list.answers, list.count);
-    return err;
-}
-
-/* ---- what the events say ---- */
-
-struct error *store_release_events(struct store *store, const struct digest *job_id,
-                                   const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
-                                   enum answer_kind kind, struct release_events *ret_events)
-{
-    struct release_events events = {0};
-    struct query query;
-    /* An event that lets a held answer out names no kind: the one that held it, with the same digest, does. */
-    query_start(
-        &query, store->database,
-        "SELECT (SELECT count(*) FROM event WHERE job_id = ?1 AND kind IN (?4, ?5, ?6)), "
-        "(SELECT count(*) FROM event WHERE job_id = ?1 AND kind IN (?4, ?5, ?6) AND run_id = ?2 AND round = "
-        "?3), "
-        "(SELECT count(*) FROM event WHERE job_id = ?1 AND kind = ?4 AND run_id = ?2) + (SELECT count(*) "
-        "FROM "
-        "event WHERE job_id = ?1 AND kind = ?6 AND run_id = ?2 AND EXISTS (SELECT 1 FROM event AS later "
-        "WHERE "
-        "later.job_id = ?1 AND later.kind = 'held-released' AND later.run_id = ?2 AND later.round = "
-        "event.round AND later.digest = event.digest)), "
-        "(SELECT count(*) FROM answer WHERE answer.run_id = ?2 AND answer.round = ?3 AND answer.kind = ?7)");
-    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
-    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
-    query_bind_int(&query, round);
-    query_bind_text(&query, event_kind_word(answer_event(kind, false)));
-    query_bind_text(&query, event_kind_word(answer_event(kind, true)));
-    query_bind_text(&query, answer_held_word(kind));
-    query_bind_text(&query, answer_kind_word(kind));
-    if (query_step(&query)) {
-        events.of_job = (uint64_t)query_int(&query, 0);
-        events.of_round = (uint64_t)query_int(&query, 1);
-        events.left_in_run = (uint64_t)query_int(&query, 2);
-        events.rows = (uint64_t)query_int(&query, 3);
-    }
-    struct error *err = query_end(&query);
-    if (err == NULL)
-        *ret_events = events;
-    return err;
-}
-
-struct error *store_release_rounds(struct store *store, const struct digest *job_id,
-                                   const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
-                                   enum answer_kind kind, uint64_t *ret_rounds)
-{
-    uint64_t rounds = 0;
-    struct query query;
-    query_start(
-        &query, store->database,
-        "SELECT count(*) FROM (SELECT DISTINCT run_id, round FROM event WHERE job_id = ?1 AND kind IN "
-        "(?4, ?5, ?6) AND NOT (run_id = ?2 AND round = ?3))");
-    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
-    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
-    query_bind_int(&query, round);
-    query_bind_text(&query, event_kind_word(answer_event(kind, false)));
-    query_bind_text(&query, event_kind_word(answer_event(kind, true)));
-    query_bind_text(&query, answer_held_word(kind));
-    if (query_step(&query))
-        rounds = (uint64_t)query_int(&query, 0);
-    struct error *err = query_end(&query);
-    if (err == NULL)
-        *ret_rounds = rounds;
-    return err;
-}
-
-struct error *store_release_bytes(struct store *store, const struct digest *job_id, uint64_t *ret_bytes)
-{
-    uint64_t bytes = 0;
-    struct query query;
-    query_start(&query, store->database,
-                "SELECT coalesce(sum(bytes), 0) FROM delivery JOIN run USING (run_id) WHERE run.job_id = ?");
-    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
-    if (query_step(&query))
-        bytes = (uint64_t)query_int(&query, 0);
-    struct error *err = query_end(&query);
-    if (err == NULL)
-        *ret_bytes = bytes;
-    return err;
-}
-
-struct error *store_release_versions(struct store *store, const struct digest *job_id,
-                                     const struct digest *digest, struct release_versions *ret_versions)
-{
-    struct release_versions versions = {0, false};
-    struct query query;
-    query_start(&query, store->database,
-                "SELECT coalesce(max(dataset_rows), 0), coalesce(sum(dataset_digest IS ?2), 0) FROM delivery "
-                "JOIN run USING (run_id) WHERE run.job_id = ?1");
-    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
-    query_bind_blob(&query, digest->bytes, DIGEST_BYTES);
-    if (query_step(&query)) {
-        versions.most_rows = (uint64_t)query_int(&query, 0);
-        versions.known = query_int(&query, 1) > 0;
-    }
-    struct error *err = query_end(&query);
-    if (err == NULL)
-        *ret_versions = versions;
     return err;
 }
 

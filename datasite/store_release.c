@@ -267,3 +267,102 @@ struct error *store_runs_used(struct store *store, const struct digest *job_id, 
 done:
     return err;
 }
+
+/* ---- what the events say ---- */
+
+struct error *store_release_events(struct store *store, const struct digest *job_id,
+                                   const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                   enum answer_kind kind, struct release_events *ret_events)
+{
+    struct release_events events = {0};
+    struct query query;
+    /* An event that lets a held answer out names no kind: the one that held it, with the same digest, does. */
+    query_start(
+        &query, store->database,
+        "SELECT (SELECT count(*) FROM event WHERE job_id = ?1 AND kind IN (?4, ?5, ?6)), "
+        "(SELECT count(*) FROM event WHERE job_id = ?1 AND kind IN (?4, ?5, ?6) AND run_id = ?2 AND round = "
+        "?3), "
+        "(SELECT count(*) FROM event WHERE job_id = ?1 AND kind = ?4 AND run_id = ?2) + (SELECT count(*) "
+        "FROM "
+        "event WHERE job_id = ?1 AND kind = ?6 AND run_id = ?2 AND EXISTS (SELECT 1 FROM event AS later "
+        "WHERE "
+        "later.job_id = ?1 AND later.kind = 'held-released' AND later.run_id = ?2 AND later.round = "
+        "event.round AND later.digest = event.digest)), "
+        "(SELECT count(*) FROM answer WHERE answer.run_id = ?2 AND answer.round = ?3 AND answer.kind = ?7)");
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, round);
+    query_bind_text(&query, event_kind_word(answer_event(kind, false)));
+    query_bind_text(&query, event_kind_word(answer_event(kind, true)));
+    query_bind_text(&query, answer_held_word(kind));
+    query_bind_text(&query, answer_kind_word(kind));
+    if (query_step(&query)) {
+        events.of_job = (uint64_t)query_int(&query, 0);
+        events.of_round = (uint64_t)query_int(&query, 1);
+        events.left_in_run = (uint64_t)query_int(&query, 2);
+        events.rows = (uint64_t)query_int(&query, 3);
+    }
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_events = events;
+    return err;
+}
+
+struct error *store_release_rounds(struct store *store, const struct digest *job_id,
+                                   const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                   enum answer_kind kind, uint64_t *ret_rounds)
+{
+    uint64_t rounds = 0;
+    struct query query;
+    query_start(
+        &query, store->database,
+        "SELECT count(*) FROM (SELECT DISTINCT run_id, round FROM event WHERE job_id = ?1 AND kind IN "
+        "(?4, ?5, ?6) AND NOT (run_id = ?2 AND round = ?3))");
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, round);
+    query_bind_text(&query, event_kind_word(answer_event(kind, false)));
+    query_bind_text(&query, event_kind_word(answer_event(kind, true)));
+    query_bind_text(&query, answer_held_word(kind));
+    if (query_step(&query))
+        rounds = (uint64_t)query_int(&query, 0);
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_rounds = rounds;
+    return err;
+}
+
+struct error *store_release_bytes(struct store *store, const struct digest *job_id, uint64_t *ret_bytes)
+{
+    uint64_t bytes = 0;
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT coalesce(sum(bytes), 0) FROM delivery JOIN run USING (run_id) WHERE run.job_id = ?");
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    if (query_step(&query))
+        bytes = (uint64_t)query_int(&query, 0);
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_bytes = bytes;
+    return err;
+}
+
+struct error *store_release_versions(struct store *store, const struct digest *job_id,
+                                     const struct digest *digest, struct release_versions *ret_versions)
+{
+    struct release_versions versions = {0, false};
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT coalesce(max(dataset_rows), 0), coalesce(sum(dataset_digest IS ?2), 0) FROM delivery "
+                "JOIN run USING (run_id) WHERE run.job_id = ?1");
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    query_bind_blob(&query, digest->bytes, DIGEST_BYTES);
+    if (query_step(&query)) {
+        versions.most_rows = (uint64_t)query_int(&query, 0);
+        versions.known = query_int(&query, 1) > 0;
+    }
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_versions = versions;
+    return err;
+}

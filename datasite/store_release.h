@@ -72,6 +72,11 @@ MUST_USE struct error *store_release_event(struct store *store, const struct rel
 MUST_USE struct error *store_release_answer(struct store *store, const struct release_record *record,
                                             const struct release_event *event, const uint8_t *receipt,
                                             size_t receipt_bytes);
+/* The bytes of masked inputs of earlier rounds of the run, whose sums this site has taken, by its events: nobody asks for them
+ * again, and no further attempt is made of them. What is left of them are their rows, receipts and events. In the transaction of
+ * the next release, so that its bytes take their place in the file. */
+MUST_USE struct error *store_release_forget(struct store *store, const struct digest *job_id,
+                                            const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round);
 MUST_USE struct error *store_release_commit(struct store *store);
 void store_release_rollback(struct store *store);
 

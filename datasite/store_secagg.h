@@ -68,6 +68,10 @@ struct secagg_slot {
 void secagg_slot_clear(struct secagg_slot *slot); /* wipes */
 MUST_USE struct error *store_secagg_slot(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
                                          uint32_t slot, struct secagg_slot *ret_slot);
+/* Whether a slot of this site served, or serves, the attempt. */
+MUST_USE struct error *store_secagg_served(struct store *store,
+                                           const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
+                                           uint32_t attempt, bool *ret_served);
 /* Binds an open slot that has its shares; the same binding again changes nothing, another is ERROR_REFUSED. So is an attempt of
  * an agreed round, an attempt or a round before the latest that is bound, and an attempt from STORE_SECAGG_ATTEMPTS on. */
 MUST_USE struct error *store_secagg_bind(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],

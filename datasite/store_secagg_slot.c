@@ -73,6 +73,22 @@ done:
     return err;
 }
 
+struct error *store_secagg_served(struct store *store, const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                  uint32_t round, uint32_t attempt, bool *ret_served)
+{
+    struct query query;
+    query_start(&query, store->database,
+                "SELECT 1 FROM secagg_slot WHERE run_id = ? AND round = ? AND attempt = ?");
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_int(&query, round);
+    query_bind_int(&query, attempt);
+    bool served = query_step(&query);
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_served = served;
+    return err;
+}
+
 /* ---- binding ---- */
 
 static bool slot_is_bound_so(const struct secagg_slot *slot, uint32_t round, uint32_t attempt,

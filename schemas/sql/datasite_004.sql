@@ -65,3 +65,6 @@ CREATE INDEX secagg_slot_bound ON secagg_slot (run_id, round, attempt) WHERE sta
 CREATE INDEX secagg_secret_kept ON secagg_secret (run_id, slot) WHERE secret <> zeroblob(96) OR own_share <> zeroblob(80);
 CREATE INDEX secagg_round_of_run ON secagg_round (run_id, round);
 CREATE INDEX delivery_open ON delivery (run_id, event_id) WHERE made = 'open';
+
+-- Masked inputs whose bytes are kept: of rounds whose sum was taken none are (store_release_forget), and the body is empty.
+CREATE INDEX answer_kept ON answer (run_id, round) WHERE kind = 'masked-input' AND length(body) > 0;

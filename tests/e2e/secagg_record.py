@@ -4,7 +4,8 @@
 usage: secagg_record.py FOLDER [--some]
 
 TLS hides the line from a test, but a site commits every answer before it sends it and repeats it byte for byte: the bytes
-that left are in its site.db, and what arrived is in the run.db of the orchestrator. Ends with status 1 and a sentence where
+that left are in its site.db, or their digest once it has the sum of their round, and what arrived is in the run.db of the
+orchestrator. Ends with status 1 and a sentence where
 
   - a site gave both kinds of share of one peer in one slot, in any bytes that left or by what it noted of them,
   - two sites gave different kinds of one peer in one slot: with few of each, both secrets are opened,
@@ -137,9 +138,20 @@ def check_agreements(site):
 def check_inputs(site, stored):
     """One masked input a slot; adds to `stored`: receipt -> digests of the bodies that left with it."""
     slots = {}
-    for run, number, attempt, body, receipt in site.rows(
-        "SELECT run_id, round, attempt, body, receipt FROM answer WHERE kind = 'masked-input' AND refused = 0"
+    for run, number, attempt, body, receipt, digest, slot, context, taken in site.rows(
+        "SELECT answer.run_id, answer.round, answer.attempt, body, receipt, event.digest, secagg_slot.slot,"
+        " secagg_slot.context, EXISTS (SELECT 1 FROM event AS sum WHERE sum.kind = 'sum-taken' AND"
+        " sum.run_id = answer.run_id AND sum.round = answer.round) FROM answer"
+        " JOIN event ON event.id = event_id AND event.kind = 'input-released'"
+        " LEFT JOIN secagg_slot ON secagg_slot.run_id = answer.run_id AND secagg_slot.round = answer.round"
+        " AND secagg_slot.attempt = answer.attempt WHERE answer.kind = 'masked-input' AND refused = 0"
     ):
+        if not body:  # kept until its sum was taken
+            require(taken, f"{site.name}: a masked input of round {number} is gone, and its sum was not taken")
+            require(slot is not None and (run, slot) not in slots, f"{site.about(run, slot)}: two masked inputs left")
+            slots[run, slot] = (number, attempt, context)
+            stored[receipt].add(digest)
+            continue
         said = fields(body)
         slot = said.get(5, 0)
         require((run, slot) not in slots, f"{site.about(run, slot)}: two masked inputs left")

@@ -53,6 +53,14 @@ static void test_auditor_masked_edited_vector_is_found(void **state)
     says(company, "not the one that was given");
 }
 
+/* Bytes are forgotten with the sum of their round, and not before. */
+static void test_auditor_masked_removed_vector_is_found(void **state)
+{
+    struct company *company = *state;
+    site_sql(company->site, "UPDATE answer SET body = x'' WHERE attempt = 1");
+    says(company, "not the one that was given");
+}
+
 static void test_auditor_masked_exchanged_attempts_are_found(void **state)
 {
     struct company *company = *state;
@@ -194,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_auditor_masked_honest_round_is_found_whole),
         TEST(test_auditor_masked_edited_vector_is_found),
+        TEST(test_auditor_masked_removed_vector_is_found),
         TEST(test_auditor_masked_exchanged_attempts_are_found),
         TEST(test_auditor_masked_answer_called_an_update_is_found),
         TEST(test_auditor_masked_answer_called_held_is_found),

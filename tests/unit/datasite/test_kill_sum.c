@@ -2,7 +2,7 @@
  * with the next round and by themselves, the evaluation behind the last round, the end. Each time it comes back it
  *
  *     is in a state between two commits, and no other: half a step is none;
- *     repeats what it has answered in the run so far byte for byte, and is not changed by that;
+ *     repeats what it has answered in the run so far byte for byte, but for rounds whose sum it has, and is not changed by that;
  *     answers the step with the bytes, and ends in the state, of a site that was not killed;
  *     reads its rows for a round once: nothing is computed while the round's vector is there.
  *
@@ -65,6 +65,7 @@ struct turn_plan {
 struct turn {
     const struct turn_plan *plan;
     const ProtobufCMessageDescriptor *descriptor;
+    uint32_t round; /* 0: of none */
     uint8_t *message;
     size_t bytes;
     struct reply reply; /* of a site that is not killed */
@@ -184,11 +185,20 @@ static void slots_expect_forward(void)
 
 /* ---- killed ---- */
 
+/* Its round was over when a later one was released. */
+static bool turn_forgotten(const struct turn *turn)
+{
+    return turn->round > 0 && turn->round <= site_count(scene.site, "SELECT coalesce(max(round), 0) FROM "
+                                                                    "answer WHERE length(body) = 0");
+}
+
 /* What was answered before the step, as long as the run goes on; a JobStatus is of the moment. */
 static void turn_expect_repeat(struct turn *turn, bool ended)
 {
     if (ended)
         site_expect_refusal(turn_ask(turn), ERROR_REFUSED, "The job is finished");
+    else if (turn_forgotten(turn))
+        site_expect_refusal(turn_ask(turn), ERROR_REFUSED, "is over");
     else if (turn->reply.type == FDS__MESSAGE_TYPE__MESSAGE_JOB_STATUS)
         site_expect_state(turn_ask(turn), FDS__JOB_STATE__JOB_RUNNING);
     else
@@ -256,6 +266,10 @@ static struct turn *turn_new(uint32_t type, const ProtobufCMessage *message)
     assert_true(scene.count < scene.plan_count);
     turn->plan = &scene.plans[scene.count++];
     turn->descriptor = message->descriptor;
+    turn->round = type == FDS__MESSAGE_TYPE__MESSAGE_MASK     ? ((const Fds__Mask *)message)->round
+                  : type == FDS__MESSAGE_TYPE__MESSAGE_AGREE  ? ((const Fds__Agree *)message)->round
+                  : type == FDS__MESSAGE_TYPE__MESSAGE_UNMASK ? ((const Fds__Unmask *)message)->round
+                                                              : 0;
     must(wire_encode(message, &turn->message, &turn->bytes));
     assert_int_equal(type, turn->plan->type);
     return turn;
