@@ -111,24 +111,36 @@ struct error *chain_head_sign(const struct identity *identity, const struct chai
     return identity_sign(identity, statement.bytes, statement.used, ret_signature);
 }
 
-struct error *chain_head_verify(const uint8_t public_key[static PUBLIC_KEY_BYTES],
-                                const struct chain_head *head,
-                                const uint8_t signature[static SIGNATURE_BYTES])
+struct error *chain_head_verify_by(const struct public_key *key, const struct chain_head *head,
+                                   const uint8_t signature[static SIGNATURE_BYTES])
 {
     struct error *err = NULL;
     struct statement statement;
     struct site_id owner;
-    TRY(site_id_of_key(public_key, &owner));
+    TRY(site_id_of_key(public_key_bytes(key), &owner));
     if (!site_id_equal(&owner, &head->site))
         FAIL(ERROR_UNTRUSTED,
              "The head of the chain is said to be signed with a key that is not the site's.");
     chain_head_statement(head, &statement);
-    err = signature_verify(public_key, statement.bytes, statement.used, signature);
+    err = public_key_verify(key, statement.bytes, statement.used, signature);
     if (err != NULL && err->code == ERROR_UNTRUSTED) {
         error_free(err);
         FAIL(ERROR_UNTRUSTED, "The signature of the head of the chain does not hold.");
     }
 done:
+    return err;
+}
+
+struct error *chain_head_verify(const uint8_t public_key[static PUBLIC_KEY_BYTES],
+                                const struct chain_head *head,
+                                const uint8_t signature[static SIGNATURE_BYTES])
+{
+    struct error *err = NULL;
+    struct public_key *key = NULL;
+    TRY(public_key_new(public_key, &key));
+    TRY(chain_head_verify_by(key, head, signature));
+done:
+    public_key_free(key);
     return err;
 }
 

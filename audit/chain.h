@@ -23,6 +23,7 @@
 
 #include "crypto/digest.h"
 #include "crypto/identity.h"
+#include "crypto/public_key.h"
 #include "schemas/error.h"
 
 #define CHAIN_RUN_ID_BYTES 16
@@ -74,6 +75,9 @@ MUST_USE struct error *chain_head_sign(const struct identity *identity, const st
 MUST_USE struct error *chain_head_verify(const uint8_t public_key[static PUBLIC_KEY_BYTES],
                                          const struct chain_head *head,
                                          const uint8_t signature[static SIGNATURE_BYTES]);
+/* The same for who has read the key already. */
+MUST_USE struct error *chain_head_verify_by(const struct public_key *key, const struct chain_head *head,
+                                            const uint8_t signature[static SIGNATURE_BYTES]);
 
 /* The statement of the chain's beginning: beginning->sequence events are unsigned, and beginning->hash is their hash(n).
  * Signs with the site's own key; beginning->site must be the identity's: ERROR_INTERNAL. */

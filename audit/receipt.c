@@ -45,20 +45,23 @@ struct error *receipt_verify(const struct receipt *receipt)
     struct error *err = NULL;
     struct statement statement;
     struct site_id site;
+    struct public_key *key = NULL;
     struct chain_head head = {receipt->site, receipt->sequence, receipt->head};
     TRY(site_id_of_key(receipt->public_key, &site));
     if (!site_id_equal(&site, &receipt->site))
         FAIL(ERROR_UNTRUSTED, "The receipt's key is not the key of the site that it names.");
     TRY(receipt_statement(receipt, &statement));
-    err = signature_verify(receipt->public_key, statement.bytes, statement.used, receipt->signature);
+    TRY(public_key_new(receipt->public_key, &key));
+    err = public_key_verify(key, statement.bytes, statement.used, receipt->signature);
     if (err != NULL && err->code == ERROR_UNTRUSTED) {
         error_free(err);
         FAIL(ERROR_UNTRUSTED, "The signature of the receipt does not hold.");
     }
     if (err != NULL)
         goto done;
-    TRY(chain_head_verify(receipt->public_key, &head, receipt->head_signature));
+    TRY(chain_head_verify_by(key, &head, receipt->head_signature));
 done:
+    public_key_free(key);
     return err;
 }
 

@@ -119,22 +119,3 @@ done:
     EVP_MD_CTX_free(context);
     return err;
 }
-
-struct error *signature_verify(const uint8_t public_key[static PUBLIC_KEY_BYTES], const void *data,
-                               size_t bytes, const uint8_t signature[static SIGNATURE_BYTES])
-{
-    struct error *err = NULL;
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    EVP_PKEY *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, PUBLIC_KEY_BYTES);
-    if (context == NULL || key == NULL || EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) != 1)
-        TRY(openssl_error("preparing to verify a signature"));
-    /* Anything but 1 is a refusal: 0 for a wrong signature, a negative number for one that cannot be one. */
-    if (EVP_DigestVerify(context, signature, SIGNATURE_BYTES, data, bytes) != 1) {
-        ERR_clear_error();
-        FAIL(ERROR_UNTRUSTED, "The signature was not made over these bytes with the key it claims.");
-    }
-done:
-    EVP_PKEY_free(key);
-    EVP_MD_CTX_free(context);
-    return err;
-}

@@ -1,5 +1,7 @@
 #include "crypto/secagg_parts.h"
 
+#include "crypto/public_key.h"
+
 #include <pthread.h>
 
 #define LABEL_CONTEXT "FDS-SA1 ctx" /* hashed with its NUL, as the other labels of hashes */
@@ -190,12 +192,17 @@ done:
     return err;
 }
 
+/* Where there are more sites than these, some keys are read again. */
+#define MEMO_KEYS 256
+
 /* A place is overwritten by whatever falls on it next, so that the table needs no order and cannot grow. */
 struct secagg_memo {
     pthread_mutex_t mutex;
     unsigned sharers; /* besides the first; under the mutex, as what is held */
     size_t places;
     struct digest *held; /* [places]; all zero: nothing */
+    struct public_key
+        *keys[MEMO_KEYS]; /* of whom signatures were verified lately, by their first byte; or NULL */
 };
 
 struct error *secagg_memo_new(size_t places, struct secagg_memo **ret_memo)
@@ -234,6 +241,8 @@ void secagg_memo_free(struct secagg_memo *memo)
     (void)pthread_mutex_unlock(&memo->mutex);
     if (!last)
         return;
+    for (size_t i = 0; i < MEMO_KEYS; i++)
+        public_key_free(memo->keys[i]);
     (void)pthread_mutex_destroy(&memo->mutex);
     free(memo->held);
     free(memo);
@@ -290,6 +299,20 @@ done:
     return err;
 }
 
+/* The caller's own share of it: another thread may give its place to another key at any time. */
+static struct error *memo_public_key(struct secagg_memo *memo, const uint8_t bytes[static PUBLIC_KEY_BYTES],
+                                     struct public_key **ret_key)
+{
+    struct error *err = NULL;
+    struct public_key **place = &memo->keys[bytes[0] % MEMO_KEYS];
+    (void)pthread_mutex_lock(&memo->mutex);
+    err = public_key_keep(place, bytes);
+    if (err == NULL)
+        *ret_key = public_key_share(*place);
+    (void)pthread_mutex_unlock(&memo->mutex);
+    return err;
+}
+
 static struct error *verify_statement(struct secagg_memo *memo,
                                       const uint8_t public_key[static PUBLIC_KEY_BYTES],
                                       const struct statement *statement,
@@ -297,14 +320,17 @@ static struct error *verify_statement(struct secagg_memo *memo,
 {
     struct error *err = NULL;
     struct digest key;
+    struct public_key *signer = NULL;
     if (memo == NULL)
         return signature_verify(public_key, statement->bytes, statement->count, signature);
     TRY(memo_key(public_key, statement, signature, &key));
     if (memo_has(memo, &key))
         goto done;
-    TRY(signature_verify(public_key, statement->bytes, statement->count, signature));
+    TRY(memo_public_key(memo, public_key, &signer));
+    TRY(public_key_verify(signer, statement->bytes, statement->count, signature));
     memo_put(memo, &key);
 done:
+    public_key_free(signer);
     return err;
 }
 

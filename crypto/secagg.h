@@ -79,8 +79,8 @@ MUST_USE struct error *secagg_context(const struct secagg_run *run, uint32_t rou
 /* `type`: "advert", "input", "agreement", "sum". */
 MUST_USE struct error *secagg_sign(const struct identity *identity, const char *type, const void *body,
                                    size_t bytes, uint8_t ret_signature[static SIGNATURE_BYTES]);
-/* Signatures that held once need not be verified again: a bounded table of SHA-256(key || signature || hash). Used by
- * any thread. */
+/* Signatures that held once need not be verified again: a bounded table of SHA-256(key || signature || hash), and one of
+ * 256 keys that were read. Used by any thread. */
 struct secagg_memo;
 MUST_USE struct error *secagg_memo_new(size_t places, struct secagg_memo **ret_memo);
 /* The same once more, to be freed as often. */

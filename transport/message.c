@@ -177,7 +177,8 @@ done:
     return err;
 }
 
-static struct error *message_check_signature(const Fds__Envelope *envelope, const struct message *message)
+static struct error *message_check_signature(const Fds__Envelope *envelope, const struct message *message,
+                                             struct public_key **key)
 {
     struct error *err = NULL;
     struct site_id owner;
@@ -186,9 +187,9 @@ static struct error *message_check_signature(const Fds__Envelope *envelope, cons
     if (!site_id_equal(&owner, &message->sender))
         FAIL(ERROR_UNTRUSTED, "The public key in a message is not its sender's.");
     TRY(message_signed_form(message, &message->sender, form));
-    TRY(error_prefix(
-        signature_verify(envelope->public_key.data, form, sizeof(form), envelope->signature.data),
-        "A message's signature does not hold"));
+    TRY(public_key_keep(key, envelope->public_key.data));
+    TRY(error_prefix(public_key_verify(*key, form, sizeof(form), envelope->signature.data),
+                     "A message's signature does not hold"));
 done:
     return err;
 }
@@ -207,8 +208,8 @@ static void message_view(const Fds__Envelope *envelope, struct message *ret_mess
     memcpy(ret_message->session, envelope->session.data, MESSAGE_SESSION_BYTES);
 }
 
-struct error *message_decode(const uint8_t *wire, size_t bytes, const struct site_id *self,
-                             struct message *ret_message)
+struct error *message_decode_next(const uint8_t *wire, size_t bytes, const struct site_id *self,
+                                  struct public_key **key, struct message *ret_message)
 {
     struct error *err = NULL;
     Fds__Envelope *envelope = NULL;
@@ -224,13 +225,22 @@ struct error *message_decode(const uint8_t *wire, size_t bytes, const struct sit
         site_id_format(&message.recipient, fingerprint);
         FAIL(ERROR_UNTRUSTED, "A message is addressed to %s, which is not this node.", fingerprint);
     }
-    TRY(message_check_signature(envelope, &message));
+    TRY(message_check_signature(envelope, &message, key));
     envelope->body.data = NULL; /* the body now belongs to the message */
     envelope->body.len = 0;
     *ret_message = message;
 done:
     if (envelope != NULL)
         fds__envelope__free_unpacked(envelope, NULL);
+    return err;
+}
+
+struct error *message_decode(const uint8_t *wire, size_t bytes, const struct site_id *self,
+                             struct message *ret_message)
+{
+    struct public_key *key = NULL;
+    struct error *err = message_decode_next(wire, bytes, self, &key, ret_message);
+    public_key_free(key);
     return err;
 }
 

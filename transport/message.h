@@ -3,6 +3,7 @@
 #pragma once
 
 #include "crypto/identity.h"
+#include "crypto/public_key.h"
 #include "schemas/error.h"
 
 #include <stddef.h>
@@ -32,5 +33,10 @@ MUST_USE struct error *message_encode(const struct message *message, const struc
  * the number are the session's business. On success the caller frees with message_clear. */
 MUST_USE struct error *message_decode(const uint8_t *wire, size_t bytes, const struct site_id *self,
                                       struct message *ret_message);
+
+/* The same of one sender after the other: the key is read again only where it is another one than that of the message
+ * before. *key is NULL at first; the caller frees it. */
+MUST_USE struct error *message_decode_next(const uint8_t *wire, size_t bytes, const struct site_id *self,
+                                           struct public_key **key, struct message *ret_message);
 
 void message_clear(struct message *message);

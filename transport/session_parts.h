@@ -70,6 +70,7 @@ struct session_peer {
     bool dialled; /* the program wants a connection */
     bool lobby;
     int64_t down_since;
+    struct public_key *key; /* of the messages on its connections; NULL: none came yet */
 
     /* of this connection */
     uint64_t link; /* the tunnel's number */

@@ -42,6 +42,7 @@ void session_peer_free(struct session *session, struct session_peer *peer)
     session_peer_forget_all(peer);
     session_peer_forget_served(session, peer);
     error_free(peer->goodbye);
+    public_key_free(peer->key);
     free(peer);
 }
 

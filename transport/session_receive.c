@@ -222,10 +222,10 @@ struct error *session_receive(struct session *session, struct session_peer *peer
     *ret_any = true;
     if (peer->state == PEER_PARTING)
         goto done; /* it is over; what still comes is not looked at */
-    struct error *fault =
-        zmq_msg_more(&frame)
-            ? error_new(ERROR_INVALID, "'%s' sent a message in parts.", peer->name)
-            : message_decode(zmq_msg_data(&frame), zmq_msg_size(&frame), &session->self, &message);
+    struct error *fault = zmq_msg_more(&frame)
+                              ? error_new(ERROR_INVALID, "'%s' sent a message in parts.", peer->name)
+                              : message_decode_next(zmq_msg_data(&frame), zmq_msg_size(&frame),
+                                                    &session->self, &peer->key, &message);
     if (fault == NULL)
         fault = session_receive_handle(session, peer, &message, ret_event);
     if (fault != NULL)

@@ -1,4 +1,4 @@
-#include "crypto/identity.h"
+#include "crypto/public_key.h"
 
 #include "forge.h"
 #include "scratch.h"
@@ -124,6 +124,53 @@ static void test_signature_verify_second_form_of_a_signature_is_refused(void **s
     fails(signature_verify(key, message, 1, signature), ERROR_UNTRUSTED);
 }
 
+/* A kept key is that of the bytes that were asked for last, whatever they differ in. */
+static void test_public_key_keep_another_key_is_never_taken_for_it(void **state)
+{
+    struct identity *identity = created(*state);
+    struct public_key *kept = NULL;
+    uint8_t own[PUBLIC_KEY_BYTES], signature[SIGNATURE_BYTES];
+    identity_public_key(identity, own);
+    succeeds(identity_sign(identity, "message", 7, signature));
+    for (size_t bit = 0; bit < 8 * sizeof(own); bit++) {
+        uint8_t other[PUBLIC_KEY_BYTES];
+        memcpy(other, own, sizeof(other));
+        other[bit / 8] = (uint8_t)(other[bit / 8] ^ (1u << (bit % 8)));
+        succeeds(public_key_keep(&kept, own));
+        assert_true(public_key_is(kept, own));
+        succeeds(public_key_verify(kept, "message", 7, signature));
+        succeeds(public_key_keep(&kept, other));
+        assert_false(public_key_is(kept, own));
+        assert_memory_equal(public_key_bytes(kept), other, sizeof(other));
+        fails(public_key_verify(kept, "message", 7, signature), ERROR_UNTRUSTED);
+    }
+    public_key_free(kept);
+    identity_free(identity);
+}
+
+static void test_public_key_verify_after_a_wrong_signature_still_verifies(void **state)
+{
+    struct identity *identity = created(*state);
+    struct public_key *key = NULL;
+    uint8_t own[PUBLIC_KEY_BYTES], signature[SIGNATURE_BYTES];
+    identity_public_key(identity, own);
+    succeeds(identity_sign(identity, "message", 7, signature));
+    succeeds(public_key_new(own, &key));
+    for (size_t bit = 0; bit < 8 * sizeof(signature); bit++) {
+        signature[bit / 8] = (uint8_t)(signature[bit / 8] ^ (1u << (bit % 8)));
+        fails(public_key_verify(key, "message", 7, signature), ERROR_UNTRUSTED);
+        signature[bit / 8] = (uint8_t)(signature[bit / 8] ^ (1u << (bit % 8)));
+        succeeds(public_key_verify(key, "message", 7, signature));
+    }
+    struct public_key *shared = public_key_share(key);
+    public_key_free(key);
+    succeeds(public_key_verify(shared, "message", 7, signature));
+    public_key_free(shared);
+    public_key_free(NULL);
+    assert_false(public_key_is(NULL, own));
+    identity_free(identity);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +180,8 @@ int main(void)
         SCRATCH_TEST(test_signature_verify_any_flipped_bit_is_refused),
         SCRATCH_TEST(test_signature_verify_shorter_or_longer_message_is_refused),
         SCRATCH_TEST(test_signature_verify_second_form_of_a_signature_is_refused),
+        SCRATCH_TEST(test_public_key_keep_another_key_is_never_taken_for_it),
+        SCRATCH_TEST(test_public_key_verify_after_a_wrong_signature_still_verifies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -279,6 +279,47 @@ static void test_message_signed_by_another_in_the_senders_name_is_refused(void *
     free(wire);
 }
 
+/* The key that is kept from the message before vouches for nothing that another key signed. */
+static void test_message_decode_next_kept_key_vouches_for_its_own_messages_alone(void **state)
+{
+    struct scene *scene = *state;
+    const struct message message = example(scene);
+    struct public_key *key = NULL;
+    struct message decoded;
+    for (size_t turn = 0; turn < 2; turn++) {
+        uint8_t *wire = NULL, *others = NULL;
+        size_t bytes = 0, other_bytes = 0;
+        encode(scene, &wire, &bytes);
+        node_succeeds(message_encode(&message, scene->nodes[2].identity, &others, &other_bytes));
+        node_succeeds(message_decode_next(wire, bytes, &scene->nodes[1].id, &key, &decoded));
+        assert_true(site_id_equal(&decoded.sender, &scene->nodes[0].id));
+        message_clear(&decoded);
+
+        /* signed by node 2, in the name and with the key of node 0 */
+        Fds__Envelope *first = fds__envelope__unpack(NULL, bytes, wire);
+        Fds__Envelope *envelope = fds__envelope__unpack(NULL, other_bytes, others);
+        assert_true(first != NULL && envelope != NULL);
+        memcpy(envelope->sender.data, scene->nodes[0].id.digest.bytes, DIGEST_BYTES);
+        memcpy(envelope->public_key.data, first->public_key.data, PUBLIC_KEY_BYTES);
+        uint8_t *forged = malloc(other_bytes);
+        assert_non_null(forged);
+        assert_int_equal(fds__envelope__pack(envelope, forged), other_bytes);
+        node_expect_error(message_decode_next(forged, other_bytes, &scene->nodes[1].id, &key, &decoded),
+                          ERROR_UNTRUSTED, "signature does not hold");
+
+        /* and what node 2 sent in its own name holds, with its own key */
+        node_succeeds(message_decode_next(others, other_bytes, &scene->nodes[1].id, &key, &decoded));
+        assert_true(site_id_equal(&decoded.sender, &scene->nodes[2].id));
+        message_clear(&decoded);
+        fds__envelope__free_unpacked(first, NULL);
+        fds__envelope__free_unpacked(envelope, NULL);
+        free(forged);
+        free(others);
+        free(wire);
+    }
+    public_key_free(key);
+}
+
 static void test_message_of_many_tiny_fields_is_refused_unseen(void **state)
 {
     struct scene *scene = *state;
@@ -321,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_message_with_any_flipped_bit_is_refused),
         cmocka_unit_test(test_message_with_one_field_changed_is_refused_for_it),
         cmocka_unit_test(test_message_signed_by_another_in_the_senders_name_is_refused),
+        cmocka_unit_test(test_message_decode_next_kept_key_vouches_for_its_own_messages_alone),
         cmocka_unit_test(test_message_of_many_tiny_fields_is_refused_unseen),
         cmocka_unit_test(test_message_with_an_unknown_field_is_accepted),
     };
