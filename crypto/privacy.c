@@ -117,19 +117,24 @@ done:
 
 /* ---- epsilon and delta ---- */
 
-/* No more than RDP's figure, which is an upper bound too. */
+/* No more than RDP's figure, nor than that of events that hardly ever take a record: they are upper bounds too. */
 static struct error *privacy_pld_or_rdp(const struct privacy_event *events, size_t count, double delta,
                                         double *ret_epsilon)
 {
     struct error *err = NULL;
     struct privacy_best best = privacy_rdp_best_epsilon(events, count, delta);
-    double epsilon = best.value;
+    double epsilon = best.value, rare = privacy_rare_epsilon(events, count, delta);
+    bool one_step = count == 1 && events[0].steps == 1;
+    if (rare == 0 || (isfinite(rare) && one_step)) { /* nothing is below 0, nor below what is exact */
+        *ret_epsilon = rare;
+        return NULL;
+    }
     /* Far beyond what is reported anyway. */
     if (best.value <= 2 * PRIVACY_MAX_EPSILON) {
         TRY(privacy_pld_epsilon(events, count, delta, &best, &epsilon));
         epsilon = fmin(epsilon, best.value);
     }
-    *ret_epsilon = epsilon;
+    *ret_epsilon = fmin(epsilon, rare);
 done:
     return err;
 }
@@ -216,7 +221,7 @@ struct error *privacy_delta(enum privacy_accountant accountant, const struct pri
     } else {
         struct privacy_best best = privacy_rdp_best_delta(gathered, count, epsilon);
         TRY(privacy_pld_delta(gathered, count, epsilon, &best, &delta));
-        delta = fmin(fmin(delta, best.value), 1);
+        delta = fmin(fmin(delta, best.value), privacy_rare_delta(gathered, count, epsilon));
     }
     *ret_delta = delta;
 done:

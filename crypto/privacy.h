@@ -8,8 +8,9 @@
  *     PRIVACY_PLD       privacy loss distributions (Doroshenko, Ghazi, Kamath, Kumar, Manurangsi, "Connect the dots", PETS
  *                       2022): discretised so that every figure is an upper bound, both directions of adjacency, convolved by
  *                       FFT (privacy_fft.h). The interval is PRIVACY_PLD_INTERVAL; finer where a step's loss is small against
- *                       it, coarser where the losses would be too many. No more than PRIVACY_RDP gives. The figure that is
- *                       reported and approved.
+ *                       it, coarser where the losses would be too many. No more than PRIVACY_RDP gives, nor, where a
+ *                       record is in any step at all with a probability of 0.01 or less, than one sample of all steps does
+ *                       (Balle, Barthe, Gaboardi 2018). The figure that is reported and approved.
  *     PRIVACY_RDP       Rényi orders 1.1 … 10.9 by 0.1, 11 … 63, 128, 256, 512, 1024 (Mironov 2017; Mironov, Talwar, Zhang
  *                       2019 for the sampled Gaussian, fractional orders too); epsilon = rdp + log1p(-1/α) - ln(δα)/(α-1)
  *                       (Canonne, Kamath, Steinke 2020, proposition 12), the least of all orders and at least 0.
@@ -23,8 +24,7 @@
  * more steps than PRIVACY_MAX_STEPS, epsilon above PRIVACY_MAX_EPSILON), ERROR_MEMORY.
  *
  * Figures grow with the steps and the rate, and fall with the noise and delta. PLD's are not all equally close to what is true
- * (within 1e-5 as a rule; looser where there are more than 10^6 steps, or where the rate is below 1e-4 and delta far below the probability
- * that a record is sampled at all): between two settings that hardly differ they may seem to go the other way.
+ * (within 1e-5 as a rule; looser where there are more than 10^6 steps, or where the rate is below 1e-4 and steps are many): between two settings that hardly differ they may seem to go the other way.
  *
  * What a call costs on one core (tests/bench/bench_privacy.c), whatever the number of steps, and the memory beside it:
  *

@@ -5,6 +5,7 @@
 /* Covers the rounding of what is computed below. */
 #define GAUSSIAN_ALLOWANCE 1e-11
 #define GAUSSIAN_HALVINGS 200
+#define RARE_ALLOWANCE 1e-12
 
 double privacy_gaussian_tail(double z)
 {
@@ -64,4 +65,34 @@ double privacy_gaussian_epsilon(double shift, double delta)
             high = middle;
     }
     return high;
+}
+
+/* ---- events that hardly ever take a record ---- */
+
+/* That a record is in any step at all, at most. */
+static double rare_probability(const struct privacy_event *events, size_t count)
+{
+    double log_never = 0;
+    for (size_t i = 0; i < count; i++)
+        log_never += (double)events[i].steps * log1p(-events[i].sampling_rate);
+    return fmin(-expm1(log_never) * (1 + RARE_ALLOWANCE), 1);
+}
+
+double privacy_rare_epsilon(const struct privacy_event *events, size_t count, double delta)
+{
+    double probability = rare_probability(events, count);
+    if (probability > PRIVACY_RARE)
+        return INFINITY;
+    double whole = privacy_gaussian_epsilon(privacy_gaussian_shift(events, count), delta / probability);
+    return log1p(probability * expm1(whole)) * (1 + RARE_ALLOWANCE);
+}
+
+double privacy_rare_delta(const struct privacy_event *events, size_t count, double epsilon)
+{
+    double probability = rare_probability(events, count);
+    if (probability > PRIVACY_RARE)
+        return 1;
+    double whole = log1p(expm1(epsilon) / probability) * (1 - RARE_ALLOWANCE);
+    return probability * privacy_gaussian_delta(privacy_gaussian_shift(events, count), whole) *
+           (1 + RARE_ALLOWANCE);
 }

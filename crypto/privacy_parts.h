@@ -33,6 +33,16 @@ double privacy_gaussian_shift(const struct privacy_event *events, size_t count);
 double privacy_gaussian_delta(double shift, double epsilon);
 double privacy_gaussian_epsilon(double shift, double delta);
 
+/* Events that hardly ever take a record: with probability p at most it is in any step at all, and then no more is known than
+ * without sampling. So the output is (1 - p) Q + p P', Q without the record, and P' and Q have delta' at epsilon' as one
+ * Gaussian of the shift of all steps; then both directions have p·delta' at log(1 + p (e^epsilon' - 1)) (advanced joint
+ * convexity: Balle, Barthe, Gaboardi 2018, theorem 2). Steps may be chosen after seeing earlier answers: who is sampled is not. An
+ * upper bound at any rate; exact for one step, and for more as loose as it is to take all of them at once. epsilon: infinite, and delta: 1, where p is above
+ * PRIVACY_RARE, since privacy loss distributions are better there. */
+#define PRIVACY_RARE 0.01
+double privacy_rare_epsilon(const struct privacy_event *events, size_t count, double delta);
+double privacy_rare_delta(const struct privacy_event *events, size_t count, double epsilon);
+
 /* The probability that a standard Gaussian is above z, and its logarithm. */
 double privacy_gaussian_tail(double z);
 double privacy_gaussian_log_tail(double z);

@@ -113,6 +113,83 @@ static void test_privacy_delta_of_one_step_agrees_with_the_closed_form(void **st
     }
 }
 
+/* Where a record is hardly ever in a step, far below the interval of the grid: exact too. */
+static void test_privacy_delta_of_one_rare_step_is_the_closed_form(void **state)
+{
+    static const double noises[] = {0.6, 1, 4}, rates[] = {1e-9, 1e-6, 1e-3, 0.0099};
+    static const double epsilons[] = {1e-8, 1e-5, 1e-2, 1};
+    (void)state;
+    for (size_t n = 0; n < COUNT(noises); n++) {
+        for (size_t r = 0; r < COUNT(rates); r++) {
+            for (size_t k = 0; k < COUNT(epsilons); k++) {
+                struct privacy_event event = {noises[n], rates[r], 1};
+                double right = fmax(one_step_delta(noises[n], rates[r], epsilons[k], true),
+                                    one_step_delta(noises[n], rates[r], epsilons[k], false));
+                double delta = privacy_rare_delta(&event, 1, epsilons[k]);
+                /* What the closed form itself is off by, where it subtracts. */
+                double off = 1e-15 * exp(epsilons[k]);
+                assert_true(delta >= right - off && delta <= right * (1 + 1e-6) + off);
+                if (right < 1e-12)
+                    continue;
+                double epsilon = privacy_rare_epsilon(&event, 1, delta);
+                assert_true(fabs(epsilon - epsilons[k]) <= 1e-6 * epsilons[k] + 1e-11);
+                assert_true(delta_of(PRIVACY_PLD, &event, 1, epsilons[k]) <= delta);
+            }
+        }
+    }
+}
+
+/* Of two steps, by integrating max(0, P - e^epsilon Q) over the plane: what is below it would be a promise that is not kept. */
+static double two_steps_delta(double noise, double rate, double epsilon, bool removing)
+{
+    double step = noise / 40, sum = 0, factor = exp(epsilon);
+    double scale = step * step / (2 * acos(-1) * noise * noise);
+    for (double x = -7 * noise; x < 1 + 7 * noise; x += step) {
+        double first = 1 + rate * expm1((2 * x - 1) / (2 * noise * noise));
+        for (double y = -7 * noise; y < 1 + 7 * noise; y += step) {
+            double with = first * (1 + rate * expm1((2 * y - 1) / (2 * noise * noise)));
+            double without = exp(-(x * x + y * y) / (2 * noise * noise));
+            sum += without * fmax(removing ? with - factor : 1 - factor * with, 0);
+        }
+    }
+    return sum * scale;
+}
+
+static void test_privacy_rare_delta_of_two_steps_is_not_below_the_integral(void **state)
+{
+    static const double noises[] = {0.7, 2}, rates[] = {1e-4, 4e-3}, epsilons[] = {1e-6, 1e-3, 0.1};
+    (void)state;
+    for (size_t n = 0; n < COUNT(noises); n++) {
+        for (size_t r = 0; r < COUNT(rates); r++) {
+            for (size_t k = 0; k < COUNT(epsilons); k++) {
+                struct privacy_event event = {noises[n], rates[r], 2};
+                double right = fmax(two_steps_delta(noises[n], rates[r], epsilons[k], true),
+                                    two_steps_delta(noises[n], rates[r], epsilons[k], false));
+                double delta = privacy_rare_delta(&event, 1, epsilons[k]);
+                assert_true(delta >= right * (1 - 1e-3));
+                /* It takes all steps at once; at hardly any epsilon that is at most twice as much. */
+                assert_true(k > 0 || delta <= 2 * right);
+            }
+        }
+    }
+}
+
+static void test_privacy_rare_is_for_rare_records_alone(void **state)
+{
+    (void)state;
+    struct privacy_event often[] = {{1, 1e-3, 11}, {1, 1, 1}, {1, 1e-9, 10000000}};
+    assert_true(isinf(privacy_rare_epsilon(&often[0], 1, 1e-5)) != 0);
+    assert_true(isinf(privacy_rare_epsilon(&often[1], 1, 1e-5)) != 0);
+    assert_true(privacy_rare_delta(&often[0], 1, 1) == 1 && privacy_rare_delta(&often[1], 1, 1) == 1);
+    /* Together they are as rare as each of their steps comes to. */
+    often[0].steps = 9;
+    assert_true(isfinite(privacy_rare_epsilon(&often[0], 1, 1e-5)) != 0);
+    assert_true(isinf(privacy_rare_epsilon(often, 2, 1e-5)) != 0);
+    /* What is below the probability of being sampled at all needs no epsilon. */
+    assert_true(privacy_rare_epsilon(&often[2], 1, 0.0101) == 0);
+    assert_true(epsilon_of(PRIVACY_PLD, 1, 1e-9, 1, 1e-15) < 2e-7);
+}
+
 /* ---- what holds of all ---- */
 
 static void test_privacy_epsilon_pld_is_at_least_exact_without_sampling(void **state)
@@ -569,6 +646,9 @@ int main(void)
         cmocka_unit_test(test_privacy_bound_is_rounded_up),
         cmocka_unit_test(test_privacy_bound_of_any_value_is_not_below_it),
         cmocka_unit_test(test_privacy_delta_of_one_step_agrees_with_the_closed_form),
+        cmocka_unit_test(test_privacy_delta_of_one_rare_step_is_the_closed_form),
+        cmocka_unit_test(test_privacy_rare_delta_of_two_steps_is_not_below_the_integral),
+        cmocka_unit_test(test_privacy_rare_is_for_rare_records_alone),
         cmocka_unit_test(test_privacy_epsilon_pld_is_at_least_exact_without_sampling),
         cmocka_unit_test(test_privacy_epsilon_random_settings_are_in_order),
         cmocka_unit_test(test_privacy_steps_epsilon_any_steps_is_that_of_the_accountant),
