@@ -251,15 +251,38 @@ done:
     return err;
 }
 
-static struct error *offer_private(struct offer *offer, struct budget_offer *result)
+/* What the whole of a charged job comes to: asked where it is submitted, approved and begun, and computed once. What its cost
+ * depends on is what a reservation has (struct ledger_row). */
+static struct error *offer_cost(struct store *store, const struct job *charged, struct budget_cost *cost)
+{
+    struct error *err = NULL;
+    const struct job_privacy *privacy = &charged->privacy;
+    uint32_t evaluations = privacy_plan_evaluations(charged, charged->rounds);
+    struct digest about;
+    char text[320];
+    int bytes = snprintf(text, sizeof(text),
+                         "cost: mechanism %d shared %d noise %a sampling %a steps %" PRIu64 " metrics %a "
+                         "evaluations %" PRIu32 " delta %a",
+                         (int)privacy->mechanism, charged->secure.enabled, privacy->noise_multiplier,
+                         privacy->sampling_rate, (uint64_t)privacy->steps, privacy->metrics_noise,
+                         evaluations, privacy->delta);
+    TRY(digest_of(text, (size_t)bytes, &about));
+    if (store_epsilon_known(store, &about, charged->rounds, &cost->epsilon))
+        goto done;
+    TRY(budget_cost_sum(charged, PRIVACY_PLD, charged->rounds, evaluations, cost));
+    store_epsilon_note(store, &about, charged->rounds, cost->epsilon);
+done:
+    return err;
+}
+
+static struct error *offer_private(struct store *store, struct offer *offer, struct budget_offer *result)
 {
     struct error *err = NULL;
     struct budget_cost cost = {.delta = offer->job->privacy.delta};
     const struct job *job = offer->job;
     double noise = job->privacy.noise_multiplier;
     struct job charged = offer_charged(offer, noise);
-    TRY(budget_cost_sum(&charged, PRIVACY_PLD, job->rounds, privacy_plan_evaluations(&charged, job->rounds),
-                        &cost));
+    TRY(offer_cost(store, &charged, &cost));
     result->epsilon = cost.epsilon;
     result->delta = cost.delta;
     if (!result->capped) {
@@ -304,7 +327,7 @@ struct error *budget_offer(struct store *store, const struct identity *identity,
     if (!result.private_job) {
         offer_clear(&result);
     } else {
-        TRY(offer_private(&offer, &result));
+        TRY(offer_private(store, &offer, &result));
         offer_words(&offer, &result);
     }
     *ret_offer = result;

@@ -82,12 +82,12 @@ void store_signature_note(struct store *store, const struct digest *of_all_three
     store->signatures[store->signature_count++ % STORE_SIGNATURES] = *of_all_three;
 }
 
-bool store_epsilon_known(const struct store *store, const struct digest *job_id, uint32_t rounds,
+bool store_epsilon_known(const struct store *store, const struct digest *about, uint32_t rounds,
                          double *ret_epsilon)
 {
     size_t count = store->epsilon_count < STORE_EPSILONS ? store->epsilon_count : STORE_EPSILONS;
     for (size_t i = 0; i < count; i++) {
-        if (store->epsilons[i].rounds == rounds && digest_equal(&store->epsilons[i].job_id, job_id)) {
+        if (store->epsilons[i].rounds == rounds && digest_equal(&store->epsilons[i].about, about)) {
             *ret_epsilon = store->epsilons[i].epsilon;
             return true;
         }
@@ -95,10 +95,10 @@ bool store_epsilon_known(const struct store *store, const struct digest *job_id,
     return false;
 }
 
-void store_epsilon_note(struct store *store, const struct digest *job_id, uint32_t rounds, double epsilon)
+void store_epsilon_note(struct store *store, const struct digest *about, uint32_t rounds, double epsilon)
 {
     size_t place = store->epsilon_count++ % STORE_EPSILONS;
-    store->epsilons[place].job_id = *job_id;
+    store->epsilons[place].about = *about;
     store->epsilons[place].rounds = rounds;
     store->epsilons[place].epsilon = epsilon;
 }

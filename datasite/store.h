@@ -43,10 +43,11 @@ bool store_in_transaction(const struct store *store);
  * by the SHA-256 of all three, for as long as the store is open. */
 bool store_signature_known(const struct store *store, const struct digest *of_all_three);
 void store_signature_note(struct store *store, const struct digest *of_all_three);
-/* The same of what so many rounds of a job tell (privacy_terms.h), which its bytes alone decide. */
-bool store_epsilon_known(const struct store *store, const struct digest *job_id, uint32_t rounds,
+/* The same of what so many rounds of a job tell: by its id (privacy_terms.h), whose bytes alone decide that, or by a digest of all
+ * that decides it (budget_offer.c). */
+bool store_epsilon_known(const struct store *store, const struct digest *about, uint32_t rounds,
                          double *ret_epsilon);
-void store_epsilon_note(struct store *store, const struct digest *job_id, uint32_t rounds, double epsilon);
+void store_epsilon_note(struct store *store, const struct digest *about, uint32_t rounds, double epsilon);
 /* Bytes of the same SHA-256 are the same job: the latest that were parsed, for as long as the store is open. A share of
  * one (job_share), or NULL. */
 struct job *store_job_parsed(const struct store *store, const struct digest *job_id);

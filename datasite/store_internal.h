@@ -36,7 +36,7 @@ struct store {
     size_t job_count; /* ever noted, likewise */
     /* What jobs come to, the latest ones, as store_epsilon_known has them. */
     struct {
-        struct digest job_id;
+        struct digest about;
         uint32_t rounds;
         double epsilon;
     } epsilons[STORE_EPSILONS];

@@ -112,6 +112,29 @@ static void test_budget_offer_without_a_search_tells_what_is_left(void **state)
     assert_non_null(strstr(offer.sentence, "are left. Fewer rounds or more noise may fit."));
 }
 
+/* What was asked before is known, of this very cost and of no other. */
+static void test_budget_offer_of_another_cost_asks_the_accountant_anew(void **state)
+{
+    struct spender *spender = *state;
+    static const struct spender_words jobs[] = {{.rounds = 5},
+                                                {.rounds = 6},
+                                                {.rounds = 5, .rate = 0.2},
+                                                {.rounds = 5, .noise = 3},
+                                                {.rounds = 5, .steps = 7},
+                                                {.rounds = 5, .delta = 2e-6},
+                                                {.rounds = 5, .mechanism = "site-level"}};
+    double epsilons[sizeof(jobs) / sizeof(jobs[0])];
+    for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
+        asked_pld = 0;
+        epsilons[i] = offer_searched(spender, &jobs[i], BUDGET_SEARCH_NONE).epsilon;
+        assert_int_equal(asked_pld, 1);
+        assert_true(offer_searched(spender, &jobs[i], BUDGET_SEARCH_NONE).epsilon == epsilons[i]);
+        assert_int_equal(asked_pld, 1);
+        for (size_t before = 0; before < i; before++)
+            assert_true(epsilons[i] != epsilons[before]);
+    }
+}
+
 static void test_budget_offer_tells_reserved_from_spent(void **state)
 {
     struct spender *spender = *state;
@@ -157,6 +180,7 @@ int main(void)
         TEST(test_budget_what_is_offered_fits),
         TEST(test_attack_budget_quick_search_asks_the_accountant_once),
         TEST(test_budget_offer_without_a_search_tells_what_is_left),
+        TEST(test_budget_offer_of_another_cost_asks_the_accountant_anew),
         TEST(test_budget_offer_tells_reserved_from_spent),
         TEST(test_budget_site_level_is_counted_with_half_its_noise),
         TEST(test_budget_job_beyond_all_accounts_fits_no_cap),
