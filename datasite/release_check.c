@@ -338,15 +338,14 @@ struct error *release_check_hold(const struct release_check *check, bool *ret_ho
 {
     struct error *err = NULL;
     const struct release_context *context = check->context;
-    struct release_events events;
+    uint64_t left = 0;
     switch (check->approval.decision.hold) {
     case HOLD_NEVER:
         *ret_hold = false;
         break;
     case HOLD_FIRST:
-        TRY(store_release_events(context->store, context->job_id, context->run_id, context->round,
-                                 check->kind, &events));
-        *ret_hold = events.left_in_run == 0;
+        TRY(store_release_left(context->store, context->job_id, context->run_id, check->kind, &left));
+        *ret_hold = left == 0;
         break;
     case HOLD_EVERY:
         *ret_hold = true;

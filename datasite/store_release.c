@@ -276,18 +276,11 @@ struct error *store_release_events(struct store *store, const struct digest *job
 {
     struct release_events events = {0};
     struct query query;
-    /* An event that lets a held answer out names no kind: the one that held it, with the same digest, does. */
     query_start(
         &query, store->database,
         "SELECT (SELECT count(*) FROM event WHERE job_id = ?1 AND kind IN (?4, ?5, ?6)), "
         "(SELECT count(*) FROM event WHERE job_id = ?1 AND kind IN (?4, ?5, ?6) AND run_id = ?2 AND round = "
         "?3), "
-        "(SELECT count(*) FROM event WHERE job_id = ?1 AND kind = ?4 AND run_id = ?2) + (SELECT count(*) "
-        "FROM "
-        "event WHERE job_id = ?1 AND kind = ?6 AND run_id = ?2 AND EXISTS (SELECT 1 FROM event AS later "
-        "WHERE "
-        "later.job_id = ?1 AND later.kind = 'held-released' AND later.run_id = ?2 AND later.round = "
-        "event.round AND later.digest = event.digest)), "
         "(SELECT count(*) FROM answer WHERE answer.run_id = ?2 AND answer.round = ?3 AND answer.kind = ?7)");
     query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
@@ -299,12 +292,36 @@ struct error *store_release_events(struct store *store, const struct digest *job
     if (query_step(&query)) {
         events.of_job = (uint64_t)query_int(&query, 0);
         events.of_round = (uint64_t)query_int(&query, 1);
-        events.left_in_run = (uint64_t)query_int(&query, 2);
-        events.rows = (uint64_t)query_int(&query, 3);
+        events.rows = (uint64_t)query_int(&query, 2);
     }
     struct error *err = query_end(&query);
     if (err == NULL)
         *ret_events = events;
+    return err;
+}
+
+struct error *store_release_left(struct store *store, const struct digest *job_id,
+                                 const uint8_t run_id[static STORE_RUN_ID_BYTES], enum answer_kind kind,
+                                 uint64_t *ret_left)
+{
+    uint64_t left = 0;
+    struct query query;
+    /* An event that lets a held answer out names no kind: the one that held it, with the same digest, does. */
+    query_start(
+        &query, store->database,
+        "SELECT (SELECT count(*) FROM event WHERE job_id = ?1 AND kind = ?3 AND run_id = ?2) + (SELECT "
+        "count(*) FROM event WHERE job_id = ?1 AND kind = ?4 AND run_id = ?2 AND EXISTS (SELECT 1 FROM event "
+        "AS later WHERE later.job_id = ?1 AND later.kind = 'held-released' AND later.run_id = ?2 AND "
+        "later.round = event.round AND later.digest = event.digest))");
+    query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
+    query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
+    query_bind_text(&query, event_kind_word(answer_event(kind, false)));
+    query_bind_text(&query, answer_held_word(kind));
+    if (query_step(&query))
+        left = (uint64_t)query_int(&query, 0);
+    struct error *err = query_end(&query);
+    if (err == NULL)
+        *ret_left = left;
     return err;
 }
 

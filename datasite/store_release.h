@@ -40,12 +40,15 @@ struct release_event {
 /* Answers, released, held or refused, that the events know of: of all runs of the job, and of this very round. */
 struct release_events {
     uint64_t of_job, of_round;
-    uint64_t left_in_run; /* of them, how many left in this run: at once, or let out by the owner */
-    uint64_t rows;        /* answers of this round and kind that are stored, whatever the attempt */
+    uint64_t rows; /* answers of this round and kind that are stored, whatever the attempt */
 };
 MUST_USE struct error *store_release_events(struct store *store, const struct digest *job_id,
                                             const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                             enum answer_kind kind, struct release_events *ret_events);
+/* How many of them left in this run: at once, or let out by the owner. */
+MUST_USE struct error *store_release_left(struct store *store, const struct digest *job_id,
+                                          const uint8_t run_id[static STORE_RUN_ID_BYTES],
+                                          enum answer_kind kind, uint64_t *ret_left);
 /* Of how many different rounds of_job is, of all runs, this one not counted: never more than of_job less of_round, which costs
  * less to ask for. */
 MUST_USE struct error *store_release_rounds(struct store *store, const struct digest *job_id,
