@@ -18,7 +18,7 @@
  * y of D with b² = σ0²(1 + z²), w² = σ0²/(z² + 1/(1 + z²)) is larger and E smaller.
  *
  * Together. TV <= 3·2^-112 + 2·2^-112.7 < 2^-109, of the parameter σ² = σ0²·(1 + z² + z⁴), which is what noise_sigma says. The
- * accountant charges 2^-80 (noise_grid.h). That the key stream of AES-256 is not random is not in this. */
+ * accountant charges it, times 1 + e^epsilon (noise_grid.h). That the key stream of AES-256 is not random is not in this. */
 #include "crypto/noise_parts.h"
 
 #include "crypto/secret.h"

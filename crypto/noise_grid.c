@@ -50,9 +50,17 @@ double noise_grid_epsilon_slack(enum noise_level level, uint64_t values, uint64_
            GRID_ABOVE;
 }
 
-double noise_grid_delta_slack(enum noise_level level, uint64_t values, uint64_t steps, double delta)
+double noise_grid_distance(uint64_t values, uint64_t steps, uint64_t sites)
 {
-    double sigma = noise_sigma(level);
-    double all = (double)values * (double)steps;
-    return (all * 0x1p-80 - expm1(-all / (24.0 * sigma * sigma)) * delta) * GRID_ABOVE;
+    return (double)values * (double)steps * (double)sites * 0x1p-106 * GRID_ABOVE;
+}
+
+double noise_grid_delta_slack(enum noise_level level, uint64_t values, uint64_t steps, uint64_t sites,
+                              double epsilon, double delta)
+{
+    double sigma = noise_sigma(level), distance = noise_grid_distance(values, steps, sites);
+    double growth = -expm1(-(double)values * (double)steps / (24.0 * sigma * sigma)) * delta;
+    if (distance == 0.0) /* e^epsilon may be infinite */
+        return 0.0;
+    return (distance * (1.0 + exp(epsilon)) + growth) * GRID_ABOVE;
 }

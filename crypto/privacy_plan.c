@@ -4,6 +4,8 @@
 #include <stdio.h>
 
 #define PLAN_VALUES ((uint64_t)1 << 22) /* as learning/softmax.h's largest model */
+#define PLAN_ROOM 0.9                   /* of delta, at least, is the accountant's */
+#define PLAN_LEAST_EPSILON 8.0          /* what the sampler is charged does not depend on a smaller one */
 
 /* Noise of a site that adds a share of it. */
 static bool shared_noise(const struct job *job)
@@ -52,18 +54,59 @@ static uint64_t plan_steps(const struct job *job, uint32_t rounds, uint32_t eval
     return (uint64_t)rounds * job->privacy.steps + evaluations;
 }
 
-/* What is left of the job's delta for the accountant once the sampler has its own. */
-static struct error *plan_delta(const struct job *job, uint64_t steps, double *ret_delta)
+static double plan_epsilon_slack(const struct job *job, uint64_t steps)
+{
+    return noise_grid_epsilon_slack(plan_level(job), PLAN_VALUES, steps);
+}
+
+static uint64_t plan_sites(const struct job *job)
+{
+    return shared_noise(job) ? JOB_MAX_SITES : 1;
+}
+
+/* What is left of delta for the accountant, at least. */
+static double plan_room(const struct job *job)
+{
+    return fmax(PLAN_ROOM * job->privacy.delta, PRIVACY_MIN_DELTA);
+}
+
+/* What the sampler is charged for, given an accountant's epsilon at plan_room. */
+static double plan_at_least(const struct job *job, uint64_t steps, double epsilon)
+{
+    return fmax(epsilon + plan_epsilon_slack(job, steps), PLAN_LEAST_EPSILON);
+}
+
+/* At least what the epsilon of these events is, cheaply, if PLAN_ROOM of the job's delta is left for the accountant. */
+static struct error *plan_bound(const struct job *job, const struct privacy_event *events, size_t count,
+                                uint64_t steps, double *ret_bound)
 {
     struct error *err = NULL;
-    double slack = noise_grid_delta_slack(plan_level(job), PLAN_VALUES, steps, job->privacy.delta);
-    if (!(job->privacy.delta - slack > 0))
+    double epsilon = 0;
+    TRY(privacy_epsilon(PRIVACY_RDP, events, count, plan_room(job), &epsilon));
+    *ret_bound = plan_at_least(job, steps, epsilon);
+done:
+    return err;
+}
+
+/* What is left of the job's delta for the accountant once the sampler has its own, of a promise of at most this epsilon. */
+static struct error *plan_delta(const struct job *job, uint64_t steps, double epsilon, double *ret_delta)
+{
+    struct error *err = NULL;
+    double slack = noise_grid_delta_slack(plan_level(job), PLAN_VALUES, steps, plan_sites(job), epsilon,
+                                          job->privacy.delta);
+    double left = job->privacy.delta - slack;
+    if (!(left >= PLAN_ROOM * job->privacy.delta) && epsilon > PLAN_LEAST_EPSILON)
+        FAIL(ERROR_LIMIT,
+             "Epsilon may be %.4g, and beside e^epsilon times the distance of the sampler from what is "
+             "accounted "
+             "nothing is left of privacy.delta %g: no promise holds. More noise or fewer steps would do.",
+             epsilon, job->privacy.delta);
+    if (!(left >= PLAN_ROOM * job->privacy.delta))
         FAIL(ERROR_INVALID,
              "privacy.delta is %g, and the sampler of the noise alone may cost %g in %llu steps; a larger "
-             "delta or "
-             "fewer steps would do.",
+             "delta or fewer steps would do.",
              job->privacy.delta, slack, (unsigned long long)steps);
-    *ret_delta = job->privacy.delta - slack;
+    *ret_delta = left;
 done:
     return err;
 }
@@ -72,14 +115,15 @@ static struct error *plan_epsilon_of(const struct job *job, enum privacy_account
                                      const struct privacy_event *events, size_t count, double *ret_epsilon)
 {
     struct error *err = NULL;
-    double delta = 0, epsilon = 0;
+    double delta = 0, bound = 0, epsilon = 0;
     uint64_t steps = 0;
     for (size_t i = 0; i < count; i++)
         steps += events[i].steps;
     if (count > 0) {
-        TRY(plan_delta(job, steps, &delta));
+        TRY(plan_bound(job, events, count, steps, &bound));
+        TRY(plan_delta(job, steps, bound, &delta));
         TRY(privacy_epsilon(accountant, events, count, delta, &epsilon));
-        epsilon += noise_grid_epsilon_slack(plan_level(job), PLAN_VALUES, steps);
+        epsilon += plan_epsilon_slack(job, steps);
     }
     *ret_epsilon = epsilon;
 done:
@@ -113,14 +157,15 @@ struct error *privacy_plan_priced(const struct job *job, const struct privacy_pr
                                   uint32_t evaluations, double *ret_epsilon)
 {
     struct error *err = NULL;
-    double delta = 0, epsilon = 0;
+    double delta = 0, epsilon = 0, room = plan_room(job);
     uint64_t steps = plan_steps(job, rounds, evaluations);
     const struct privacy_step each[] = {price->training, price->evaluation};
     const uint64_t counts[] = {steps - evaluations, evaluations};
     if (steps > 0) {
-        TRY(plan_delta(job, steps, &delta));
+        TRY(privacy_steps_epsilon(each, counts, 2, room, &epsilon));
+        TRY(plan_delta(job, steps, plan_at_least(job, steps, epsilon), &delta));
         TRY(privacy_steps_epsilon(each, counts, 2, delta, &epsilon));
-        epsilon += noise_grid_epsilon_slack(plan_level(job), PLAN_VALUES, steps);
+        epsilon += plan_epsilon_slack(job, steps);
     }
     *ret_epsilon = epsilon;
 done:
@@ -139,20 +184,20 @@ struct error *privacy_plan_worst(const struct job *job, uint32_t rounds, uint32_
 }
 
 struct error *privacy_plan_filter(const struct job *job, uint32_t rounds, uint32_t evaluations,
-                                  double rdp[static PRIVACY_FILTER_ORDERS], double *ret_delta)
+                                  double rdp[static PRIVACY_FILTER_ORDERS], double *ret_distance)
 {
     struct error *err = NULL;
     struct privacy_event events[PRIVACY_PLAN_EVENTS];
     size_t count = 0;
     uint64_t steps = plan_steps(job, rounds, evaluations);
-    double slack = noise_grid_epsilon_slack(plan_level(job), PLAN_VALUES, steps);
+    double slack = plan_epsilon_slack(job, steps);
     privacy_plan_events(job, rounds, evaluations, events, &count);
     if (count == 0)
         return NULL;
     TRY(privacy_filter_add(events, count, rdp));
     for (size_t i = 0; i < PRIVACY_FILTER_ORDERS; i++)
         rdp[i] += slack * (2 * privacy_filter_orders[i] - 1) / (privacy_filter_orders[i] - 1);
-    *ret_delta += noise_grid_delta_slack(plan_level(job), PLAN_VALUES, steps, 0);
+    *ret_distance += noise_grid_distance(PLAN_VALUES, steps, plan_sites(job));
 done:
     return err;
 }
@@ -188,47 +233,75 @@ static struct error *plan_no_noise(const struct job *job, uint32_t evaluations, 
                      PRIVACY_MAX_NOISE, target);
 }
 
+/* Noise for which privacy_plan_epsilon stays within the target. What the sampler is charged goes by a bound on epsilon, which
+ * is above the target, and for more noise is no higher. */
 struct error *privacy_plan_calibrate(const struct job *job, double *ret_noise_multiplier)
 {
     struct error *err = NULL;
     struct privacy_event events[PRIVACY_PLAN_EVENTS];
     size_t count = 0;
-    double delta = 0;
+    double delta = 0, noise = 0, target = job->privacy.target_epsilon,
+           bound = fmax(target, PLAN_LEAST_EPSILON);
     uint32_t evaluations = privacy_plan_evaluations(job, job->rounds);
     uint64_t steps = plan_steps(job, job->rounds, evaluations);
-    double slack = noise_grid_epsilon_slack(plan_level(job), PLAN_VALUES, steps);
-    if (!(job->privacy.target_epsilon > 0))
+    double slack = plan_epsilon_slack(job, steps);
+    if (!(target > 0))
         FAIL(ERROR_INVALID, "The job has no privacy.target_epsilon to compute its noise from.");
     privacy_plan_events(job, job->rounds, evaluations, events, &count);
-    TRY(plan_delta(job, steps, &delta));
-    if (!(job->privacy.target_epsilon > slack))
+    if (!(target > slack))
         return plan_no_noise(job, evaluations, slack);
-    err = privacy_calibrate(PRIVACY_PLD, events[0], events + 1, count - 1,
-                            job->privacy.target_epsilon - slack, delta, ret_noise_multiplier);
+    for (double charged = 0; err == NULL && charged < bound;) {
+        charged = bound;
+        TRY(plan_delta(job, steps, charged, &delta));
+        err = privacy_calibrate(PRIVACY_PLD, events[0], events + 1, count - 1, target - slack, delta, &noise);
+        events[0].noise_multiplier = noise;
+        if (err == NULL)
+            err = plan_bound(job, events, count, steps, &bound);
+    }
     if (err != NULL && err->code == ERROR_INVALID) {
         error_free(err);
         err = plan_no_noise(job, evaluations, slack);
     }
+    if (err == NULL)
+        *ret_noise_multiplier = noise;
 done:
     return err;
+}
+
+struct error *privacy_plan_meets(const struct job *job, double epsilon)
+{
+    char gives[64] = "more epsilon than can be accounted";
+    if (!(epsilon > job->privacy.target_epsilon))
+        return NULL;
+    if (isfinite(epsilon))
+        (void)snprintf(gives, sizeof(gives), "epsilon %.4f", epsilon);
+    return error_new(
+        ERROR_INVALID,
+        "privacy.noise_multiplier %g gives %s, more than privacy.target_epsilon %g: the two do not "
+        "belong together. Remove noise_multiplier, and it is computed anew.",
+        job->privacy.noise_multiplier, gives, job->privacy.target_epsilon);
 }
 
 struct error *privacy_plan_check(const struct job *job)
 {
     struct error *err = NULL;
-    double epsilon = 0;
-    if (!(job->privacy.target_epsilon > 0) || !(job->privacy.noise_multiplier > 0))
+    double epsilon = INFINITY;
+    if (!privacy_plan_has_both(job))
         return NULL;
-    TRY(privacy_plan_epsilon(job, PRIVACY_PLD, job->rounds, privacy_plan_evaluations(job, job->rounds),
-                             &epsilon));
-    if (epsilon > job->privacy.target_epsilon)
-        FAIL(ERROR_INVALID,
-             "privacy.noise_multiplier %g gives epsilon %.4f, more than privacy.target_epsilon %g: the two "
-             "do not "
-             "belong together. Remove noise_multiplier, and it is computed anew.",
-             job->privacy.noise_multiplier, epsilon, job->privacy.target_epsilon);
+    err = privacy_plan_epsilon(job, PRIVACY_PLD, job->rounds, privacy_plan_evaluations(job, job->rounds),
+                               &epsilon);
+    if (err != NULL && err->code == ERROR_LIMIT)
+        error_clear(&err);
+    if (err != NULL)
+        goto done;
+    TRY(privacy_plan_meets(job, epsilon));
 done:
     return err;
+}
+
+bool privacy_plan_has_both(const struct job *job)
+{
+    return job->privacy.target_epsilon > 0 && job->privacy.noise_multiplier > 0;
 }
 
 struct error *privacy_plan_grid(const struct job *job, struct noise_grid *ret_grid)

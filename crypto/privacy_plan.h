@@ -25,7 +25,9 @@ uint32_t privacy_plan_evaluations(const struct job *job, uint32_t rounds);
 void privacy_plan_events(const struct job *job, uint32_t rounds, uint32_t evaluations,
                          struct privacy_event ret_events[static PRIVACY_PLAN_EVENTS], size_t *ret_count);
 
-/* Epsilon at the job's delta after so much. 0 events: 0. PRIVACY_PLD is the figure of a job; PRIVACY_RDP is cheap. */
+/* Epsilon at the job's delta after so much. 0 events: 0. PRIVACY_PLD is the figure of a job; PRIVACY_RDP is cheap. ERROR_LIMIT,
+ * or ERROR_INVALID, where nothing can be vouched for: also where by Rényi divergences epsilon is so large, 40 or so, that e^epsilon
+ * times the sampler's distance (noise_grid.h) would take more than a tenth of delta. */
 MUST_USE struct error *privacy_plan_epsilon(const struct job *job, enum privacy_accountant accountant,
                                             uint32_t rounds, uint32_t evaluations, double *ret_epsilon);
 /* PRIVACY_RDP's figure after any number of rounds, for who asks in each of them: what one step costs is computed once a job
@@ -43,15 +45,20 @@ MUST_USE struct error *privacy_plan_worst(const struct job *job, uint32_t rounds
 
 /* Adds what so much costs to `rdp`, the sums of a budget's filter (privacy.h): the divergence of the events, and that of the
  * grid. A factor e^s between densities, s its slack, adds at most s(2α - 1)/(α - 1) at order α, which is 3s or less for α of
- * 2 and more. What the sampler may cost is added to ret_delta. */
+ * 2 and more. How far the sampler is from what is accounted (noise_grid_distance) is added to ret_distance: 1 + e^ε times as much is
+ * charged to a delta that goes with ε. */
 MUST_USE struct error *privacy_plan_filter(const struct job *job, uint32_t rounds, uint32_t evaluations,
-                                           double rdp[static PRIVACY_FILTER_ORDERS], double *ret_delta);
+                                           double rdp[static PRIVACY_FILTER_ORDERS], double *ret_distance);
 
 /* The noise multiplier with which all of the job stays within its target_epsilon (PLD), and then the same for one that
  * has both: ERROR_INVALID, with the figures, when the job costs more than its target. A job without a
  * target passes. */
 MUST_USE struct error *privacy_plan_calibrate(const struct job *job, double *ret_noise_multiplier);
 MUST_USE struct error *privacy_plan_check(const struct job *job);
+/* Its two halves, for who has the job's epsilon already (infinite: more than can be accounted): whether the job has a target and a
+ * noise multiplier, and ERROR_INVALID where the epsilon is above the target. */
+bool privacy_plan_has_both(const struct job *job);
+MUST_USE struct error *privacy_plan_meets(const struct job *job, double epsilon);
 
 /* The grids of contributions and of counts (clip 1). ERROR_INVALID without metrics for the latter. */
 MUST_USE struct error *privacy_plan_grid(const struct job *job, struct noise_grid *ret_grid);

@@ -37,8 +37,11 @@
 
 enum budget_filter { BUDGET_SUM, BUDGET_RDP };
 
+/* The sampler's distance from what is accounted is charged to a cap's delta 1 + e^epsilon times (crypto/noise_grid.h). */
+#define BUDGET_RDP_MOST_EPSILON 30.0
+
 struct budget_cap {
-    double epsilon; /* above 0, at most PRIVACY_MAX_EPSILON */
+    double epsilon; /* above 0, at most PRIVACY_MAX_EPSILON; with filter rdp BUDGET_RDP_MOST_EPSILON */
     double delta;   /* PRIVACY_MIN_DELTA to PRIVACY_MAX_DELTA */
     enum budget_filter filter;
 };

@@ -36,6 +36,12 @@ static struct error *cap_check(const struct budget_cap *cap)
     if (!(cap->epsilon > 0 && cap->epsilon <= PRIVACY_MAX_EPSILON))
         return error_new(ERROR_INVALID, "The epsilon of a budget is above 0, and at most %g.",
                          PRIVACY_MAX_EPSILON);
+    if (cap->filter == BUDGET_RDP && cap->epsilon > BUDGET_RDP_MOST_EPSILON)
+        return error_new(
+            ERROR_INVALID,
+            "With filter rdp the epsilon of a budget is at most %g: a promise beyond that would rest on "
+            "more than the sampler of the noise keeps. A lower epsilon would do.",
+            BUDGET_RDP_MOST_EPSILON);
     if (!(cap->delta >= PRIVACY_MIN_DELTA && cap->delta <= PRIVACY_MAX_DELTA))
         return error_new(ERROR_INVALID, "The delta of a budget is from %g to %g.", PRIVACY_MIN_DELTA,
                          PRIVACY_MAX_DELTA);

@@ -33,7 +33,7 @@ MUST_USE struct error *budget_caps_join(struct store *store, const struct identi
 struct budget_cost {
     double epsilon, delta;             /* filter sum */
     double rdp[PRIVACY_FILTER_ORDERS]; /* filter rdp */
-    double slack;                      /* of delta, filter rdp */
+    double distance;                   /* of the sampler, filter rdp (privacy_plan_filter) */
 };
 struct budget_sum {
     struct budget_cost spent;    /* what nothing gives back */

@@ -41,8 +41,8 @@ struct error *budget_cost_rdp(const struct job *charged, uint32_t rounds, uint32
 {
     struct error *err = NULL;
     bool infinite = false;
-    err =
-        cost_infinite(privacy_plan_filter(charged, rounds, evaluations, cost->rdp, &cost->slack), &infinite);
+    err = cost_infinite(privacy_plan_filter(charged, rounds, evaluations, cost->rdp, &cost->distance),
+                        &infinite);
     if (err != NULL)
         goto done;
     for (size_t i = 0; infinite && i < PRIVACY_FILTER_ORDERS; i++)
@@ -67,7 +67,7 @@ void budget_cost_add(struct budget_cost *cost, const struct budget_cost *more)
 {
     cost->epsilon += more->epsilon;
     cost->delta += more->delta;
-    cost->slack += more->slack;
+    cost->distance += more->distance;
     for (size_t i = 0; i < PRIVACY_FILTER_ORDERS; i++)
         cost->rdp[i] += more->rdp[i];
 }
@@ -84,7 +84,7 @@ static bool cost_none(const struct budget_cost *cost)
 bool budget_admits(const struct budget_cap *cap, const struct budget_cost *cost, double *ret_epsilon,
                    double *ret_delta)
 {
-    double left = cap->delta - cost->slack, epsilon = INFINITY;
+    double epsilon = INFINITY;
     switch (cap->filter) {
     case BUDGET_SUM:
         *ret_epsilon = cost->epsilon;
@@ -93,6 +93,8 @@ bool budget_admits(const struct budget_cap *cap, const struct budget_cost *cost,
     case BUDGET_RDP:
         break;
     }
+    double slack = cost->distance > 0 ? cost->distance * (1 + exp(cap->epsilon)) : 0;
+    double left = cap->delta - slack;
     bool admits = left > 0 && privacy_filter_admits(cost->rdp, cap->epsilon, left, &epsilon);
     *ret_epsilon = cost_none(cost) ? 0 : epsilon;
     *ret_delta = cap->delta;

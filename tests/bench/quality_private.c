@@ -195,7 +195,7 @@ static double noise_for(double epsilon, size_t rows, size_t features, uint32_t s
 {
     uint64_t parameters = softmax_parameters(features, MNIST_CLASSES);
     double slack = noise_grid_epsilon_slack(NOISE_SHARE, parameters, steps);
-    double delta = DELTA - noise_grid_delta_slack(NOISE_SHARE, parameters, steps, DELTA);
+    double delta = DELTA - noise_grid_delta_slack(NOISE_SHARE, parameters, steps, SITES, epsilon, DELTA);
     const struct privacy_event event = {
         .sampling_rate = EXPECTED_ROWS < (double)rows ? EXPECTED_ROWS / (double)rows : 0.5, .steps = steps};
     double sigma = 0.0;

@@ -62,15 +62,30 @@ static void test_noise_grid_slack_is_the_formula(void **state)
     for (size_t level = 0; level < 2; level++) {
         double sigma = noise_sigma((enum noise_level)level), all = 1e5 * 1e4;
         double epsilon = noise_grid_epsilon_slack((enum noise_level)level, 100000, 10000);
-        double delta = noise_grid_delta_slack((enum noise_level)level, 100000, 10000, 1e-5);
+        double delta = noise_grid_delta_slack((enum noise_level)level, 100000, 10000, 1, 20, 1e-5);
+        double distance = noise_grid_distance(100000, 10000, 1);
         assert_true(epsilon >= 2 * all * 143 / (24 * sigma * sigma) && epsilon < 1e-4);
         assert_true(epsilon <= 2 * all * 143 / (24 * sigma * sigma) * (1 + 1e-9));
-        assert_true(delta >= all * 0x1p-80 && delta < 1e-12);
+        assert_true(distance >= all * 0x1p-106 && distance <= all * 0x1p-106 * (1 + 1e-9));
+        assert_true(delta >= distance * (1 + exp(20)) && delta < 1e-12);
         /* What is left of delta, times the factor by which the discrete Gaussian multiplies it, is no more than delta. */
-        assert_true((1e-5 - delta) * expl((long double)all / (24 * sigma * sigma)) <= 1e-5 - all * 0x1p-80);
+        assert_true((1e-5 - delta) * expl((long double)all / (24 * sigma * sigma)) <=
+                    1e-5 - distance * (1 + exp(20)));
     }
     assert_true(noise_grid_epsilon_slack(NOISE_LOCAL, 0, 10) == 0);
-    assert_true(noise_grid_delta_slack(NOISE_LOCAL, 10, 0, 1e-5) == 0);
+    assert_true(noise_grid_delta_slack(NOISE_LOCAL, 10, 0, 1, 1000, 1e-5) == 0);
+}
+
+/* What comes behind e^epsilon is charged so: a thousand sites cost a thousand times as much, and a large epsilon all of delta. */
+static void test_attack_noise_grid_large_epsilon_costs_delta(void **state)
+{
+    (void)state;
+    double one = noise_grid_delta_slack(NOISE_SHARE, 1 << 20, 1000, 1, 20, 0);
+    double many = noise_grid_delta_slack(NOISE_SHARE, 1 << 20, 1000, 1000, 20, 0);
+    assert_true(fabs(many / one - 1000) < 1e-6);
+    assert_true(noise_grid_delta_slack(NOISE_SHARE, 1 << 20, 1000, 1, 30, 0) > one * exp(9.99));
+    assert_true(noise_grid_delta_slack(NOISE_LOCAL, 1 << 20, 1000, 1, 60, 1e-5) > 1e-5);
+    assert_true(noise_grid_delta_slack(NOISE_LOCAL, 1 << 20, 1000, 1, 10000, 1e-5) > 1e-5);
 }
 
 /* Mass of the rounded Gaussian, for k at least 0. */
@@ -120,6 +135,8 @@ int main(void)
         SCRATCH_TEST(test_noise_grid_plan_exact_quotient_is_not_rounded_up),
         SCRATCH_TEST(test_noise_grid_plan_outside_is_an_error),
         SCRATCH_TEST(test_noise_grid_slack_is_the_formula),
+        SCRATCH_TEST(test_attack_noise_grid_large_epsilon_costs_delta),
+        cmocka_unit_test(test_attack_noise_grid_large_epsilon_costs_delta),
         SCRATCH_TEST(test_noise_grid_rounded_and_discrete_gaussian_are_as_near_as_said),
         SCRATCH_TEST(test_noise_grid_slack_covers_the_reference),
     };

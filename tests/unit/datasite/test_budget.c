@@ -209,7 +209,7 @@ static void test_budget_rdp_gives_back_rounds_that_were_never_begun(void **state
     struct spender_words ten = {.rounds = 10, .rate = 0.3}, three = {.rounds = 3, .rate = 0.3};
     struct approval approval = spender_approved(spender, &ten, 1),
                     short_one = spender_approved(spender, &three, 1);
-    spender_set(spender, "made", 50, 1e-5, BUDGET_RDP);
+    spender_set(spender, "made", 30, 1e-5, BUDGET_RDP);
     must(spender_run(spender, &approval, 1));
     for (uint32_t round = 1; round <= 3; round++)
         must(spender_begin(spender, &approval, 1, round, TRAINING));
@@ -288,7 +288,7 @@ static void test_budget_cap_set_in_a_run_holds_for_its_next_round(void **state)
     must(spender_begin(spender, &approval, 1, 2, TRAINING));
     spender_set(spender, "made", spender_state(spender, "made").spent_epsilon, 1e-7, BUDGET_SUM);
     refused(spender_begin(spender, &approval, 1, 3, TRAINING), ERROR_REFUSED, "no room");
-    spender_set(spender, "made", 100, 1e-5, BUDGET_RDP);
+    spender_set(spender, "made", 30, 1e-5, BUDGET_RDP);
     must(spender_begin(spender, &approval, 1, 3, TRAINING));
     spender_set(spender, "made", spender_state(spender, "made").spent_epsilon, 1e-5, BUDGET_RDP);
     refused(spender_begin(spender, &approval, 1, 4, TRAINING), ERROR_REFUSED, "no room");
@@ -301,7 +301,7 @@ static void test_budget_cap_out_of_range_is_refused(void **state)
     struct spender *spender = *state;
     static const struct budget_cap wrong[] = {
         {0, 1e-6, BUDGET_SUM}, {-1, 1e-6, BUDGET_SUM}, {NAN, 1e-6, BUDGET_SUM}, {INFINITY, 1e-6, BUDGET_SUM},
-        {1, 0, BUDGET_SUM},    {1, 0.2, BUDGET_RDP},   {1, NAN, BUDGET_RDP},
+        {1, 0, BUDGET_SUM},    {1, 0.2, BUDGET_RDP},   {1, NAN, BUDGET_RDP},    {30.1, 1e-6, BUDGET_RDP},
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         refused(budget_set(spender->store, spender->workspace->identity, "made", &wrong[i], SPENDER_NOW),

@@ -168,7 +168,7 @@ static void test_budget_job_beyond_all_accounts_fits_no_cap(void **state)
     assert_true(spender_offer(spender, &words).fits); /* without a cap the owner decides */
     spender_set(spender, "made", 1000, 0.1, BUDGET_SUM);
     assert_false(spender_offer(spender, &words).fits);
-    spender_set(spender, "made", 1000, 0.1, BUDGET_RDP);
+    spender_set(spender, "made", 30, 0.1, BUDGET_RDP);
     assert_false(spender_offer(spender, &words).fits);
 }
 
