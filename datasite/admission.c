@@ -18,7 +18,7 @@ struct error *admission_facts(struct store *store, const struct policy *policy, 
     struct error *err = NULL;
     struct policy_facts facts = {.requester = fingerprint, .epsilon = INFINITY};
     if (policy_wants_epsilon(policy))
-        TRY(privacy_terms_epsilon(job, job->rounds, &facts.epsilon));
+        TRY(privacy_terms_epsilon(store, job, job->rounds, &facts.epsilon));
     TRY(store_jobs_since(store, requester, now - ADMISSION_DAY + 1, &facts.requests_today));
     facts.requests_today += extra;
     clock_local(now, &facts.weekday, &facts.minute);
@@ -98,14 +98,14 @@ done:
     return err;
 }
 
-void admission_look_terms(const struct policy_gate *gate, const struct policy_rule *rule,
+void admission_look_terms(struct store *store, const struct policy_gate *gate, const struct policy_rule *rule,
                           const struct job *job, const struct dataset_info *dataset,
                           const struct site_id *own, int64_t now, struct admission *admission)
 {
     struct approval_limits limits = approval_terms_of_rule(rule, job, now);
     struct error *err = NULL;
     if (admission->obstacle == ADMISSION_NONE)
-        err = approval_terms_check(gate, job, dataset, own, &limits);
+        err = approval_terms_check(store, gate, job, dataset, own, &limits);
     if (err == NULL)
         return;
     admission->obstacle = ADMISSION_TERMS;

@@ -42,7 +42,7 @@ MUST_USE struct error *admission_look(struct store *store, const struct policy_r
 
 /* The same for what the rule would approve, after admission_look: ADMISSION_TERMS where nothing else stands in its way.
  * `dataset`: the job's, NULL when this site has none. */
-void admission_look_terms(const struct policy_gate *gate, const struct policy_rule *rule,
+void admission_look_terms(struct store *store, const struct policy_gate *gate, const struct policy_rule *rule,
                           const struct job *job, const struct dataset_info *dataset,
                           const struct site_id *own, int64_t now, struct admission *admission);
 

@@ -1,10 +1,10 @@
 #include "datasite/approval.h"
 
-#include "crypto/privacy_plan.h"
 #include "crypto/secret.h"
 #include "datasite/budget.h"
 #include "datasite/endorsement.h"
 #include "datasite/model_shape.h"
+#include "datasite/privacy_terms.h"
 #include "datasite/statement.h"
 #include "datasite/statistics_source.h"
 
@@ -249,7 +249,7 @@ struct error *approval_prepare(struct store *store, const struct job_record *rec
     TRY(store_dataset_find(store, job->dataset, &dataset));
     TRY(approval_supported(job));
     TRY(approval_features(store, job, &dataset));
-    TRY(privacy_plan_check(job));
+    TRY(privacy_terms_target(store, job));
     decision.dataset_digest = dataset.digest;
     decision.dataset_rows = dataset.rows;
     decision.hold = limits->hold;

@@ -64,13 +64,13 @@ done:
     return err;
 }
 
-struct error *approval_terms_check(const struct policy_gate *gate, const struct job *job,
+struct error *approval_terms_check(struct store *store, const struct policy_gate *gate, const struct job *job,
                                    const struct dataset_info *dataset, const struct site_id *own,
                                    const struct approval_limits *limits)
 {
     struct error *err = NULL;
     const struct policy_output *output = policy_gate_output(gate, job->dataset);
-    TRY(privacy_terms_check(output, job, limits->rounds == 0 ? job->rounds : limits->rounds,
+    TRY(privacy_terms_check(store, gate, job, dataset, limits->rounds == 0 ? job->rounds : limits->rounds,
                             limits->runs == 0 ? 1 : limits->runs));
     if (!job->secure.enabled)
         TRY(terms_in_clear(output, job));

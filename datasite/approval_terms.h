@@ -15,10 +15,11 @@
  * Of a job with secure aggregation: its roster is not admitted (secagg_roster.h); an answer would be held, which shows
  * the owner nothing, as it is masked, and keeps all sites waiting; it would run more than once, and the difference of
  * two sums over other sites may be one site; counts are pooled although they may not leave, or not below min_cell,
- * which nobody can withhold inside a sum; updates are weighted by rows whose number may not leave. `dataset`: the job's, NULL when this site has none. Pure. */
-MUST_USE struct error *approval_terms_check(const struct policy_gate *gate, const struct job *job,
-                                            const struct dataset_info *dataset, const struct site_id *own,
-                                            const struct approval_limits *limits);
+ * which nobody can withhold inside a sum; updates are weighted by rows whose number may not leave. `dataset`: the job's, NULL when
+ * this site has none. `store`: as of privacy_terms_check. */
+MUST_USE struct error *approval_terms_check(struct store *store, const struct policy_gate *gate,
+                                            const struct job *job, const struct dataset_info *dataset,
+                                            const struct site_id *own, const struct approval_limits *limits);
 
 /* About how many rows of the dataset train, when that is more than the job's `max_examples`; else 0. Which rows train is
  * drawn by a keyed hash, so that near the bound only a step that counts them knows; no ground to refuse an approval. For the

@@ -5,6 +5,7 @@
 #include "datasite/store_release.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 _Static_assert(BUDGET_TRAINING + 1 == LEDGER_TRAINING && BUDGET_EVALUATION + 1 == LEDGER_EVALUATION,
@@ -108,7 +109,7 @@ static struct job approved_job(const struct approval *approval)
 }
 
 static struct error *run_reserve(struct store *store, const struct identity *identity,
-                                 const struct approval *approval,
+                                 const struct approval *approval, double epsilon,
                                  const uint8_t run_id[static STORE_RUN_ID_BYTES], int64_t now)
 {
     struct error *err = NULL;
@@ -131,7 +132,7 @@ static struct error *run_reserve(struct store *store, const struct identity *ide
     TRY(pool_of_dataset(store, approval->dataset.id, &row.pool));
     if (row.pool == 0)
         FAIL(ERROR_REFUSED, BUDGET_WANTS_POOL);
-    TRY(budget_offer(store, identity, &job, &approval->dataset, BUDGET_SEARCH_NONE, &offer));
+    TRY(budget_offer_of(store, identity, &job, epsilon, &approval->dataset, BUDGET_SEARCH_NONE, &offer));
     if (!offer.fits)
         FAIL(ERROR_REFUSED, "%s", offer.sentence);
     memcpy(row.run_id, run_id, STORE_RUN_ID_BYTES);
@@ -145,7 +146,7 @@ done:
 
 /* A run that begins has all of the ledger looked at. */
 static struct error *run_admit(struct store *store, const struct identity *identity,
-                               const struct approval *approval,
+                               const struct approval *approval, double epsilon,
                                const uint8_t run_id[static STORE_RUN_ID_BYTES], bool known, int64_t now)
 {
     struct error *err = NULL;
@@ -155,7 +156,7 @@ static struct error *run_admit(struct store *store, const struct identity *ident
     if (!job_private(approval->job))
         TRY(clear_admit(store, identity, approval, &pool));
     else if (!known)
-        TRY(run_reserve(store, identity, approval, run_id, now));
+        TRY(run_reserve(store, identity, approval, epsilon, run_id, now));
 done:
     return err;
 }
@@ -168,12 +169,17 @@ struct error *budget_run_begin(struct store *store, const struct identity *ident
     struct error *err = NULL;
     struct ledger_change change = {.own = false};
     struct run_record run;
+    struct job job = approved_job(approval);
     bool known = false;
+    double epsilon = INFINITY;
+    TRY(run_known(store, run_id, &known));
+    if (!known) /* before others who write have to wait */
+        TRY(budget_epsilon(store, &job, &epsilon));
     TRY(ledger_begin(store, &change));
     TRY(run_known(store, run_id, &known));
     /* First, since it ends a run that was left open, whose reservation is closed with that. */
     TRY(store_run_begin(store, &approval->record.id, run_id, now, &run));
-    TRY(run_admit(store, identity, approval, run_id, known, now));
+    TRY(run_admit(store, identity, approval, epsilon, run_id, known, now));
     TRY(ledger_commit(store, &change));
     *ret_run = run;
 done:

@@ -128,7 +128,8 @@ MUST_USE struct error *budget_offer(struct store *store, const struct identity *
                                     enum budget_search search, struct budget_offer *ret_offer);
 
 /* Begins the run, or finds it, as store_run_begin, and reserves for it in the same transaction. ERROR_REFUSED when it does not
- * fit, with what would. */
+ * fit, with what is left. What the job costs is accounted before the transaction begins, unless one is open already, or it is
+ * remembered (account.h): whoever calls inside one has it accounted before (request_accounted). */
 MUST_USE struct error *budget_run_begin(struct store *store, const struct identity *identity,
                                         const struct approval *approval,
                                         const uint8_t run_id[static STORE_RUN_ID_BYTES], int64_t now,

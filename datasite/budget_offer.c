@@ -20,7 +20,7 @@ static struct job offer_charged(const struct offer *offer, double noise)
 {
     struct job job = *offer->job;
     job.privacy.noise_multiplier = noise;
-    return budget_charged(&job);
+    return account_charged(&job);
 }
 
 /* Whether so many rounds with so much noise fit beside what is spent and reserved, by the cap's filter; `accountant` of filter
@@ -175,6 +175,20 @@ done:
 
 /* ---- in words ---- */
 
+/* What is left is rounded down: the number is typed into a job file. */
+static void offer_suggest_delta(const struct budget_offer *result, size_t room, char *ret_text)
+{
+    double left = result->left_delta, step = left > 0 ? pow(10, floor(log10(left)) - 3) : 1;
+    double told = floor(left / step) * step;
+    told = told > left ? told - step : told;
+    if (told >= PRIVACY_MIN_DELTA)
+        (void)snprintf(ret_text, room,
+                       " Its delta alone is more than that: a delta of at most %.4g would do%s.", told,
+                       result->epsilon <= result->left_epsilon ? "" : ", and less epsilon with it");
+    else
+        (void)snprintf(ret_text, room, " Its delta alone is more than that, and no smaller one would do.");
+}
+
 /* Of a job that does not fit. */
 static void offer_suggest(const struct offer *offer, const struct budget_offer *result, size_t room,
                           char *ret_text)
@@ -182,7 +196,7 @@ static void offer_suggest(const struct offer *offer, const struct budget_offer *
     uint32_t rounds = result->rounds_that_fit;
     double noise = result->noise_that_fits;
     if (offer->cap.filter == BUDGET_SUM && result->delta > result->left_delta)
-        (void)snprintf(ret_text, room, " Its delta alone is more than is left.");
+        offer_suggest_delta(result, room, ret_text);
     else if (offer->search == BUDGET_SEARCH_NONE && result->left_epsilon > 0)
         (void)snprintf(ret_text, room, " Fewer rounds or more noise may fit.");
     else if (rounds > 0 && noise > 0)
@@ -251,38 +265,10 @@ done:
     return err;
 }
 
-/* What the whole of a charged job comes to: asked where it is submitted, approved and begun, and computed once. What its cost
- * depends on is what a reservation has (struct ledger_row). */
-static struct error *offer_cost(struct store *store, const struct job *charged, struct budget_cost *cost)
+static struct error *offer_private(struct offer *offer, double epsilon, struct budget_offer *result)
 {
     struct error *err = NULL;
-    const struct job_privacy *privacy = &charged->privacy;
-    uint32_t evaluations = privacy_plan_evaluations(charged, charged->rounds);
-    struct digest about;
-    char text[320];
-    int bytes = snprintf(text, sizeof(text),
-                         "cost: mechanism %d shared %d noise %a sampling %a steps %" PRIu64 " metrics %a "
-                         "evaluations %" PRIu32 " delta %a",
-                         (int)privacy->mechanism, charged->secure.enabled, privacy->noise_multiplier,
-                         privacy->sampling_rate, (uint64_t)privacy->steps, privacy->metrics_noise,
-                         evaluations, privacy->delta);
-    TRY(digest_of(text, (size_t)bytes, &about));
-    if (store_epsilon_known(store, &about, charged->rounds, &cost->epsilon))
-        goto done;
-    TRY(budget_cost_sum(charged, PRIVACY_PLD, charged->rounds, evaluations, cost));
-    store_epsilon_note(store, &about, charged->rounds, cost->epsilon);
-done:
-    return err;
-}
-
-static struct error *offer_private(struct store *store, struct offer *offer, struct budget_offer *result)
-{
-    struct error *err = NULL;
-    struct budget_cost cost = {.delta = offer->job->privacy.delta};
-    const struct job *job = offer->job;
-    double noise = job->privacy.noise_multiplier;
-    struct job charged = offer_charged(offer, noise);
-    TRY(offer_cost(store, &charged, &cost));
+    struct budget_cost cost = {.epsilon = epsilon, .delta = offer->job->privacy.delta};
     result->epsilon = cost.epsilon;
     result->delta = cost.delta;
     if (!result->capped) {
@@ -311,9 +297,31 @@ static void offer_clear(struct budget_offer *result)
                        : "The job has no privacy, and the records of this dataset have no budget.");
 }
 
+struct error *budget_epsilon(struct store *store, const struct job *job, double *ret_epsilon)
+{
+    struct error *err = NULL;
+    struct account account;
+    TRY(account_of_budget(job, job->rounds, &account));
+    TRY(account_epsilon(store_epsilons(store), &account, ret_epsilon));
+done:
+    return err;
+}
+
 struct error *budget_offer(struct store *store, const struct identity *identity, const struct job *job,
                            const struct dataset_info *dataset, enum budget_search search,
                            struct budget_offer *ret_offer)
+{
+    struct error *err = NULL;
+    double epsilon = INFINITY;
+    TRY(budget_epsilon(store, job, &epsilon));
+    TRY(budget_offer_of(store, identity, job, epsilon, dataset, search, ret_offer));
+done:
+    return err;
+}
+
+struct error *budget_offer_of(struct store *store, const struct identity *identity, const struct job *job,
+                              double epsilon, const struct dataset_info *dataset, enum budget_search search,
+                              struct budget_offer *ret_offer)
 {
     struct error *err = NULL;
     struct offer offer = {.job = job, .search = search};
@@ -327,7 +335,7 @@ struct error *budget_offer(struct store *store, const struct identity *identity,
     if (!result.private_job) {
         offer_clear(&result);
     } else {
-        TRY(offer_private(store, &offer, &result));
+        TRY(offer_private(&offer, epsilon, &result));
         offer_words(&offer, &result);
     }
     *ret_offer = result;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "crypto/privacy_plan.h"
+#include "datasite/account.h"
 #include "datasite/budget.h"
 #include "datasite/store_ledger.h"
 
@@ -27,6 +28,16 @@ MUST_USE struct error *budget_caps_join(struct store *store, const struct identi
                                         const int64_t *pools, size_t count, struct budget_cap *ret_cap,
                                         bool *ret_found);
 
+/* ---- what a job takes (budget_offer.c) ---- */
+
+/* Of all of its rounds, as budgets count; takes the accountant's time unless it is remembered. */
+MUST_USE struct error *budget_epsilon(struct store *store, const struct job *job, double *ret_epsilon);
+/* budget_offer of a job whose epsilon is known, which takes no time without a search. */
+MUST_USE struct error *budget_offer_of(struct store *store, const struct identity *identity,
+                                       const struct job *job, double epsilon,
+                                       const struct dataset_info *dataset, enum budget_search search,
+                                       struct budget_offer *ret_offer);
+
 /* ---- what was spent (budget_sum.c) ---- */
 
 /* Of one kind: what rounds that were begun cost, and what runs in progress may add. */
@@ -41,9 +52,7 @@ struct budget_sum {
 };
 /* Of the runs of a pool. */
 MUST_USE struct error *budget_sum_of(struct store *store, int64_t pool, struct budget_sum *ret_sum);
-/* As it is counted here, about one record: only `privacy` and `secure` of it are meaningful. */
-struct job budget_charged(const struct job *job);
-/* What a run of a job as budget_charged gave it costs, for each filter; what cannot be accounted is infinite. The former takes the
+/* What a run of a job as account_charged gave it costs, for each filter; what cannot be accounted is infinite. The former takes the
  * accountant's time, the latter is cheap and is added to what is there. */
 MUST_USE struct error *budget_cost_sum(const struct job *charged, enum privacy_accountant accountant,
                                        uint32_t rounds, uint32_t evaluations, struct budget_cost *cost);

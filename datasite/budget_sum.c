@@ -4,15 +4,7 @@
 
 #include <math.h>
 
-struct job budget_charged(const struct job *job)
-{
-    struct job charged = {.privacy = job->privacy, .secure = job->secure, .rounds = job->rounds};
-    if (job->privacy.mechanism == JOB_SITE_LEVEL)
-        charged.privacy.noise_multiplier /= 2;
-    return charged;
-}
-
-/* The reserved job, as budget_charged. */
+/* The reserved job, as account_charged. */
 static struct job sum_job(const struct ledger_row *row)
 {
     struct job job = {.privacy = {.mechanism = (enum job_mechanism)row->mechanism,
@@ -22,7 +14,7 @@ static struct job sum_job(const struct ledger_row *row)
                                   .metrics_noise = row->metrics_noise,
                                   .delta = row->delta},
                       .secure = {.enabled = row->shared}};
-    return budget_charged(&job);
+    return account_charged(&job);
 }
 
 /* More than the accountant takes is more than any budget has. */

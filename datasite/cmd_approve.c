@@ -122,7 +122,8 @@ static struct error *approve_give(const struct desk *desk, const struct approval
     size_t owners = ENDORSEMENT_NEEDED;
     TRY(policy_load(desk->home->policy_path, &policy));
     TRY(store_dataset_find(desk->store, desk->job->dataset, &dataset));
-    TRY(approval_terms_check(&policy->gate, desk->job, &dataset, identity_id(desk->identity), limits));
+    TRY(approval_terms_check(desk->store, &policy->gate, desk->job, &dataset, identity_id(desk->identity),
+                             limits));
     if (policy->gate.four_eyes)
         TRY(approve_as_owner(desk, &policy->gate, limits, now, &owners));
     else if (approve_given.key != NULL)

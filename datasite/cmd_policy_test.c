@@ -132,7 +132,7 @@ static struct error *trial_look(const struct trial *trial, const struct policy_r
     struct error *err =
         admission_look(trial->store, rule, trial->job, &trial->requester, trial->at, admission);
     if (err == NULL)
-        admission_look_terms(&trial->policy->gate, rule, trial->job, trial_dataset(trial),
+        admission_look_terms(trial->store, &trial->policy->gate, rule, trial->job, trial_dataset(trial),
                              identity_id(trial->identity), trial->at, admission);
     if (err == NULL && trial->has_dataset)
         err = admission_look_budget(trial->store, trial->identity, trial->job, &trial->dataset, admission);
@@ -143,8 +143,8 @@ static struct error *trial_look(const struct trial *trial, const struct policy_r
 static void trial_print_terms(const struct trial *trial)
 {
     struct approval_limits limits = {.hold = HOLD_NEVER};
-    struct error *err = approval_terms_check(&trial->policy->gate, trial->job, trial_dataset(trial),
-                                             identity_id(trial->identity), &limits);
+    struct error *err = approval_terms_check(trial->store, &trial->policy->gate, trial->job,
+                                             trial_dataset(trial), identity_id(trial->identity), &limits);
     if (err != NULL)
         (void)printf("You could not approve it either: %s\n", err->sentence);
     error_free(err);

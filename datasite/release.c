@@ -18,7 +18,7 @@ struct error *release_admit(struct release_check *check)
     struct error *err = NULL;
     TRY(release_check_chain(check->context->store));
     TRY(release_check_approval(check));
-    TRY(privacy_terms_admit(check->context->store, &check->approval, check->output));
+    TRY(privacy_terms_admit(check->context->store, check->context->gate, &check->approval));
     if (check->kind == ANSWER_MASKED_INPUT)
         TRY(release_check_secure(&check->approval, check->output));
     else

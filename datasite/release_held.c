@@ -122,7 +122,7 @@ struct error *release_held_out(const struct release_held *held)
     TRY(held_admit(held, &approval));
     TRY(held_find(held, &answer));
     const struct policy_output *output = policy_gate_output(held->gate, approval.dataset.name);
-    TRY(privacy_terms_admit(held->store, &approval, output));
+    TRY(privacy_terms_admit(held->store, held->gate, &approval));
     TRY(release_check_held(held->store, output, &answer));
     TRY(held_count_clear(held, &approval));
     held_protections(&answer, protections);

@@ -33,6 +33,12 @@ MUST_USE struct error *request_witness(const struct requests *requests, const st
 /* ERROR_REFUSED while the owner has not looked at a contradiction. */
 MUST_USE struct error *request_uncontradicted(const struct requests *requests);
 
+/* ERROR_BUSY where the accountant has not been asked yet what so many rounds of the job cost: the request is put aside by
+ * requests_answer then, and handled again from its beginning. So it is called before anything is written, and before a transaction that
+ * may ask for these figures begins. */
+MUST_USE struct error *request_accounted(const struct requests *requests, const struct request *request,
+                                         const struct job *job, uint32_t rounds);
+
 /* ---- steps of the executor: Train, Evaluate, Mask and Sum (request_step.c) ---- */
 
 /* The approval under which the message's job may be worked on now; approval_clear. *ret_arrived: of request_witness. */

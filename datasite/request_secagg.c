@@ -40,7 +40,7 @@ static struct error *secagg_admit(struct secagg_request *open, bool begins)
     TRY(approval_find(requests->store, requests->identity, gate, &open->job_id, &open->request->peer,
                       open->now, &open->approval));
     const struct policy_output *output = policy_gate_output(gate, open->approval.dataset.name);
-    TRY(privacy_terms_admit(requests->store, &open->approval, output));
+    TRY(privacy_terms_admit(requests->store, gate, &open->approval));
     TRY(release_check_secure(&open->approval, output));
     TRY(secagg_roster_admit(gate, open->approval.job, &open->approval.dataset,
                             identity_id(requests->identity), &open->roster));
@@ -54,6 +54,26 @@ done:
     return err;
 }
 
+/* Before a run begins, which is in a transaction. Of one that goes on, the figures are known, but for one round after this site
+ * was started again under a policy with max_epsilon. */
+static struct error *secagg_account(const struct secagg_request *open)
+{
+    struct error *err = NULL;
+    const struct requests *requests = open->requests;
+    struct approval approval = {.job = NULL};
+    struct run_record run;
+    err = store_run_find(requests->store, open->run_id, &run);
+    if (err == NULL || err->code != ERROR_NOT_FOUND)
+        goto done;
+    error_clear(&err);
+    TRY(approval_find(requests->store, requests->identity, &requests->policy->gate, &open->job_id,
+                      &open->request->peer, open->now, &approval));
+    TRY(request_accounted(requests, open->request, approval.job, approval.decision.rounds));
+done:
+    approval_clear(&approval);
+    return err;
+}
+
 struct error *request_secagg_open(const struct requests *requests, const struct request *request,
                                   const ProtobufCBinaryData *job_id, const ProtobufCBinaryData *run_id,
                                   const Fds__Witness *witness, bool begins, struct secagg_request *ret_open)
@@ -63,6 +83,8 @@ struct error *request_secagg_open(const struct requests *requests, const struct 
     memcpy(open.job_id.bytes, job_id->data, DIGEST_BYTES);
     memcpy(open.run_id, run_id->data, STORE_RUN_ID_BYTES);
     TRY(request_witness(requests, request, witness, &open.arrived));
+    if (begins)
+        TRY(secagg_account(&open));
     TRY(store_secagg_begin(requests->store));
     TRY(secagg_admit(&open, begins));
     *ret_open = open;

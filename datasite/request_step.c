@@ -26,7 +26,7 @@ static struct error *step_check(const struct requests *requests, const struct ap
 {
     const struct dataset_info *dataset = &approval->dataset;
     const struct policy_output *output = policy_gate_output(&requests->policy->gate, dataset->name);
-    struct error *err = privacy_terms_admit(requests->store, approval, output);
+    struct error *err = privacy_terms_admit(requests->store, &requests->policy->gate, approval);
     if (err == NULL)
         err = release_check_in_clear(approval->job, output);
     if (err != NULL)
@@ -61,13 +61,18 @@ struct error *request_step_approval(const struct requests *requests, const struc
                                     struct approval *ret_approval, uint64_t *ret_arrived)
 {
     struct error *err = NULL;
+    struct approval approval = {.job = NULL};
     struct digest id;
     memcpy(id.bytes, job_id->data, DIGEST_BYTES);
     TRY(request_witness(requests, request, witness, ret_arrived));
     TRY(request_uncontradicted(requests));
     TRY(approval_find(requests->store, requests->identity, &requests->policy->gate, &id, &request->peer,
-                      requests->clock() / 1000, ret_approval));
+                      requests->clock() / 1000, &approval));
+    TRY(request_accounted(requests, request, approval.job, approval.decision.rounds));
+    *ret_approval = approval;
+    memset(&approval, 0, sizeof(approval));
 done:
+    approval_clear(&approval);
     return err;
 }
 

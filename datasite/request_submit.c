@@ -126,8 +126,9 @@ static struct error *submission_ask_rule(const struct submission *submission, co
     TRY(store_dataset_find(submission->requests->store, submission->job->dataset, &dataset));
     TRY(admission_look(submission->requests->store, rule, submission->job, &submission->request->peer,
                        submission->now, &admission));
-    admission_look_terms(&submission->requests->policy->gate, rule, submission->job, &dataset,
-                         identity_id(submission->requests->identity), submission->now, &admission);
+    admission_look_terms(submission->requests->store, &submission->requests->policy->gate, rule,
+                         submission->job, &dataset, identity_id(submission->requests->identity),
+                         submission->now, &admission);
     TRY(admission_look_budget(submission->requests->store, submission->requests->identity, submission->job,
                               &dataset, &admission));
     if (admission.obstacle == ADMISSION_NONE)
@@ -205,6 +206,8 @@ static struct error *submission_take(struct submission *submission, const Fds__S
     TRY(submission_check_site(submission));
     TRY(submission_check_time(submission));
     TRY(submission_check_dataset(submission));
+    TRY(request_accounted(submission->requests, submission->request, submission->job,
+                          submission->job->rounds));
     TRY(submission_check_budget(submission));
     TRY(submission_store(submission, message, &is_new));
     if (is_new) {

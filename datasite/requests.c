@@ -117,12 +117,61 @@ static struct error *request_dispatch(const struct requests *requests, const str
 static struct error *request_admit(const struct requests *requests, const struct request *request)
 {
     uint32_t per_minute = requests->policy->limits.requests_per_minute;
-    if (requests->rate == NULL || rate_take(requests->rate, &request->peer, per_minute, clock_monotonic_ms()))
+    if (requests->rate == NULL || request->accounted ||
+        rate_take(requests->rate, &request->peer, per_minute, clock_monotonic_ms()))
         return NULL;
     return error_new(ERROR_LIMIT,
                      "This site takes %" PRIu32 " messages a minute of one peer: ask less often.",
                      per_minute);
 }
+
+/* ---- what is accounted first ---- */
+
+struct error *request_accounted(const struct requests *requests, const struct request *request,
+                                const struct job *job, uint32_t rounds)
+{
+    struct error *err = NULL;
+    struct account accounts[ACCOUNT_MOST];
+    size_t count = 0;
+    bool wanting = false;
+    if (requests->accountant == NULL || request->accounted)
+        goto done;
+    TRY(account_wanted(job, rounds, accounts, &count));
+    for (size_t i = 0; i < count; i++) {
+        double epsilon = 0;
+        if (store_epsilons_has(store_epsilons(requests->store), &accounts[i].what, &epsilon))
+            continue;
+        accountant_want(requests->accountant, &accounts[i]);
+        wanting = true;
+    }
+    if (wanting)
+        FAIL(ERROR_BUSY, "This site has to account for the privacy of the job.");
+done:
+    return err;
+}
+
+/* Whether a request that failed for want of an account waits for it. */
+static bool request_park(const struct requests *requests, const struct request *request)
+{
+    struct parked_request parked = {
+        .peer = request->peer,
+        .type = request->type,
+        .number = request->number,
+        .body = (uint8_t *)(uintptr_t)request->body, /* which is copied */
+        .body_bytes = request->body_bytes,
+    };
+    if (requests->accountant == NULL)
+        return false;
+    (void)snprintf(parked.peer_name, sizeof(parked.peer_name), "%s", request->peer_name);
+    return accountant_park(requests->accountant, &parked);
+}
+
+bool requests_accounted(const struct requests *requests, struct parked_request *ret_request)
+{
+    return requests->accountant != NULL && accountant_next(requests->accountant, ret_request);
+}
+
+/* ---- answers ---- */
 
 void requests_answer(const struct requests *requests, const struct request *request, struct reply *ret_reply)
 {
@@ -130,7 +179,14 @@ void requests_answer(const struct requests *requests, const struct request *requ
     enum event_kind kind = EVENT_REQUESTS_LIMITED;
     struct error *err = request_admit(requests, request);
     if (err == NULL) {
+        if (requests->accountant != NULL)
+            accountant_forget(requests->accountant);
         err = request_dispatch(requests, request, &reply);
+        if (err != NULL && err->code == ERROR_BUSY && request_park(requests, request)) {
+            error_clear(&err);
+            requests_reply_clear(&reply);
+            reply.later = true;
+        }
         kind = err != NULL && refusal_is_internal(err->code) ? EVENT_STORE_FAILED : EVENT_REQUEST_REFUSED;
     }
     if (err != NULL && err->code == ERROR_HELD) { /* asked for again and again while the owner looks */

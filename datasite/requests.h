@@ -23,6 +23,7 @@
 #pragma once
 
 #include "crypto/identity.h"
+#include "datasite/accountant.h"
 #include "datasite/executor.h"
 #include "datasite/log.h"
 #include "datasite/secagg_cache.h"
@@ -39,6 +40,8 @@ struct requests {
     int64_t (*clock)(void);      /* Unix milliseconds */
     struct rate *rate;           /* keeps peers to limits.requests_per_minute; NULL: no bound */
     struct secagg_cache *secagg; /* of this thread */
+    struct accountant
+        *accountant; /* asked where privacy is to be accounted; NULL: this thread does it itself */
 };
 
 struct request {
@@ -49,10 +52,11 @@ struct request {
     uint64_t number; /* comes back in the executor's report */
     const uint8_t *body;
     size_t body_bytes;
+    bool accounted; /* was put aside for the accountant, who has done what it can */
 };
 
 struct reply {
-    bool later;    /* the executor's report will bring it */
+    bool later;    /* the executor's report will bring it, or requests_accounted */
     uint32_t type; /* 0: not even a refusal could be made; nothing can be answered */
     uint8_t *body; /* owned; requests_reply_clear */
     size_t body_bytes;
@@ -60,6 +64,10 @@ struct reply {
 
 /* Decides, does, and answers; logs what happened. */
 void requests_answer(const struct requests *requests, const struct request *request, struct reply *ret_reply);
+
+/* The next request that was put aside until its job's privacy was accounted (accountant.h): it is to be answered as if it had just
+ * come in, with `accounted`. The caller frees ret_request->body. */
+MUST_USE bool requests_accounted(const struct requests *requests, struct parked_request *ret_request);
 
 /* The reply that a DONE report stands for; takes its body over. */
 void requests_finish(const struct requests *requests, struct executor_report *report,

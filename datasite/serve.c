@@ -30,27 +30,51 @@ static void serve_answer(struct serve *serve, const struct site_id *peer, uint64
     requests_reply_clear(reply);
 }
 
-static void serve_message(struct serve *serve, const struct session_event *event)
+/* `request` is complete but for what may have changed since it came in. */
+static void serve_request(struct serve *serve, struct request *request)
 {
     struct reply reply;
     /* What the owner decided a moment ago holds for this message. A peer that has just become listed may
      * still speak through the lobby. */
     serve_look(serve, false);
+    request->listed = serve_peers_is_listed(serve, &request->peer);
+    requests_answer(&serve->requests, request, &reply);
+    serve_answer(serve, &request->peer, request->number, &reply);
+    if (request->type == FDS__MESSAGE_TYPE__MESSAGE_SUBMIT)
+        serve_look(serve, true); /* the policy may have approved it, which lists its requester */
+}
+
+static void serve_message(struct serve *serve, const struct session_event *event)
+{
     struct request request = {
         .peer = event->peer,
         .peer_name = event->peer_name,
-        .listed = serve_peers_is_listed(serve, &event->peer),
         .type = event->type,
         .number = event->number,
         .body = event->body,
         .body_bytes = event->body_bytes,
     };
-    if (event->answers != 0)
-        return; /* a datasite asks nothing */
-    requests_answer(&serve->requests, &request, &reply);
-    serve_answer(serve, &event->peer, event->number, &reply);
-    if (event->type == FDS__MESSAGE_TYPE__MESSAGE_SUBMIT)
-        serve_look(serve, true); /* the policy may have approved it, which lists its requester */
+    if (event->answers == 0) /* a datasite asks nothing */
+        serve_request(serve, &request);
+}
+
+/* Requests that were put aside until the privacy of their job was accounted. */
+static void serve_accounted(struct serve *serve)
+{
+    struct parked_request parked;
+    while (requests_accounted(&serve->requests, &parked)) {
+        struct request request = {
+            .peer = parked.peer,
+            .peer_name = parked.peer_name,
+            .type = parked.type,
+            .number = parked.number,
+            .body = parked.body,
+            .body_bytes = parked.body_bytes,
+            .accounted = true,
+        };
+        serve_request(serve, &request);
+        free(parked.body);
+    }
 }
 
 static void serve_event(struct serve *serve, const struct session_event *event)
@@ -118,6 +142,7 @@ static struct error *serve_loop(struct serve *serve)
         serve_event(serve, &event);
         session_event_clear(&event);
         serve_reports(serve);
+        serve_accounted(serve);
         if (interrupt_reload())
             serve_reload(serve);
         serve_tick(serve);
@@ -218,9 +243,10 @@ static struct error *serve_open(struct serve *serve, const char *home)
     TRY(store_event_last(serve->store, &serve->event_seen));
     TRY(serve_peers_read(serve->store, serve->home->config, &serve->peers));
     TRY(serve_open_executor(serve));
-    serve->requests =
-        (struct requests){serve->store,    serve->identity, serve->policy, serve->executor, &serve->log,
-                          &serve->repeats, clock_now_ms,    &serve->rate,  serve->secagg};
+    TRY(accountant_open(store_epsilons(serve->store), executor_fd(serve->executor), &serve->accountant));
+    serve->requests = (struct requests){serve->store,  serve->identity,  serve->policy, serve->executor,
+                                        &serve->log,   &serve->repeats,  clock_now_ms,  &serve->rate,
+                                        serve->secagg, serve->accountant};
     TRY(serve_open_session(serve));
     TRY(serve_peers_dial(serve, NULL));
     TRY(serve_policy_note(serve, serve->policy, &policy_digest));
@@ -258,6 +284,7 @@ static void serve_stop(struct serve *serve)
 static void serve_close(struct serve *serve)
 {
     session_close(serve->session);
+    accountant_close(serve->accountant);
     executor_close(serve->executor);
     secagg_cache_close(serve->secagg);
     store_close(serve->store);

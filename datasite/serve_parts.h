@@ -48,6 +48,7 @@ struct serve {
     uint64_t store_version;
     int64_t event_seen; /* decisions up to this event are in the log */
     struct secagg_cache *secagg;
+    struct accountant *accountant;
     struct requests requests; /* borrows the above */
     uint32_t peers_up;
     struct daemon_record noted; /* the row as last written */

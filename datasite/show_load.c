@@ -175,9 +175,9 @@ static void load_obstacle(struct screen *screen)
         limits.runs = screen->terms.runs;
         limits.rounds = screen->terms.rounds;
     }
-    struct error *err =
-        approval_terms_check(&screen->policy->gate, desk->job, screen->has_dataset ? &screen->dataset : NULL,
-                             identity_id(desk->identity), &limits);
+    struct error *err = approval_terms_check(desk->store, &screen->policy->gate, desk->job,
+                                             screen->has_dataset ? &screen->dataset : NULL,
+                                             identity_id(desk->identity), &limits);
     if (err == NULL)
         err = obstacle_of_pending(screen, &limits);
     if (err != NULL)

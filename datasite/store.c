@@ -31,6 +31,7 @@ struct error *store_open(const char *path, enum store_mode mode, struct store **
         FAIL(ERROR_MEMORY, "There is not enough memory to open %s.", path);
     store->secagg.fd = -1;
     TRY(store_heads_new(&store->heads));
+    TRY(store_epsilons_new(&store->epsilons));
     TRY(database_open(path, &store_kind, store_modes[mode], &store->database));
     secagg_count_watch(store);
     *ret_store = store;
@@ -46,6 +47,7 @@ void store_close(struct store *store)
         return;
     secagg_count_close(store);
     store_heads_free(store->heads);
+    store_epsilons_free(store->epsilons);
     for (size_t i = 0; i < STORE_JOBS; i++)
         job_free(store->jobs[i].job);
     database_close(store->database);
@@ -61,6 +63,8 @@ void store_share_heads(struct store *store, struct store *with)
 {
     store_heads_free(store->heads);
     store->heads = store_heads_share(with->heads);
+    store_epsilons_free(store->epsilons);
+    store->epsilons = store_epsilons_share(with->epsilons);
 }
 
 bool store_in_transaction(const struct store *store)
@@ -82,25 +86,9 @@ void store_signature_note(struct store *store, const struct digest *of_all_three
     store->signatures[store->signature_count++ % STORE_SIGNATURES] = *of_all_three;
 }
 
-bool store_epsilon_known(const struct store *store, const struct digest *about, uint32_t rounds,
-                         double *ret_epsilon)
+struct store_epsilons *store_epsilons(struct store *store)
 {
-    size_t count = store->epsilon_count < STORE_EPSILONS ? store->epsilon_count : STORE_EPSILONS;
-    for (size_t i = 0; i < count; i++) {
-        if (store->epsilons[i].rounds == rounds && digest_equal(&store->epsilons[i].about, about)) {
-            *ret_epsilon = store->epsilons[i].epsilon;
-            return true;
-        }
-    }
-    return false;
-}
-
-void store_epsilon_note(struct store *store, const struct digest *about, uint32_t rounds, double epsilon)
-{
-    size_t place = store->epsilon_count++ % STORE_EPSILONS;
-    store->epsilons[place].about = *about;
-    store->epsilons[place].rounds = rounds;
-    store->epsilons[place].epsilon = epsilon;
+    return store->epsilons;
 }
 
 struct job *store_job_parsed(const struct store *store, const struct digest *job_id)

@@ -27,6 +27,7 @@
 #define STORE_RUN_ID_BYTES 16
 
 struct store;
+struct store_epsilons;
 
 enum store_mode { STORE_CREATE, STORE_WRITE, STORE_READ };
 MUST_USE struct error *store_open(const char *path, enum store_mode mode, struct store **ret_store);
@@ -34,7 +35,8 @@ void store_close(struct store *store); /* accepts NULL */
 /* Whose key signs the events that this store adds; borrowed until store_close. Without it nothing that records an
  * event can be done: ERROR_INTERNAL. */
 void store_sign_with(struct store *store, const struct identity *identity);
-/* What one of the two has verified, or signed, of the chain of events, both need not verify again: for stores of one
+/* What one of the two has verified, or signed, of the chain of events, both need not verify again, and what one has accounted
+ * (store_epsilons), both know: for stores of one
  * process that are of one file. */
 void store_share_heads(struct store *store, struct store *with);
 /* Whether somebody holds a transaction of this store open. */
@@ -43,11 +45,8 @@ bool store_in_transaction(const struct store *store);
  * by the SHA-256 of all three, for as long as the store is open. */
 bool store_signature_known(const struct store *store, const struct digest *of_all_three);
 void store_signature_note(struct store *store, const struct digest *of_all_three);
-/* The same of what so many rounds of a job tell: by its id (privacy_terms.h), whose bytes alone decide that, or by a digest of all
- * that decides it (budget_offer.c). */
-bool store_epsilon_known(const struct store *store, const struct digest *about, uint32_t rounds,
-                         double *ret_epsilon);
-void store_epsilon_note(struct store *store, const struct digest *about, uint32_t rounds, double epsilon);
+/* What the accountant said, for account.h; of this store and those that share with it. */
+struct store_epsilons *store_epsilons(struct store *store);
 /* Bytes of the same SHA-256 are the same job: the latest that were parsed, for as long as the store is open. A share of
  * one (job_share), or NULL. */
 struct job *store_job_parsed(const struct store *store, const struct digest *job_id);

@@ -3,11 +3,11 @@
 
 #include "database/database.h"
 #include "datasite/store.h"
+#include "datasite/store_epsilons.h"
 #include "datasite/store_heads.h"
 
 #define STORE_SIGNATURES 16
 #define STORE_JOBS 4
-#define STORE_EPSILONS 8
 #define STORE_WIPE_MS 5000 /* that store_wipe_log waits for others who use the file */
 
 /* What the transaction that is open has done to the tables of secure aggregation (store_secagg_count.c). */
@@ -23,6 +23,7 @@ struct store {
     struct database *database;
     const struct identity *identity; /* signs events; borrowed, may be NULL */
     struct store_heads *heads;       /* that hold */
+    struct store_epsilons *epsilons; /* that were computed */
     bool
         begun; /* this site's chain has its first event, and it is signed: an empty table is a changed file */
     /* Signatures that held, the latest ones, as store_signature_known has them. */
@@ -33,14 +34,7 @@ struct store {
         struct digest id;
         struct job *job; /* NULL: none */
     } jobs[STORE_JOBS];
-    size_t job_count; /* ever noted, likewise */
-    /* What jobs come to, the latest ones, as store_epsilon_known has them. */
-    struct {
-        struct digest about;
-        uint32_t rounds;
-        double epsilon;
-    } epsilons[STORE_EPSILONS];
-    size_t epsilon_count;      /* ever noted; the ring's place is this modulo STORE_EPSILONS */
+    size_t job_count;          /* ever noted, likewise */
     const struct vault *vault; /* opens and seals chunks; borrowed, may be NULL */
     struct secagg_counting secagg;
 };

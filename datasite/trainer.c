@@ -424,7 +424,7 @@ static struct error *work_answer(struct work *work, struct trainer_answer *ret_a
 {
     struct error *err = NULL;
     const struct approval *approval = &work->step->approval;
-    TRY(privacy_terms_admit(work->trainer->store, approval, work_output(work)));
+    TRY(privacy_terms_admit(work->trainer->store, &work->gate, approval));
     if (work->step->kind == STEP_TRAIN || work->step->kind == STEP_EVALUATE)
         TRY(release_check_in_clear(approval->job, work_output(work)));
     if (work->step->kind == STEP_TRAIN && !job_private(approval->job))

@@ -77,7 +77,7 @@ void site_resume(struct site *site)
     must(executor_open(&options, &site->executor));
     must(secagg_cache_open(&site->secagg));
     site->requests = (struct requests){site->store, site->identity, &site->policy, site->executor, &site->log,
-                                       NULL,        site_clock,     NULL,          site->secagg};
+                                       NULL,        site_clock,     NULL,          site->secagg,   NULL};
 }
 
 void site_pause(struct site *site)

@@ -54,7 +54,7 @@ static int scene_remove(void **state)
 
 static struct error *check(const struct scene *scene)
 {
-    return approval_terms_check(&scene->gate, &scene->job, scene->dataset, &scene->own, &scene->limits);
+    return approval_terms_check(NULL, &scene->gate, &scene->job, scene->dataset, &scene->own, &scene->limits);
 }
 
 static void test_approval_terms_that_can_be_kept_are_taken(void **state)

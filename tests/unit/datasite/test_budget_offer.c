@@ -51,8 +51,9 @@ static void test_budget_what_is_offered_fits(void **state)
     }
 }
 
-/* Counts how often the accountant is asked that takes time. */
+/* Counts how often the accountant is asked that takes time, and whether others who write wait for it. */
 static int asked_pld;
+static struct spender *asked_of; /* or NULL */
 struct error *__real_privacy_plan_epsilon(const struct job *job, enum privacy_accountant accountant,
                                           uint32_t rounds, uint32_t evaluations, double *ret_epsilon);
 struct error *__wrap_privacy_plan_epsilon(const struct job *job, enum privacy_accountant accountant,
@@ -61,6 +62,12 @@ struct error *__wrap_privacy_plan_epsilon(const struct job *job, enum privacy_ac
                                           uint32_t rounds, uint32_t evaluations, double *ret_epsilon)
 {
     asked_pld += accountant == PRIVACY_PLD;
+    if (accountant == PRIVACY_PLD && asked_of != NULL) {
+        struct store *other = workspace_store(asked_of->workspace);
+        assert_false(store_in_transaction(asked_of->store));
+        must(store_event_add(other, EVENT_CONFIG_RELOADED, NULL, NULL, 0, SPENDER_NOW, "meanwhile", NULL));
+        store_close(other);
+    }
     return __real_privacy_plan_epsilon(job, accountant, rounds, evaluations, ret_epsilon);
 }
 
@@ -97,6 +104,46 @@ static void test_attack_budget_quick_search_asks_the_accountant_once(void **stat
         assert_true(offer_searched(spender, &more, BUDGET_SEARCH_NONE).fits);
         assert_true(fewer.rounds == 0 || offer_searched(spender, &fewer, BUDGET_SEARCH_NONE).fits);
     }
+}
+
+/* Once a process, whatever asks, and never with the file locked. */
+static void test_attack_budget_run_begins_with_the_file_free_for_others(void **state)
+{
+    struct spender *spender = *state;
+    struct spender_words words = {.rounds = 3, .rate = 0.1};
+    struct approval first = spender_approved(spender, &words, 2),
+                    second = spender_approved(spender, &words, 1);
+    asked_pld = 0;
+    asked_of = spender;
+    must(spender_run(spender, &first, 1));
+    assert_int_equal(asked_pld, 1);
+    must(spender_run(spender, &first, 2));
+    must(spender_run(spender, &second, 3)); /* other bytes, the same privacy */
+    assert_true(spender_offer(spender, &words).fits);
+    assert_int_equal(asked_pld, 1);
+    assert_int_equal(spender_count(spender, "SELECT count(*) FROM event WHERE detail = 'meanwhile'"), 1);
+    asked_of = NULL;
+    approval_clear(&first);
+    approval_clear(&second);
+}
+
+static void test_budget_offer_of_delta_says_which_would_do(void **state)
+{
+    struct spender *spender = *state;
+    struct spender_words words = {.rounds = 2, .delta = 1e-4};
+    struct approval approval = spender_approved(spender, &(struct spender_words){.delta = 1.23456e-6}, 1);
+    spender_set(spender, "made", 4, 1e-5, BUDGET_SUM);
+    must(spender_run(spender, &approval, 1));
+    struct budget_offer offer = spender_offer(spender, &words);
+    assert_true(!offer.fits && offer.delta > offer.left_delta);
+    const char *told = strstr(offer.sentence, "a delta of at most ");
+    assert_non_null(told);
+    words.delta = strtod(told + strlen("a delta of at most "), NULL);
+    assert_true(words.delta > 8.7e-6 && words.delta <= offer.left_delta);
+    assert_true(spender_offer(spender, &words).fits);
+    spender_set(spender, "made", 4, 1.2e-6, BUDGET_SUM);
+    assert_non_null(strstr(spender_offer(spender, &words).sentence, "no smaller one would do"));
+    approval_clear(&approval);
 }
 
 static void test_budget_offer_without_a_search_tells_what_is_left(void **state)
@@ -179,6 +226,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_budget_what_is_offered_fits),
         TEST(test_attack_budget_quick_search_asks_the_accountant_once),
+        TEST(test_attack_budget_run_begins_with_the_file_free_for_others),
+        TEST(test_budget_offer_of_delta_says_which_would_do),
         TEST(test_budget_offer_without_a_search_tells_what_is_left),
         TEST(test_budget_offer_of_another_cost_asks_the_accountant_anew),
         TEST(test_budget_offer_tells_reserved_from_spent),

@@ -1,4 +1,5 @@
 /* Which datasets share records, and that nothing refills their budget. */
+#include "datasite/privacy_terms.h"
 #include "tests/unit/datasite/spender.h"
 
 #define TRAINING BUDGET_TRAINING
@@ -233,6 +234,27 @@ static void test_pool_of_datasets_from_before_is_made_of_the_stored_rows(void **
     assert_int_equal(spender_count(spender, "SELECT count(DISTINCT pool) FROM budget"), 1);
 }
 
+/* Exact numbers about the same records under another name are no less exact. */
+static void test_attack_pool_rule_for_one_name_binds_the_records(void **state)
+{
+    struct spender *spender = *state;
+    struct policy_gate gate = {.output = policy_output_default(), .dataset_count = 1};
+    struct job clear = {.rounds = 1}, noised = {.rounds = 1, .privacy = {.mechanism = JOB_DP_SGD}};
+    spender_import_range(spender, "again", 39, 5);
+    spender_import_range(spender, "others", 1000, 5);
+    (void)snprintf(gate.datasets[0].name, sizeof(gate.datasets[0].name), "made");
+    gate.datasets[0].output = policy_output_default();
+    gate.datasets[0].output.require = POLICY_REQUIRE_PRIVACY;
+    (void)snprintf(clear.dataset, sizeof(clear.dataset), "again");
+    struct dataset_info again = spender_dataset(spender, "again"),
+                        others = spender_dataset(spender, "others");
+    refused(privacy_terms_check(spender->store, &gate, &clear, &again, 1, 1), ERROR_REFUSED,
+            "records of \"again\"");
+    must(privacy_terms_check(spender->store, &gate, &noised, &again, 1, 1));
+    (void)snprintf(clear.dataset, sizeof(clear.dataset), "others");
+    must(privacy_terms_check(spender->store, &gate, &clear, &others, 1, 1));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, spender_make, spender_remove)
 
 int main(void)
@@ -244,6 +266,7 @@ int main(void)
         TEST(test_pool_same_values_as_bytes_and_as_numbers_are_one),
         TEST(test_pool_removed_and_imported_again_is_not_refilled),
         TEST(test_pool_that_is_bridged_has_one_ledger_and_the_stricter_cap),
+        TEST(test_attack_pool_rule_for_one_name_binds_the_records),
         TEST(test_pool_with_a_cap_caps_the_one_without_that_it_is_bridged_with),
         TEST(test_pool_that_is_bridged_in_a_run_holds_for_its_next_round),
         TEST(test_pool_of_an_import_that_fails_is_none),

@@ -27,10 +27,10 @@ static void test_privacy_terms_epsilon_is_that_of_the_plan(void **state)
     (void)state;
     struct job job = private_job();
     double epsilon = 0, planned = 0, site_level = 0;
-    must(privacy_terms_epsilon(&job, 4, &epsilon));
+    must(privacy_terms_epsilon(NULL, &job, 4, &epsilon));
     must(privacy_plan_epsilon(&job, PRIVACY_PLD, 4, 0, &planned));
     assert_true(epsilon == planned && epsilon > 0 && epsilon < 10);
-    must(privacy_terms_epsilon(&job, 2, &planned));
+    must(privacy_terms_epsilon(NULL, &job, 2, &planned));
     assert_true(planned < epsilon);
     /* One record may turn a site's change around: twice as far as leaving it out. */
     job.privacy = (struct job_privacy){.mechanism = JOB_SITE_LEVEL,
@@ -39,7 +39,7 @@ static void test_privacy_terms_epsilon_is_that_of_the_plan(void **state)
                                        .delta = 1e-5,
                                        .sampling_rate = 1,
                                        .steps = 1};
-    must(privacy_terms_epsilon(&job, 4, &site_level));
+    must(privacy_terms_epsilon(NULL, &job, 4, &site_level));
     job.privacy.noise_multiplier = 2;
     must(privacy_plan_epsilon(&job, PRIVACY_PLD, 4, 0, &planned));
     assert_true(site_level == planned);
@@ -51,18 +51,18 @@ static void test_privacy_terms_what_has_no_figure_is_infinite(void **state)
     struct job job = private_job();
     double epsilon = 0;
     job.privacy.noise_multiplier = 0; /* only target_epsilon */
-    must(privacy_terms_epsilon(&job, 4, &epsilon));
+    must(privacy_terms_epsilon(NULL, &job, 4, &epsilon));
     assert_true(isinf(epsilon));
     job = private_job();
     job.privacy.mechanism = JOB_NO_PRIVACY;
     epsilon = 0;
-    must(privacy_terms_epsilon(&job, 4, &epsilon));
+    must(privacy_terms_epsilon(NULL, &job, 4, &epsilon));
     assert_true(isinf(epsilon));
     job = private_job();
     job.privacy.noise_multiplier = 0.05;
     job.privacy.sampling_rate = 1;
     epsilon = 0;
-    must(privacy_terms_epsilon(&job, 10000, &epsilon));
+    must(privacy_terms_epsilon(NULL, &job, 10000, &epsilon));
     assert_true(isinf(epsilon));
 }
 
@@ -70,16 +70,16 @@ static void test_privacy_terms_bound_is_of_all_approved_runs(void **state)
 {
     (void)state;
     struct job job = private_job();
-    struct policy_output output = policy_output_default();
+    struct policy_gate gate = {.output = policy_output_default()};
     double epsilon = 0;
-    must(privacy_terms_epsilon(&job, 4, &epsilon));
-    output.privacy.max_epsilon = epsilon;
-    must(privacy_terms_check(&output, &job, 4, 1));
-    refused(privacy_terms_check(&output, &job, 4, 2), ERROR_REFUSED, "allows epsilon of at most");
-    output.privacy.max_epsilon = epsilon * 0.999;
-    refused(privacy_terms_check(&output, &job, 4, 1), ERROR_REFUSED,
+    must(privacy_terms_epsilon(NULL, &job, 4, &epsilon));
+    gate.output.privacy.max_epsilon = epsilon;
+    must(privacy_terms_check(NULL, &gate, &job, NULL, 4, 1));
+    refused(privacy_terms_check(NULL, &gate, &job, NULL, 4, 2), ERROR_REFUSED, "allows epsilon of at most");
+    gate.output.privacy.max_epsilon = epsilon * 0.999;
+    refused(privacy_terms_check(NULL, &gate, &job, NULL, 4, 1), ERROR_REFUSED,
             "This site's policy for \"made\" allows epsilon of at most");
-    must(privacy_terms_check(&output, &job, 3, 1)); /* fewer rounds would do */
+    must(privacy_terms_check(NULL, &gate, &job, NULL, 3, 1)); /* fewer rounds would do */
 }
 
 static void test_privacy_terms_are_said_when_somebody_approves(void **state)
@@ -91,12 +91,12 @@ static void test_privacy_terms_are_said_when_somebody_approves(void **state)
     struct site_id own = {{{1}}};
     gate.output.require = POLICY_REQUIRE_PRIVACY;
     gate.output.privacy.max_epsilon = 1e-3;
-    refused(approval_terms_check(&gate, &job, NULL, &own, &limits), ERROR_REFUSED,
+    refused(approval_terms_check(NULL, &gate, &job, NULL, &own, &limits), ERROR_REFUSED,
             "allows epsilon of at most");
     gate.output.privacy.max_epsilon = 100;
-    must(approval_terms_check(&gate, &job, NULL, &own, &limits));
+    must(approval_terms_check(NULL, &gate, &job, NULL, &own, &limits));
     job.privacy.mechanism = JOB_NO_PRIVACY;
-    refused(approval_terms_check(&gate, &job, NULL, &own, &limits), ERROR_REFUSED, RULES);
+    refused(approval_terms_check(NULL, &gate, &job, NULL, &own, &limits), ERROR_REFUSED, RULES);
 }
 
 /* Counts have noise, and the number of rows that weights is in the job: rules about either do not stand in the way. */
@@ -110,7 +110,7 @@ static void test_privacy_terms_noised_counts_need_no_min_cell(void **state)
     job.metrics = JOB_METRICS_PER_SITE;
     job.weighting = JOB_WEIGHT_EXAMPLES;
     job.privacy.metrics_noise = 3;
-    must(approval_terms_check(&gate, &job, NULL, &(struct site_id){{{1}}},
+    must(approval_terms_check(NULL, &gate, &job, NULL, &(struct site_id){{{1}}},
                               &(struct approval_limits){.runs = 1}));
 }
 

@@ -322,7 +322,7 @@ static void test_truncated_train_refused_at_every_byte(void **state)
     for (size_t cut = 0; cut < bytes; cut++) {
         struct reply reply;
         struct request request = {
-            site->researcher, "researcher", true, FDS__MESSAGE_TYPE__MESSAGE_TRAIN, 1, body, cut};
+            site->researcher, "researcher", true, FDS__MESSAGE_TYPE__MESSAGE_TRAIN, 1, body, cut, false};
         requests_answer(&site->requests, &request, &reply);
         assert_int_equal(reply.type, FDS__MESSAGE_TYPE__MESSAGE_REFUSAL);
         requests_reply_clear(&reply);
