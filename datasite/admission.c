@@ -113,6 +113,31 @@ void admission_look_terms(struct store *store, const struct policy_gate *gate, c
     error_free(err);
 }
 
+/* What the job lacks, and not what this site does. */
+static bool admission_is_of_job(enum error_code code)
+{
+    return code == ERROR_REFUSED || code == ERROR_INVALID || code == ERROR_UNSUPPORTED ||
+           code == ERROR_LIMIT || code == ERROR_EXPIRED || code == ERROR_NOT_FOUND;
+}
+
+struct error *admission_look_record(struct store *store, const struct policy_rule *rule,
+                                    const struct job_record *record, const struct job *job, int64_t now,
+                                    struct admission *admission)
+{
+    struct approval_limits limits = approval_terms_of_rule(rule, job, now);
+    struct decision decision;
+    struct error *err = NULL;
+    if (admission->obstacle != ADMISSION_NONE)
+        return NULL;
+    err = approval_prepare(store, record, &limits, now, &decision);
+    if (err == NULL || !admission_is_of_job(err->code))
+        return err;
+    admission->obstacle = ADMISSION_TERMS;
+    (void)snprintf(admission->sentence, sizeof(admission->sentence), "%s", err->sentence);
+    error_free(err);
+    return NULL;
+}
+
 struct error *admission_look_budget(struct store *store, const struct identity *identity,
                                     const struct job *job, const struct dataset_info *dataset,
                                     struct admission *admission)

@@ -12,7 +12,8 @@ enum admission_obstacle {
     ADMISSION_REMOVED,   /* the owner removed this peer from the list */
     ADMISSION_EXHAUSTED, /* the rule has approved as many jobs of this requester as it may */
     ADMISSION_WITHHELD,  /* the owner denied or revoked a job of this requester on the same dataset lately */
-    ADMISSION_TERMS /* what the rule would approve could not be kept (approval_terms_check), or does not fit (budget.h) */
+    ADMISSION_TERMS /* what the rule would approve could not be kept (approval_terms_check), does not fit (budget.h), or cannot be
+                       approved by anybody (approval_prepare): of the job alone, so that its requester is told */
 };
 
 struct admission {
@@ -45,6 +46,11 @@ MUST_USE struct error *admission_look(struct store *store, const struct policy_r
 void admission_look_terms(struct store *store, const struct policy_gate *gate, const struct policy_rule *rule,
                           const struct job *job, const struct dataset_info *dataset,
                           const struct site_id *own, int64_t now, struct admission *admission);
+
+/* The same where approval_prepare refuses the stored job for what it is. Other failures are those of this site. */
+MUST_USE struct error *admission_look_record(struct store *store, const struct policy_rule *rule,
+                                             const struct job_record *record, const struct job *job,
+                                             int64_t now, struct admission *admission);
 
 /* The same where a run of the job does not fit into the budget of its records now (budget.h). */
 MUST_USE struct error *admission_look_budget(struct store *store, const struct identity *identity,

@@ -3,6 +3,7 @@
 #include "datasite/contradiction.h"
 #include "datasite/desk.h"
 #include "datasite/endorsement.h"
+#include "datasite/store_wait.h"
 #include "schemas/clock.h"
 
 #include <errno.h>
@@ -234,6 +235,25 @@ static void requests_print_hidden(const struct listing *listing, const struct hi
                      hidden->of_strangers, listing->program);
 }
 
+/* Pending jobs that a rule would have approved: what kept it from that. */
+static struct error *requests_print_waits(const struct listing *listing)
+{
+    struct error *err = NULL;
+    for (size_t i = 0; i < listing->count; i++) {
+        const struct job_record *record = &listing->records[i];
+        char id[DESK_ID_BYTES], why[ERROR_SENTENCE_BYTES] = "";
+        bool told = false;
+        if (record->state != JOB_STATE_PENDING || listing_rank(listing, i) >= REQUESTS_OF_ONE)
+            continue;
+        TRY(store_wait_find(listing->store, &record->id, &told, why));
+        desk_id(&record->id, id);
+        if (why[0] != '\0')
+            (void)printf("Job %s waits although a rule of your policy matches: %s\n", id, why);
+    }
+done:
+    return err;
+}
+
 static struct error *requests_print(const struct listing *listing)
 {
     struct error *err = NULL;
@@ -253,6 +273,7 @@ static struct error *requests_print(const struct listing *listing)
         (void)printf("No job %s. `%s requests --all` lists those that are over too.\n",
                      requests_given.all ? "was ever submitted" : "waits or runs", listing->program);
     requests_print_hidden(listing, &hidden);
+    TRY(requests_print_waits(listing));
 done:
     free(hidden.of_known);
     table_free(table);
@@ -265,6 +286,8 @@ static struct error *requests_json_row(const struct listing *listing, json_t *ar
     const struct job_record *record = &listing->records[place];
     const char *protection = NULL;
     int owners = -1;
+    bool told = false;
+    char why[ERROR_SENTENCE_BYTES] = "";
     char hex[DIGEST_HEX_BYTES], name[JOB_NAME_BYTES], received[CLOCK_TEXT_BYTES], expires[CLOCK_TEXT_BYTES];
     char requester[FINGERPRINT_BYTES], requester_name[2 * sizeof(record->requester_name)];
     digest_hex(&record->id, hex);
@@ -274,11 +297,14 @@ static struct error *requests_json_row(const struct listing *listing, json_t *ar
     site_id_format(&record->requester, requester);
     terminal_clean(record->requester_name, requester_name, sizeof(requester_name));
     TRY(listing_owners(listing, record, &owners));
-    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s?, s:s, s:s, s:o}", "job_id", hex, "name",
-                            name, "requester", requester, "requester_name", requester_name, "listed",
+    if (record->state == JOB_STATE_PENDING)
+        TRY(store_wait_find(listing->store, &record->id, &told, why));
+    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s?, s:s, s:s, s:o, s:s?}", "job_id", hex,
+                            "name", name, "requester", requester, "requester_name", requester_name, "listed",
                             listing->known[place] ? 1 : 0, "state", job_state_word(record->state),
                             "protection", protection, "received_at", received, "expires", expires,
-                            "owners_approved", owners < 0 ? json_null() : json_integer(owners));
+                            "owners_approved", owners < 0 ? json_null() : json_integer(owners),
+                            "waits_because", why[0] == '\0' ? NULL : why);
     if (row == NULL || json_array_append_new(array, row) != 0)
         FAIL(ERROR_MEMORY, "There is not enough memory for the list of jobs.");
 done:

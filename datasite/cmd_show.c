@@ -6,13 +6,18 @@
 extern const struct verb verb_show;
 
 static struct {
-    bool raw, json;
+    bool all, raw, json;
     const char *diff;
 } show_given;
 
 static const struct option *show_options(void)
 {
     static const struct option options[] = {
+        {.name = "all",
+         .letter = 'a',
+         .kind = OPTION_FLAG,
+         .target = &show_given.all,
+         .help = "also what does not fit on a screen, of a job with privacy"},
         {.name = "raw",
          .kind = OPTION_FLAG,
          .target = &show_given.raw,
@@ -41,6 +46,7 @@ static struct error *show_screen(const struct desk *desk, const char *program)
     struct screen screen = {.desk = NULL};
     TRY(screen_load(desk, &screen));
     screen.program = program;
+    screen.all = show_given.all || show_given.json;
     if (show_given.json)
         TRY(show_print_json(&screen));
     else
@@ -77,6 +83,7 @@ const struct verb verb_show = {
     .detail = "JOB_ID: the first 4 or more digits of its id, as `datasite requests` lists them.\n\n"
               "Example:\n"
               "  datasite show 1f2e3d4c5b6a\n"
+              "  datasite show 1f2e3d4c5b6a --all\n"
               "  datasite show 1f2e3d4c5b6a --diff 9a8b7c6d",
     .minimum_arguments = 1,
     .maximum_arguments = 1,

@@ -1,5 +1,6 @@
 #include "datasite/approval.h"
 #include "datasite/request_parts.h"
+#include "datasite/store_wait.h"
 #include "schemas/clock.h"
 #include "schemas/wire.h"
 
@@ -49,15 +50,23 @@ static void status_say_decision(struct status *status, const char *what, const s
                    when, reason ? ": " : "", reason ? decision->reason : "");
 }
 
-static void status_say_pending(struct status *status, const struct job_record *record)
+/* With what keeps a rule from approving it, where that is the job's own. */
+static struct error *status_say_pending(const struct requests *requests, const struct job_record *record,
+                                        struct status *status)
 {
-    char hex[DIGEST_HEX_BYTES];
+    struct error *err = NULL;
+    char hex[DIGEST_HEX_BYTES], why[ERROR_SENTENCE_BYTES] = "";
+    bool told = false;
     char when[CLOCK_TEXT_BYTES];
     digest_hex(&record->id, hex);
     clock_format(record->received_at, when);
-    (void)snprintf(status->sentence, sizeof(status->sentence), "Waits for the site's owner since %s.", when);
+    TRY(store_wait_find(requests->store, &record->id, &told, why));
+    (void)snprintf(status->sentence, sizeof(status->sentence), "Waits for the site's owner since %s.%s%.700s",
+                   when, told ? " A rule of its policy could not approve it: " : "", told ? why : "");
     (void)snprintf(status->command, sizeof(status->command), "datasite approve %.*s", STATUS_DIGITS, hex);
     status->message.expires = record->expires;
+done:
+    return err;
 }
 
 /* Public shape and what is left; only while the approval holds. */
@@ -106,8 +115,7 @@ static struct error *status_say(const struct requests *requests, const struct jo
     status->message.state = status_state(record->state);
     switch (record->state) {
     case JOB_STATE_PENDING:
-        status_say_pending(status, record);
-        return NULL;
+        return status_say_pending(requests, record, status);
     case JOB_STATE_APPROVED:
     case JOB_STATE_RUNNING:
         return status_say_live(requests, record, status);

@@ -2,6 +2,8 @@
 #include "datasite/approval_terms.h"
 #include "datasite/budget.h"
 #include "datasite/request_parts.h"
+#include "datasite/store_refusal.h"
+#include "datasite/store_wait.h"
 #include "schemas/clock.h"
 #include "schemas/wire.h"
 
@@ -41,6 +43,23 @@ static struct error *submission_check_dataset(const struct submission *submissio
     return err;
 }
 
+/* For the owner. The requester is refused in any case. */
+static void submission_note_refusal(const struct submission *submission, const char *sentence)
+{
+    const struct requests *requests = submission->requests;
+    const struct store_refusal refusal = {.job_id = submission->id,
+                                          .requester = submission->request->peer,
+                                          .requester_name = submission->request->peer_name,
+                                          .sentence = sentence};
+    bool added = false;
+    struct error *err = store_refusal_add(requests->store, &refusal, submission->now, &added);
+    if (err != NULL)
+        LOG(requests->log, EVENT_STORE_FAILED, log_job(&submission->id), log_sentence(err->sentence));
+    else if (added)
+        LOG(requests->log, EVENT_JOB_REFUSED, log_job(&submission->id), log_peer(&refusal.requester));
+    error_free(err);
+}
+
 /* A job that can never fit into the privacy budget of its records does not wait for anybody; its requester is told what would
  * fit. One that only runs in progress stand in the way of waits. */
 static struct error *submission_check_budget(const struct submission *submission)
@@ -52,8 +71,10 @@ static struct error *submission_check_budget(const struct submission *submission
     TRY(store_dataset_find(requests->store, submission->job->dataset, &dataset));
     TRY(budget_offer(requests->store, requests->identity, submission->job, &dataset, BUDGET_SEARCH_QUICK,
                      &offer));
-    if (!offer.may_fit)
+    if (!offer.may_fit) {
+        submission_note_refusal(submission, offer.sentence);
         FAIL(ERROR_REFUSED, "%s", offer.sentence);
+    }
 done:
     return err;
 }
@@ -116,6 +137,15 @@ static void submission_log_obstacle(const struct submission *submission, const s
     }
 }
 
+/* What the job itself lacks is told; what the owner decided about its requester is not. */
+static struct error *submission_wait(const struct submission *submission, const struct admission *admission,
+                                     const char *decided_by)
+{
+    submission_log_obstacle(submission, admission, decided_by);
+    return store_wait_add(submission->requests->store, &submission->id,
+                          admission->obstacle == ADMISSION_TERMS, admission->sentence);
+}
+
 /* A rule matches; what the owner did about this requester before may stand in its way. */
 static struct error *submission_ask_rule(const struct submission *submission, const struct job_record *record,
                                          const struct policy_rule *rule, const char *decided_by)
@@ -131,10 +161,12 @@ static struct error *submission_ask_rule(const struct submission *submission, co
                          submission->now, &admission);
     TRY(admission_look_budget(submission->requests->store, submission->requests->identity, submission->job,
                               &dataset, &admission));
+    TRY(admission_look_record(submission->requests->store, rule, record, submission->job, submission->now,
+                              &admission));
     if (admission.obstacle == ADMISSION_NONE)
         TRY(submission_approve(submission, record, rule, decided_by));
     else
-        submission_log_obstacle(submission, &admission, decided_by);
+        TRY(submission_wait(submission, &admission, decided_by));
 done:
     return err;
 }

@@ -69,7 +69,7 @@ struct error *show_print_json(const struct screen *screen)
     bool running = desk->record.state == JOB_STATE_RUNNING; /* last_round is of the run in progress */
     json_t *document = json_pack(
         "{s:i, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:I, s:o, s:o, "
-        "s:s, s:o, s:o, s:s, s:o, s:o, s:s?}",
+        "s:s, s:o, s:o, s:s, s:o, s:o, s:s?, s:s?}",
         "version", 1, "job_id", hex, "name", job->name, "requester", requester, "requester_name", name,
         "listed", screen->listed ? 1 : 0, "state", job_state_word(desk->record.state), "received_at",
         received, "expires", expires, "dataset", job->dataset, "model", job_model_word(job->model),
@@ -80,7 +80,8 @@ struct error *show_print_json(const struct screen *screen)
         four_eyes ? json_integer((json_int_t)screen->owners) : json_null(), "summary", summary, "like",
         show_json_likeness(screen), "secure_aggregation", show_secure_json(screen), "features",
         job_features_word(job->features), "privacy", show_privacy_json(screen), "budget",
-        show_privacy_budget_json(screen), "obstacle", screen->obstacle[0] == '\0' ? NULL : screen->obstacle);
+        show_privacy_budget_json(screen), "obstacle", screen->obstacle[0] == '\0' ? NULL : screen->obstacle,
+        "waits_because", screen->waits[0] == '\0' ? NULL : screen->waits);
     if (document == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to describe the job.");
     if (json_dumpf(document, stdout, JSON_INDENT(2)) != 0 || putchar('\n') == EOF)

@@ -4,6 +4,7 @@
 #include "datasite/approval_terms.h"
 #include "datasite/endorsement.h"
 #include "datasite/model_shape.h"
+#include "datasite/store_wait.h"
 #include "schemas/clock.h"
 
 static struct error *load_dataset(struct screen *screen)
@@ -189,6 +190,7 @@ struct error *screen_load(const struct desk *desk, struct screen *ret_screen)
 {
     struct error *err = NULL;
     struct screen screen = {.desk = desk};
+    bool told = false;
     TRY(policy_load(desk->home->policy_path, &screen.policy));
     TRY(desk_is_listed(desk->store, &desk->record.requester, &screen.listed));
     TRY(store_runs_used(desk->store, &desk->record.id, &screen.runs_used, &screen.last_round));
@@ -198,6 +200,8 @@ struct error *screen_load(const struct desk *desk, struct screen *ret_screen)
     TRY(load_terms(&screen));
     TRY(show_privacy_load(&screen));
     load_obstacle(&screen);
+    if (desk->record.state == JOB_STATE_PENDING)
+        TRY(store_wait_find(desk->store, &desk->record.id, &told, screen.waits));
     TRY(load_likeness(&screen));
     *ret_screen = screen;
     screen.policy = NULL;

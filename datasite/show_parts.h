@@ -12,7 +12,7 @@
 #define SHOW_LABEL_COLUMNS 11
 #define SHOW_TEXT_BYTES 256
 #define SHOW_SUMMARY_BYTES 4096
-#define SHOW_COLUMNS 80
+#define SHOW_COLUMNS 100
 
 /* What a private job costs; but for the offer, empty for other jobs. */
 struct screen_privacy {
@@ -20,7 +20,7 @@ struct screen_privacy {
     double epsilon;               /* of a run, for the unit of protection; infinite: not to be accounted */
     double worst;                 /* if all other sites colluded */
     uint64_t declared;            /* training rows of this site; 0: the job names other sites */
-    bool has_offer;               /* the dataset is here */
+    bool has_offer;               /* the dataset is here, and the job is not over */
     struct budget_offer offer;
 };
 
@@ -28,6 +28,7 @@ struct screen_privacy {
 struct screen {
     const struct desk *desk;
     const char *program;
+    bool all;              /* everything is said, however long the screen becomes */
     struct policy *policy; /* its output rules protect; owned, screen_clear */
     bool listed;
     bool has_dataset;
@@ -39,6 +40,7 @@ struct screen {
     size_t owners; /* that have endorsed, where the policy wants two */
     uint32_t runs_used, last_round;
     char obstacle[ERROR_SENTENCE_BYTES]; /* why the job cannot be approved, or kept approved, or "" */
+    char waits[ERROR_SENTENCE_BYTES];    /* why a rule did not approve it, while it is pending, or "" */
     bool last_held;                      /* an answer of the last round waits for the owner */
     /* The decided job of the same requester that differs least, while this one is pending: */
     bool has_likeness;
@@ -63,6 +65,8 @@ json_t *show_secure_json(const struct screen *screen);
 MUST_USE struct error *show_privacy_load(struct screen *screen);
 /* The same of a private job, in clear or not. */
 void show_privacy_summary(const struct screen *screen, char ret_text[static SHOW_SUMMARY_BYTES]);
+/* In three lines, also of sums; for a screen that does not say all. */
+void show_privacy_brief(const struct screen *screen, char ret_text[static SHOW_SUMMARY_BYTES]);
 /* Appends what its epsilon is worth, what makes it weak, and what it does not protect. */
 void show_privacy_promise(const struct screen *screen, char *text, size_t room);
 /* How it protects, what that costs, what is left. */

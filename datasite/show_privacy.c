@@ -5,6 +5,7 @@
 #include "console/terminal.h"
 #include "crypto/privacy_plan.h"
 #include "datasite/declared.h"
+#include "datasite/secagg_roster.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -40,11 +41,12 @@ struct error *show_privacy_load(struct screen *screen)
     struct screen_privacy *privacy = &screen->privacy;
     struct job asked = *desk->job; /* with the approved rounds */
     size_t site = 0;
+    bool begins = desk->record.state == JOB_STATE_PENDING || desk->record.state == JOB_STATE_APPROVED;
     privacy->rounds = screen->has_terms ? screen->terms.rounds : desk->job->rounds;
     asked.rounds = privacy->rounds;
-    if (screen->has_dataset) {
-        TRY(budget_offer(desk->store, desk->identity, &asked, &screen->dataset, BUDGET_SEARCH_WHOLE,
-                         &privacy->offer));
+    if (screen->has_dataset && (begins || desk->record.state == JOB_STATE_RUNNING)) {
+        TRY(budget_offer(desk->store, desk->identity, &asked, &screen->dataset,
+                         begins ? BUDGET_SEARCH_WHOLE : BUDGET_SEARCH_NONE, &privacy->offer));
         privacy->has_offer = true;
     }
     if (!job_private(desk->job))
@@ -160,16 +162,17 @@ static void privacy_print_noise(const struct screen *screen)
     if (!(privacy->noise_multiplier > 0))
         privacy_add(text, sizeof(text), "how much noise is not said (only target_epsilon is)");
     else
-        privacy_add(text, sizeof(text), "noise multiplier %g (standard deviation over clip), clip %g",
-                    privacy->noise_multiplier, privacy->clip);
+        privacy_add(text, sizeof(text), "noise multiplier %g%s, clip %g", privacy->noise_multiplier,
+                    screen->all ? " (standard deviation over clip)" : "", privacy->clip);
     if (privacy->mechanism == JOB_SITE_LEVEL)
         privacy_add(text, sizeof(text), "; once in each of %" PRIu32 " rounds", screen->privacy.rounds);
     else
-        privacy_add(
-            text, sizeof(text), "; %" PRIu64 " step%s, in each of which a row takes part with probability %g",
-            (uint64_t)screen->privacy.rounds * privacy->steps,
-            (uint64_t)screen->privacy.rounds * privacy->steps == 1 ? "" : "s", privacy->sampling_rate);
-    if (job->secure.enabled)
+        privacy_add(text, sizeof(text), "; %" PRIu64 " step%s, %s with probability %g",
+                    (uint64_t)screen->privacy.rounds * privacy->steps,
+                    (uint64_t)screen->privacy.rounds * privacy->steps == 1 ? "" : "s",
+                    screen->all ? "in each of which a row takes part" : "a row in each",
+                    privacy->sampling_rate);
+    if (job->secure.enabled && screen->all)
         privacy_add(text, sizeof(text),
                     "; each site adds a part, so that any %" PRIu32 " honest ones have all",
                     privacy_plan_honest(job));
@@ -180,14 +183,16 @@ static void privacy_print_counts(const struct screen *screen)
 {
     const struct job *job = screen->desk->job;
     uint32_t evaluations = screen->privacy.evaluations;
+    char text[SHOW_TEXT_BYTES];
     if (evaluations == 0)
-        (void)printf(SHOW_LABEL "no counts of test rows leave, and no accuracy\n", "");
+        (void)snprintf(text, sizeof(text), "no counts of test rows leave, and no accuracy");
     else
-        (void)printf(SHOW_LABEL "counts of test rows leave %" PRIu32
-                                " time%s, %swith noise of deviation %g%s,\n" SHOW_LABEL
-                                "from the same budget; nothing leaves exactly\n",
-                     "", evaluations, evaluations == 1 ? "" : "s", job->secure.enabled ? "" : "each ",
-                     job->privacy.metrics_noise, job->secure.enabled ? " or more in the sum" : "", "");
+        (void)snprintf(text, sizeof(text),
+                       "counts of test rows leave %" PRIu32
+                       " time%s, %swith noise of deviation %g%s; nothing exactly",
+                       evaluations, evaluations == 1 ? "" : "s", job->secure.enabled ? "" : "each ",
+                       job->privacy.metrics_noise, job->secure.enabled ? " or more" : "");
+    show_indented(text);
 }
 
 static void privacy_print_figures(const struct screen *screen)
@@ -195,12 +200,13 @@ static void privacy_print_figures(const struct screen *screen)
     const struct job *job = screen->desk->job;
     char figure[SHOW_TEXT_BYTES];
     privacy_figure(screen->privacy.epsilon, job->privacy.delta, figure);
-    (void)printf(SHOW_LABEL "%s%s%s, a whole run (PLD)\n", "", terminal_style(stdout, STYLE_BOLD), figure,
+    (void)printf(SHOW_LABEL "%s%s%s, a whole run (PLD)", "", terminal_style(stdout, STYLE_BOLD), figure,
                  terminal_style(stdout, STYLE_PLAIN));
-    if (privacy_plan_honest(job) < 2)
-        return;
-    privacy_figure(screen->privacy.worst, job->privacy.delta, figure);
-    (void)printf(SHOW_LABEL "%s if all the others colluded\n", "", figure);
+    if (privacy_plan_honest(job) > 1 && isfinite(screen->privacy.worst))
+        (void)printf("; %.4g if all others colluded", screen->privacy.worst);
+    else if (privacy_plan_honest(job) > 1)
+        (void)printf("; none if all others colluded");
+    (void)putchar('\n');
 }
 
 /* The owner's eyes only: how many rows there are does not leave in a private job. */
@@ -210,11 +216,28 @@ static void privacy_print_declared(const struct screen *screen)
     double rows = (double)screen->dataset.rows * (1 - job->test_fraction);
     if (screen->privacy.declared == 0)
         return;
-    (void)printf(SHOW_LABEL "%" PRIu64 " training rows of this site, a constant of the job", "Declared",
+    (void)printf(SHOW_LABEL "%" PRIu64 " training rows of this site, in the job", "Declared",
                  screen->privacy.declared);
     if (screen->has_dataset)
-        (void)printf(";\n" SHOW_LABEL "it has about %.0f, which nobody else is told", "", rows);
+        (void)printf("; it has about %.0f, which nobody is told", rows);
     (void)printf("\n");
+}
+
+/* Of a job that may still begin a run, what it takes and leaves; what keeps it from being approved is said as such, once. */
+static void privacy_print_budget(const struct screen *screen)
+{
+    const struct budget_offer *offer = &screen->privacy.offer;
+    char text[2 * SHOW_TEXT_BYTES], figure[SHOW_TEXT_BYTES];
+    if (!screen->privacy.has_offer || strcmp(screen->obstacle, offer->sentence) == 0)
+        return;
+    if (screen->desk->record.state != JOB_STATE_RUNNING) {
+        show_paragraph("Budget", offer->sentence);
+        return;
+    }
+    privacy_figure(offer->epsilon, offer->delta, figure);
+    (void)snprintf(text, sizeof(text), "a run takes %s of that of its records: %s budget %s", figure,
+                   screen->program, screen->desk->job->dataset);
+    show_paragraph("Budget", text);
 }
 
 void show_privacy_print(const struct screen *screen)
@@ -226,11 +249,80 @@ void show_privacy_print(const struct screen *screen)
     privacy_print_counts(screen);
     privacy_print_figures(screen);
     privacy_print_declared(screen);
-    if (screen->privacy.has_offer)
-        show_paragraph("Budget", screen->privacy.offer.sentence);
+    privacy_print_budget(screen);
 }
 
 /* ---- in short ---- */
+
+static void brief_what(const struct screen *screen, char *text, size_t room)
+{
+    const struct job *job = screen->desk->job;
+    uint32_t rounds = screen->privacy.rounds;
+    if (job->secure.enabled)
+        privacy_add(text, room, "sums over at least %zu of %zu sites, of ", secagg_roster_least(job),
+                    job->site_count);
+    if (screen->has_dataset)
+        privacy_add(text, room, "%" PRIu64 " numbers, ", screen_coefficients(screen));
+    else
+        privacy_add(text, room, "all numbers of the model, ");
+    privacy_add(text, room, "each with noise, leave in %s%" PRIu32 " round%s%s; ",
+                rounds == 1 ? "" : "each of ", rounds, rounds == 1 ? "" : "s",
+                screen->privacy.evaluations > 0 ? ", and noised counts" : "");
+    if (screen->has_terms)
+        privacy_add(text, room, "%" PRIu32 " run%s, %" PRIu32 " begun. ", screen->terms.runs,
+                    screen->terms.runs == 1 ? "" : "s", screen->runs_used);
+    else
+        privacy_add(text, room, "one run%s. ", job->secure.enabled ? "" : " unless you approve more");
+}
+
+static void brief_worth(const struct screen *screen, char *text, size_t room)
+{
+    const struct job *job = screen->desk->job;
+    double sure = 1 / (1 + exp(-screen->privacy.epsilon));
+    if (isinf(screen->privacy.epsilon)) {
+        privacy_add(text, room, "With so little noise nothing is promised. ");
+        return;
+    }
+    if (job->secure.enabled)
+        privacy_add(text, room, "While at most %" PRIu32 " of the others work with the requester, ",
+                    job->secure.tolerate_colluding);
+    privacy_add(text, room, "%s held it for a toss-up whether %s ", job->secure.enabled ? "who" : "Who",
+                job->privacy.mechanism == JOB_SITE_LEVEL ? "your site's data had any part"
+                                                         : "a certain record is among yours");
+    if (sure >= PRIVACY_SURE)
+        privacy_add(text, room, "may be all but certain then: that protects little. ");
+    else
+        privacy_add(text, room, "is then at most %.1f %% sure (but with probability %g). ", 100 * sure,
+                    job->privacy.delta);
+}
+
+static void brief_weak(const struct screen *screen, char *text, size_t room)
+{
+    const struct job *job = screen->desk->job;
+    bool site_level = job->privacy.mechanism == JOB_SITE_LEVEL;
+    if (site_level && job->site_count < PRIVACY_WEAK_SITES)
+        privacy_add(text, room, "Weak: fewer than %d sites. ", PRIVACY_WEAK_SITES);
+    if (!site_level && screen->has_dataset && job->privacy.delta * (double)screen->dataset.rows >= 1)
+        privacy_add(text, room, "Weak: delta %g is one over your %" PRIu64 " rows or more. ",
+                    job->privacy.delta, screen->dataset.rows);
+    privacy_add(text, room, "Not protected: that you take part, and how long it takes; %s. ",
+                site_level ? "single records" : "a person with several rows");
+}
+
+void show_privacy_brief(const struct screen *screen, char ret_text[static SHOW_SUMMARY_BYTES])
+{
+    const struct job *job = screen->desk->job;
+    const struct policy_output *output = policy_gate_output(&screen->policy->gate, job->dataset);
+    (void)snprintf(ret_text, SHOW_SUMMARY_BYTES, "In short: ");
+    brief_what(screen, ret_text, SHOW_SUMMARY_BYTES);
+    brief_worth(screen, ret_text, SHOW_SUMMARY_BYTES);
+    brief_weak(screen, ret_text, SHOW_SUMMARY_BYTES);
+    privacy_add(ret_text, SHOW_SUMMARY_BYTES, "Your policy adds: at least %" PRIu64 " declared rows",
+                output->min_rows);
+    if (!job->secure.enabled)
+        show_hold(screen, ret_text);
+    privacy_add(ret_text, SHOW_SUMMARY_BYTES, ". More: %s show %s --all", screen->program, screen->desk->id);
+}
 
 void show_privacy_summary(const struct screen *screen, char ret_text[static SHOW_SUMMARY_BYTES])
 {

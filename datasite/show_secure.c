@@ -260,22 +260,27 @@ void show_secure_print(const struct screen *screen)
     const struct job_secure_aggregation *secure = &job->secure;
     char sites[SHOW_SUMMARY_BYTES] = "";
     size_t least = secagg_roster_least(job);
+    bool brief = job_private(job) && !screen->all;
     (void)printf(SHOW_LABEL "masked, over %s%zu of %zu sites; threshold %" PRIu32 ", %" PRIu32
-                            " may collude\n",
+                            " may collude%s\n",
                  "Sums", least < job->site_count ? "at least " : "", least, job->site_count,
-                 secure->threshold, secure->tolerate_colluding);
-    if (job_private(job)) {
+                 secure->threshold, secure->tolerate_colluding,
+                 !brief                    ? ""
+                 : secure_verifies(screen) ? "; verify_sum true"
+                                           : "; verify_sum false");
+    if (job_private(job) && screen->all) {
         (void)printf(SHOW_LABEL "verify_sum %s; ring %" PRIu32 ": bits of each masked number\n", "",
                      secure_verifies(screen) ? "true" : "false", secure->ring);
-    } else {
+    } else if (!job_private(job)) {
         (void)printf(SHOW_LABEL "clip %g, verify_sum %s; ring %" PRIu32 ": bits of each masked number\n", "",
                      secure->clip, secure_verifies(screen) ? "true" : "false", secure->ring);
         (void)printf(SHOW_LABEL "max_examples %" PRIu64 ": most training rows a site may have\n", "",
                      secure->max_examples);
         secure_print_excess(screen);
     }
-    (void)printf(SHOW_LABEL "key_batch %" PRIu32 ": keys are exchanged for so many rounds at once\n", "",
-                 secure->key_batch);
+    if (!brief)
+        (void)printf(SHOW_LABEL "key_batch %" PRIu32 ": keys are exchanged for so many rounds at once\n", "",
+                     secure->key_batch);
     secure_print_raised(job);
     for (uint16_t i = 0; i < screen->policy->organisation_count; i++)
         secure_organisation(screen, i, sites);

@@ -114,6 +114,10 @@ static void summary_protection(const struct screen *screen, char text[static SHO
 
 void show_summary(const struct screen *screen, char ret_text[static SHOW_SUMMARY_BYTES])
 {
+    if (job_private(screen->desk->job) && !screen->all) {
+        show_privacy_brief(screen, ret_text);
+        return;
+    }
     if (job_private(screen->desk->job) && !screen->desk->job->secure.enabled) {
         show_privacy_summary(screen, ret_text);
         return;

@@ -1,5 +1,5 @@
-/* One screen of at most 24 lines and 80 columns; a longer one of a job with secure aggregation,
- * whose sites are listed, or with privacy. */
+/* One screen, of 24 lines and SHOW_COLUMNS columns where the names of sites do not make it longer; --all says more of jobs with
+ * privacy. */
 #include "datasite/show_parts.h"
 
 #include "console/terminal.h"
@@ -12,15 +12,15 @@ static void show_who(const struct screen *screen)
 {
     const struct job_record *record = &screen->desk->record;
     char name[2 * sizeof(record->requester_name)], fingerprint[FINGERPRINT_BYTES], when[CLOCK_TEXT_BYTES];
+    char text[sizeof(name) + SHOW_TEXT_BYTES];
     terminal_clean(record->requester_name, name, sizeof(name));
     site_id_format(&record->requester, fingerprint);
     clock_format(record->received_at, when);
-    /* Labels give way where 80 columns would not hold the longest value. */
-    (void)printf(SHOW_LABEL "%s\n", "Asked by", name);
-    (void)printf("%-9s%s\n", "Key", fingerprint);
-    (void)printf(SHOW_LABEL "%s; on %s\n", "",
-                 screen->listed ? "in your list of trusted peers" : "known through your consortium only",
-                 when);
+    (void)snprintf(text, sizeof(text), "%s, %s; on %s", name,
+                   screen->listed ? "in your list of trusted peers" : "known through your consortium only",
+                   when);
+    show_paragraph("Asked by", text);
+    (void)printf(SHOW_LABEL "%s\n", "Key", fingerprint);
 }
 
 static void show_optimizer(const struct job *job, char *ret_text, size_t text_bytes)
@@ -31,17 +31,21 @@ static void show_optimizer(const struct job *job, char *ret_text, size_t text_by
         break;
     case JOB_SGD:
         if (job->privacy.mechanism == JOB_DP_SGD || job->privacy.mechanism == JOB_DISTRIBUTED_DP) {
-            int used = snprintf(ret_text, text_bytes, "SGD, %" PRIu32 " step%s a round%s, learning rate %g",
-                                job->privacy.steps, job->privacy.steps == 1 ? "" : "s",
-                                job->secure.enabled ? " of all sites" : "", job->learning_rate);
+            int used = snprintf(ret_text, text_bytes, "SGD, %" PRIu32 "%s step%s a round, learning rate %g",
+                                job->privacy.steps, job->secure.enabled ? " common" : "",
+                                job->privacy.steps == 1 ? "" : "s", job->learning_rate);
+            if (job->momentum > 0)
+                used += snprintf(ret_text + used, text_bytes - (size_t)used, ", momentum %g", job->momentum);
             if (job->average_tail > 0)
                 (void)snprintf(ret_text + used, text_bytes - (size_t)used, ", average of the last %g %%",
                                100 * job->average_tail);
             return;
         }
         (void)snprintf(ret_text, text_bytes,
-                       "SGD, %" PRIu32 " epochs a round, batches of %" PRIu32 ", learning rate %g",
-                       job->local_epochs, job->batch_size, job->learning_rate);
+                       "SGD, %" PRIu32 " epoch%s a round, batches of %" PRIu32
+                       ", learning rate %g, momentum %g",
+                       job->local_epochs, job->local_epochs == 1 ? "" : "s", job->batch_size,
+                       job->learning_rate, job->momentum);
         break;
     }
 }
@@ -54,7 +58,7 @@ static void show_training(const struct job *job)
         show_optimizer(job, optimizer, sizeof(optimizer));
         (void)printf(SHOW_LABEL "%s, l2 %g, start: %s\n", "Computes", job_model_word(job->model), job->l2,
                      job_init_word(job->init));
-        (void)printf(SHOW_LABEL "%s\n", "", optimizer);
+        show_indented(optimizer);
         break;
     case JOB_FEATURE_STATISTICS:
         (void)printf(SHOW_LABEL "%s: mean and mean square of every feature\n", "Computes",
@@ -88,16 +92,18 @@ static void show_features(const struct job *job)
 static void show_what(const struct screen *screen)
 {
     const struct job *job = screen->desk->job;
+    char data[SHOW_TEXT_BYTES];
     show_training(job);
     show_features(job);
-    (void)printf(SHOW_LABEL "trains on %.0f %% of your rows, tests on the other %.0f %%\n", "",
-                 100 * (1 - job->test_fraction), 100 * job->test_fraction);
-    (void)printf(SHOW_LABEL "%s\n", "Data", job->dataset);
     if (screen->has_dataset)
-        (void)printf(SHOW_LABEL "%" PRIu64 " rows, %" PRIu64 " features, %" PRIu32 " classes\n", "",
-                     screen->dataset.rows, screen->dataset.features, screen->dataset.classes);
+        (void)snprintf(data, sizeof(data),
+                       "%s: %" PRIu64 " rows, %" PRIu64 " features, %" PRIu32
+                       " classes; %.0f %% train, %.0f %% test",
+                       job->dataset, screen->dataset.rows, screen->dataset.features, screen->dataset.classes,
+                       100 * (1 - job->test_fraction), 100 * job->test_fraction);
     else
-        (void)printf(SHOW_LABEL "this site does not hold it now\n", "");
+        (void)snprintf(data, sizeof(data), "%s: this site does not hold it now", job->dataset);
+    show_paragraph("Data", data);
 }
 
 static enum terminal_style show_state_style(enum job_state state)
@@ -123,7 +129,7 @@ static void show_decision(const struct screen *screen)
     char when[CLOCK_TEXT_BYTES], by[2 * sizeof(decision->decided_by)], reason[70]; /* what a line holds */
     clock_format(decision->decided_at, when);
     terminal_clean(decision->decided_by, by, sizeof(by));
-    (void)printf("%-9s%.71s\n", "By", by);
+    (void)printf(SHOW_LABEL "%.71s\n", "By", by);
     (void)printf(SHOW_LABEL "%s", "Decided", when);
     if (decision->kind == DECISION_APPROVE)
         (void)printf("; %" PRIu32 " run%s of %" PRIu32 " rounds; hold: %s%s", decision->runs,
@@ -203,12 +209,17 @@ void show_indented(const char *text)
 /* Said before the commands, one of which would be of no use. */
 static void show_obstacle(const struct screen *screen)
 {
+    bool same = strcmp(screen->waits, screen->obstacle) == 0;
+    if (screen->waits[0] != '\0' && !same) {
+        (void)printf("A rule of your policy matches, but did not approve it:\n");
+        show_paragraph("", screen->waits);
+    }
     if (screen->obstacle[0] == '\0')
         return;
-    (void)printf("%s%s%s\n", terminal_style(stdout, STYLE_BAD),
-                 screen->desk->record.state == JOB_STATE_PENDING ? "It cannot be approved as it is:"
-                                                                 : "Your site refuses its steps:",
-                 terminal_style(stdout, STYLE_PLAIN));
+    (void)printf("%s%s%s%s\n", terminal_style(stdout, STYLE_BAD),
+                 screen->desk->record.state == JOB_STATE_PENDING ? "It cannot be approved as it is"
+                                                                 : "Your site refuses its steps",
+                 same ? ", though a rule of your policy matches:" : ":", terminal_style(stdout, STYLE_PLAIN));
     show_paragraph("", screen->obstacle);
 }
 
@@ -246,7 +257,8 @@ void show_print(const struct screen *screen)
         show_secure_print(screen);
     if (job_private(screen->desk->job))
         show_privacy_print(screen);
-    else if (screen->privacy.has_offer && screen->privacy.offer.capped)
+    else if (screen->privacy.has_offer && screen->privacy.offer.capped &&
+             strcmp(screen->obstacle, screen->privacy.offer.sentence) != 0)
         show_paragraph("Budget", screen->privacy.offer.sentence);
     show_state(screen);
     (void)printf(SHOW_LABEL "%s\n", "Job id", hex);

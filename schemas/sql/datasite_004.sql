@@ -68,3 +68,13 @@ CREATE INDEX delivery_open ON delivery (run_id, event_id) WHERE made = 'open';
 
 -- Masked inputs whose bytes are kept: of rounds whose sum was taken none are (store_release_forget), and the body is empty.
 CREATE INDEX answer_kept ON answer (run_id, round) WHERE kind = 'masked-input' AND length(body) > 0;
+
+-- Jobs that were refused as they came in: of a day, few are in the chain (datasite/store_refusal.h).
+CREATE INDEX event_of_refusal ON event (at) WHERE kind = 'job-refused';
+
+-- Why a job waits for the owner although a rule of the policy matched.
+CREATE TABLE job_wait (
+    job_id   BLOB PRIMARY KEY REFERENCES job (job_id),
+    told     INTEGER NOT NULL CHECK (told IN (0, 1)),              -- 1: the requester may know
+    sentence TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -178,7 +178,7 @@ static void expect_one_screen(const struct bench *bench)
     size_t lines = 0;
     for (const char *line = text; *line != '\0'; lines++) {
         size_t length = strcspn(line, "\n");
-        if (length > 80)
+        if (length > 100)
             fail_msg("%zu columns: %.*s", length, (int)length, line);
         line += length + (line[length] == '\n');
     }

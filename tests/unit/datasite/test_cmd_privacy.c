@@ -3,6 +3,7 @@
 #include "crypto/privacy_plan.h"
 #include "datasite/budget.h"
 #include "datasite/home.h"
+#include "datasite/store_internal.h"
 #include "tests/unit/datasite/bench.h"
 
 #include <jansson.h>
@@ -27,6 +28,7 @@ extern const struct verb verb_requests, verb_show, verb_approve, verb_policy_tes
 
 static int privacy_remove(void **state)
 {
+    bench_give(&verb_show, "all", NULL);
     bench_give(&verb_show, "json", NULL);
     bench_give(&verb_requests, "json", NULL);
     bench_give(&verb_approve, "rounds", NULL);
@@ -116,25 +118,49 @@ static void expect_said(const struct bench *bench, const char *words)
     free(text);
 }
 
+/* All of it. */
 static void show(const struct bench *bench, const char *lines)
 {
     char id[DIGEST_HEX_BYTES];
     add_job(bench, lines, id);
+    bench_give(&verb_show, "all", "");
     must(bench_type(bench, &verb_show, id));
+}
+
+/* The screen, which it prints for who looks at the test's log. */
+static void show_screen(const struct bench *bench, const char *lines, size_t most)
+{
+    char id[DIGEST_HEX_BYTES];
+    size_t count = 0;
+    add_job(bench, lines, id);
+    bench_give(&verb_show, "all", NULL);
+    must(bench_type(bench, &verb_show, id));
+    char *text = bench_printed(bench);
+    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        print_message("%.*s\n", (int)(end - line), line);
+        count++;
+        if (end - line > 100)
+            fail_msg("%zu columns: %.*s", (size_t)(end - line), (int)(end - line), line);
+    }
+    if (count > most)
+        fail_msg("%zu lines, more than %zu", count, most);
+    free(text);
 }
 
 static void test_show_privacy_says_what_it_promises_in_plain_words(void **state)
 {
     struct bench *bench = *state;
     show(bench, SOFTMAX DP_SGD "}\n");
-    bench_expect_printed(bench, "SGD, 20 steps a round, learning rate 0.5, average of the last 50 %\n");
+    bench_expect_printed(
+        bench, "SGD, 20 steps a round, learning rate 0.5, momentum 0.9, average of the last 50 %\n");
     bench_expect_printed(bench, "Privacy    dp-sgd protects one record (row), in your dataset or not\n");
     expect_said(bench,
                 "noise multiplier 2 (standard deviation over clip), clip 0.5; 60 steps, in each of which a "
                 "row takes part with probability 0.1");
     bench_expect_printed(bench, "no counts of test rows leave, and no accuracy\n");
-    bench_expect_printed(bench, "Declared   5000 training rows of this site, a constant of the job;\n"
-                                "           it has about 2, which nobody else is told\n");
+    bench_expect_printed(
+        bench,
+        "Declared   5000 training rows of this site, in the job; it has about 2, which nobody is told\n");
     expect_said(bench, "the records of this dataset have no cap.");
     expect_said(bench,
                 "4 numbers, each with noise, leave in each of 3 rounds; one run unless you approve more, "
@@ -175,15 +201,13 @@ static void test_show_privacy_figures_are_the_accountants(void **state)
     show(bench, SOFTMAX DP_SGD ", metrics_noise: 10, metrics_rounds: all}\n");
     (void)snprintf(words, sizeof(words), "epsilon %.4g at delta 1e-05, a whole run (PLD)\n", with_counts);
     bench_expect_printed(bench, words);
-    expect_said(bench,
-                "counts of test rows leave 3 times, each with noise of deviation 10, from the same budget; "
-                "nothing leaves exactly");
+    expect_said(bench, "counts of test rows leave 3 times, each with noise of deviation 10; nothing exactly");
 }
 
 static void test_show_privacy_warns_of_weak_promises(void **state)
 {
     struct bench *bench = *state;
-    show(bench, SOFTMAX "privacy: {mechanism: dp-sgd, clip: 0.5, noise_multiplier: 0.3, delta: 0.1, "
+    show(bench, SOFTMAX "privacy: {mechanism: dp-sgd, clip: 0.5, noise_multiplier: 4, delta: 0.1, "
                         "sampling_rate: 1, steps: 50}\n");
     expect_said(bench, "may then be all but certain: such an epsilon protects little.");
     bench_expect_not_printed(bench, "one over your 2 rows"); /* 0.1 of 2 rows is not */
@@ -241,9 +265,9 @@ static void test_show_privacy_of_sums_says_what_collusion_leaves(void **state)
     assert_true(worst > whole);
     bench_write_policy(bench, PARTNERS);
     show(bench, DISTRIBUTED);
-    (void)snprintf(words, sizeof(words), "epsilon %.4g at delta 1e-05, a whole run (PLD)\n", whole);
-    bench_expect_printed(bench, words);
-    (void)snprintf(words, sizeof(words), "epsilon %.4g at delta 1e-05 if all the others colluded\n", worst);
+    (void)snprintf(words, sizeof(words),
+                   "epsilon %.4g at delta 1e-05, a whole run (PLD); %.4g if all others colluded\n", whole,
+                   worst);
     bench_expect_printed(bench, words);
     expect_said(bench, "each site adds a part, so that any 2 honest ones have all");
     expect_said(bench,
@@ -299,9 +323,6 @@ static void test_show_privacy_says_that_a_budget_wants_noise(void **state)
     must(store_job_add(store, &record, &(struct job_quota){.limits = &limits}, &is_new));
     bench_store_close(home, identity, store);
     must(bench_type(bench, &verb_show, id));
-    expect_said(
-        bench, "Budget The records of this dataset have a privacy budget, so that only jobs with privacy use "
-               "them");
     expect_said(bench, "It cannot be approved as it is: The records of this dataset have a privacy budget");
     refused(bench_type(bench, &verb_approve, id), ERROR_REFUSED, "only jobs with privacy");
 }
@@ -322,6 +343,65 @@ static void test_show_privacy_names_features_and_statistics(void **state)
     bench_expect_printed(bench, "Computes   feature-statistics: mean and mean square of every feature\n");
     expect_said(bench, "2 numbers, each with noise, leave in 1 round;");
     bench_expect_not_printed(bench, "L-BFGS");
+}
+
+/* What will leave, and on what promise, without scrolling. */
+static void test_show_privacy_fits_a_screen(void **state)
+{
+    struct bench *bench = *state;
+    set_budget(bench, 100);
+    bench_write_policy(bench, PARTNERS);
+    show_screen(bench,
+                SOFTMAX "features: {kind: unit-norm}\n" DP_SGD ", metrics_noise: 10, metrics_rounds: all}\n",
+                24);
+    bench_expect_printed(bench, "learning rate 0.5, momentum 0.9, average of the last 50 %\n");
+    bench_expect_printed(bench, "Key        sha256:42");
+    expect_said(bench, "Who held it for a toss-up whether a certain record is among yours is then at most");
+    expect_said(bench,
+                "Not protected: that you take part, and how long it takes; a person with several rows.");
+    show_screen(bench, DISTRIBUTED, 24);
+    expect_said(bench,
+                "sums over at least 3 of 3 sites, of 4 numbers, each with noise, leave in each of 3 rounds");
+    expect_said(bench, "While at most 1 of the others work with the requester, who held it for a toss-up");
+    show_screen(bench,
+                "model: {kind: softmax-regression}\ntraining: {optimizer: sgd}\n"
+                "federation: {rounds: 3, min_sites: 1}\n"
+                "privacy: {mechanism: site-level, clip: 1, noise_multiplier: 5, delta: 1e-5}\n",
+                24);
+    expect_said(bench, "Weak: fewer than 100 sites. Not protected");
+    show_screen(
+        bench,
+        "model: {kind: feature-statistics}\nfederation: {rounds: 1, min_sites: 1}\n"
+        "privacy: {mechanism: dp-sgd, clip: 0.5, noise_multiplier: 2, delta: 1e-5, sampling_rate: 1}\n",
+        24);
+    set_budget(bench, 1); /* what is too much is said once */
+    show_screen(bench, SOFTMAX DP_SGD ", metrics_noise: 20}\n", 24);
+    bench_expect_not_printed(bench, "Budget ");
+    expect_said(bench, "It cannot be approved as it is: A run of this job takes epsilon");
+}
+
+/* What is over asks for nothing more. */
+static void test_show_privacy_of_a_finished_job_offers_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct store *store = NULL;
+    char id[DIGEST_HEX_BYTES], path[200];
+    set_budget(bench, 1);
+    add_job(bench,
+            SOFTMAX "privacy: {mechanism: dp-sgd, clip: 0.5, noise_multiplier: 2, delta: 1e-3, "
+                    "sampling_rate: 0.1}\n",
+            id);
+    must(bench_type(bench, &verb_show, id));
+    expect_said(bench, "Its delta alone is more than that: a delta of at most 0.0001 would do");
+    (void)snprintf(path, sizeof(path), "%s/site.db", bench->home);
+    must(store_open(path, STORE_WRITE, &store));
+    must(database_run(store->database, "UPDATE job SET state = 'finished'"));
+    store_close(store);
+    must(bench_type(bench, &verb_show, id));
+    bench_expect_printed(bench, "finished");
+    bench_expect_not_printed(bench, "delta alone");
+    bench_expect_not_printed(bench, "Budget ");
+    bench_expect_not_printed(bench, "are left");
 }
 
 static void test_show_privacy_json_has_every_key(void **state)
@@ -436,6 +516,8 @@ int main(void)
         TEST(test_show_privacy_says_what_is_left_and_what_would_fit),
         TEST(test_show_privacy_says_that_a_budget_wants_noise),
         TEST(test_show_privacy_names_features_and_statistics),
+        TEST(test_show_privacy_fits_a_screen),
+        TEST(test_show_privacy_of_a_finished_job_offers_nothing),
         TEST(test_show_privacy_json_has_every_key),
         TEST(test_requests_say_that_numbers_leave_noised),
         TEST(test_approve_refuses_what_the_policy_bounds),

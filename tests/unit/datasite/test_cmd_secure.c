@@ -96,9 +96,9 @@ static void test_show_secure_says_what_leaves_and_who_sees_it(void **state)
     bench_expect_printed(bench, "max_examples 1000000: most training rows a site may have\n");
     bench_expect_printed(bench, "key_batch 8: keys are exchanged for so many rounds at once\n");
     bench_expect_not_printed(bench, "would fail here");
-    bench_expect_printed(bench,
-                         "Sites      our-house: Ours (this site); city-hospital: Clinic A; north-lab: Lab;\n"
-                         "           county: Ward\n");
+    bench_expect_printed(
+        bench, "Sites      our-house: Ours (this site); city-hospital: Clinic A; north-lab: Lab; county: "
+               "Ward\n");
     expect_said(bench, "one masked vector leaves in each of 3 rounds and after the last, in one run.");
     expect_said(bench,
                 "the changes of 4 coefficients, cut at 32 and weighted by the number of rows you trained "
