@@ -127,6 +127,11 @@ done:
 static struct error *database_settings(struct database *database, enum database_mode mode)
 {
     struct error *err = NULL;
+    /* A plan is never chosen by what is bound. Else a statement over a table with a partial index is prepared anew each
+     * time that a value is bound which the index's condition might ask for. */
+    int code = sqlite3_db_config(database->handle, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL);
+    if (code != SQLITE_OK)
+        return database_failure(database, code);
     TRY(database_run(database, "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
                                "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;"
                                "PRAGMA temp_store = MEMORY;"));

@@ -7,7 +7,8 @@
  *
  * Statements are used through `struct query`: prepared from text that is a literal, bound by position,
  * stepped; the first failure is kept and returned by query_end, so that a function reads as bind, bind, step,
- * get. A database belongs to one thread. */
+ * get. How a statement is run never depends on what is bound, so that each is prepared once: a partial index is used only where
+ * the text itself says what the index asks for. A database belongs to one thread. */
 #pragma once
 
 #include "schemas/error.h"

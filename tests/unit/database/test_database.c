@@ -238,6 +238,28 @@ static void test_query_same_text_nested_keeps_both_cursors(void **state)
     database_close(database);
 }
 
+static void test_query_value_of_a_partial_index_is_not_planned_for(void **state)
+{
+    (void)state;
+    struct database *database = opened(&kind_1, DATABASE_CREATE);
+    assert_null(database_run(database, "CREATE TABLE part (number INTEGER, kind TEXT) STRICT;"
+                                       "CREATE INDEX part_one ON part (number) WHERE kind = 'one';"
+                                       "INSERT INTO part VALUES (1, 'one'), (2, 'two');"));
+    for (int turn = 0; turn < 3; turn++) {
+        for (int i = 0; i < 2; i++) {
+            struct query query;
+            query_start(&query, database, "SELECT number FROM part WHERE number = ? AND kind = ?");
+            query_bind_int(&query, i + 1);
+            query_bind_text(&query, i == 0 ? "one" : "two");
+            assert_true(query_step(&query));
+            assert_int_equal(query_int(&query, 0), i + 1);
+            assert_int_equal(sqlite3_stmt_status(query.statement, SQLITE_STMTSTATUS_REPREPARE, 0), 0);
+            assert_null(query_end(&query));
+        }
+    }
+    database_close(database);
+}
+
 static void test_database_version_tells_of_other_writers(void **state)
 {
     (void)state;
@@ -281,6 +303,7 @@ int main(void)
         cmocka_unit_test_setup(test_database_constraint_is_a_conflict, setup),
         cmocka_unit_test_setup(test_query_blob_of_wrong_length_is_corrupt, setup),
         cmocka_unit_test_setup(test_query_same_text_nested_keeps_both_cursors, setup),
+        cmocka_unit_test_setup(test_query_value_of_a_partial_index_is_not_planned_for, setup),
         cmocka_unit_test_setup(test_database_version_tells_of_other_writers, setup),
         cmocka_unit_test_setup(test_database_nested_transaction_is_a_bug, setup),
     };
