@@ -247,17 +247,25 @@ struct error *database_version(struct database *database, uint64_t *ret_version)
     return err;
 }
 
+/* As database_run, of a text that is used so often that its statement is kept. */
+static struct error *database_step_kept(struct database *database, const char *sql)
+{
+    struct query query;
+    query_start(&query, database, sql);
+    return query_finish(&query);
+}
+
 struct error *database_begin(struct database *database)
 {
     if (database_in_transaction(database))
         return error_new(ERROR_INTERNAL, "A transaction of %s was begun inside another.",
                          database->kind->what);
-    return database_run(database, "BEGIN IMMEDIATE");
+    return database_step_kept(database, "BEGIN IMMEDIATE");
 }
 
 struct error *database_commit(struct database *database)
 {
-    struct error *err = database_run(database, "COMMIT");
+    struct error *err = database_step_kept(database, "COMMIT");
     if (err == NULL && database->ended != NULL)
         database->ended(database->ended_context, true);
     return err;
