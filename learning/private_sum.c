@@ -40,8 +40,9 @@ struct private_sum {
     int norm_bits;                       /* ‖a_q‖ <= 2^norm_bits */
     int byte_exponent;                   /* of rows of bytes, at most 0 */
     float *model;                        /* [k × D + K] */
-    size_t slots;
-    struct slot *slot;
+    size_t slots;                        /* as many tasks as there may be */
+    struct slot *slot;                   /* [slots] */
+    size_t filled;                       /* the first so many have their room */
 
     /* The batch in hand. */
     const uint32_t *order;
@@ -149,10 +150,6 @@ struct error *private_sum_new(const struct softmax_problem *problem,
     sum->slot = calloc(sum->slots, sizeof(*sum->slot));
     if (sum->model == NULL || sum->slot == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory for private training.");
-    for (size_t i = 0; i < sum->slots; i++)
-        if (!slot_fill(sum, &sum->slot[i]))
-            FAIL(ERROR_MEMORY, "There is not enough memory to sum gradients of %zu × %zu parameters.",
-                 sum->classes, sum->features);
     *ret_sum = sum;
     sum = NULL;
 done:
@@ -167,18 +164,35 @@ static void wipe_free(void *array, size_t bytes)
     free(array);
 }
 
+static void slot_clear(const struct private_sum *sum, struct slot *slot)
+{
+    wipe_free(slot->logits, BLOCK_ROWS * sum->class_stride * sizeof(float));
+    wipe_free(slot->tile, sum_tile_words(sum) * sizeof(uint32_t));
+    wipe_free(slot->delta, PRIVATE_KERNEL_PAIRS * sum->class_stride * sizeof(uint32_t));
+    wipe_free(slot->sum, sum->classes * sum->grid_stride * sizeof(int64_t));
+    explicit_bzero(slot, sizeof(*slot));
+}
+
+/* Room for the first `used` tasks: what a step of few rows never touches need not be cleared before it and wiped after. */
+static struct error *slots_fill(struct private_sum *sum, size_t used)
+{
+    for (; sum->filled < used; sum->filled++) {
+        if (slot_fill(sum, &sum->slot[sum->filled]))
+            continue;
+        slot_clear(sum, &sum->slot[sum->filled]);
+        return error_new(ERROR_MEMORY, "There is not enough memory to sum gradients of %zu × %zu parameters.",
+                         sum->classes, sum->features);
+    }
+    return NULL;
+}
+
 void private_sum_free(struct private_sum *sum)
 {
     if (sum == NULL)
         return;
-    for (size_t i = 0; sum->slot != NULL && i < sum->slots; i++) {
-        struct slot *slot = &sum->slot[i];
-        wipe_free(slot->logits, BLOCK_ROWS * sum->class_stride * sizeof(float));
-        wipe_free(slot->tile, sum_tile_words(sum) * sizeof(uint32_t));
-        wipe_free(slot->delta, PRIVATE_KERNEL_PAIRS * sum->class_stride * sizeof(uint32_t));
-        wipe_free(slot->sum, sum->classes * sum->grid_stride * sizeof(int64_t));
-    }
-    wipe_free(sum->slot, sum->slots * sizeof(*sum->slot));
+    for (size_t i = 0; i < sum->filled; i++)
+        slot_clear(sum, &sum->slot[i]);
+    free(sum->slot);
     free(sum->model);
     free(sum);
 }
@@ -363,6 +377,7 @@ struct error *private_sum_gradient(struct private_sum *sum, const double *parame
     sum->order = order;
     sum->count = count;
     sum->used = blocks < sum->slots ? blocks : sum->slots;
+    TRY(slots_fill(sum, sum->used));
     parallel_run(sum->problem->parallel, sum->used, slot_sum, sum);
     sum_store(sum, ret_sum);
 done:

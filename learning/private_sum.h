@@ -29,7 +29,7 @@
 #define PRIVATE_SUM_MIN_BOUND ((uint64_t)1 << 10)
 #define PRIVATE_SUM_MAX_BOUND ((uint64_t)1 << 40)
 
-struct private_sum; /* room for batches; made once, used for many steps by one thread */
+struct private_sum; /* room for batches, made as they need it; used for many steps by one thread */
 
 struct private_sum_options {
     double clip;    /* C > 0, finite: the norm that one row's gradient is cut to */
@@ -46,6 +46,6 @@ void private_sum_free(struct private_sum *sum); /* accepts NULL; wipes */
 /* ret_sum [k·d + k] = the sum over the rows order[0 … count) of the array (count may be 0) of their clipped gradients at
  * `parameters`. A row that gives nothing finite, or whose label is none of the classes, adds zero: refusing would itself
  * tell. ERROR_NUMERIC: a parameter, which is no secret here, is not finite in single precision. ERROR_INVALID: an entry of
- * `order` is not a row. */
+ * `order` is not a row. ERROR_MEMORY: the first batch that needs more room than those before may lack it. */
 MUST_USE struct error *private_sum_gradient(struct private_sum *sum, const double *parameters,
                                             const uint32_t *order, size_t count, int64_t *ret_sum);

@@ -1,6 +1,8 @@
+#include "learning/private_kernel.h"
 #include "learning/private_sum.h"
 #include "learning/random.h"
 #include "tests/unit/cmocka_all.h"
+#include "tests/unit/datasite/freed.h"
 #include "tests/unit/learning/made_rows.h"
 #include "tests/unit/learning/pool.h"
 #include "tests/unit/learning/reference.h"
@@ -153,23 +155,67 @@ static void test_private_sum_with_many_classes_does_not_use_blas(void **state)
     check_cuts(MATRIX_FLOAT32, 40, &kernel_blas);
 }
 
-static void test_private_sum_is_the_same_when_made_once_for_many_steps(void **state)
+static void check_many_steps(const struct parallel *parallel)
 {
-    (void)state;
     struct made_rows made = made_rows_new(MATRIX_FLOAT32, ROWS, FEATURES, CLASSES);
     struct softmax_problem problem = made_rows_problem(&made, 0.0);
     double *parameters = made_parameters(&made, 0.5);
     struct private_sum *sum = NULL;
     uint32_t order[ROWS];
-    int64_t first[PARAMETERS], again[PARAMETERS], other[PARAMETERS];
+    int64_t first[PARAMETERS], again[PARAMETERS], other[PARAMETERS], alone[PARAMETERS];
     all_rows(order, ROWS);
+    sum_of(&problem, &good, parameters, order, ROWS, alone);
+    problem.parallel = parallel;
     assert_null(private_sum_new(&problem, &good, &sum));
     assert_null(private_sum_gradient(sum, parameters, order, 5, first));
     assert_null(private_sum_gradient(sum, parameters, order, ROWS, other));
     assert_null(private_sum_gradient(sum, parameters, order, 5, again));
     assert_memory_equal(first, again, sizeof(first));
+    assert_memory_equal(other, alone, sizeof(other));
     assert_memory_not_equal(first, other, sizeof(first));
     private_sum_free(sum);
+    free(parameters);
+    made_rows_free(&made);
+}
+
+/* Also where the second step needs room that the first did not. */
+static void test_private_sum_is_the_same_when_made_once_for_many_steps(void **state)
+{
+    (void)state;
+    struct pool pool = {.threads = 3};
+    struct parallel parallel = pool_parallel(&pool);
+    check_many_steps(NULL);
+    check_many_steps(&parallel);
+}
+
+/* What was summed of private rows, on the coarse grid that it is summed on. */
+static void test_private_sum_room_that_is_given_back_is_wiped(void **state)
+{
+    (void)state;
+    struct made_rows made = made_rows_new(MATRIX_FLOAT32, ROWS, FEATURES, CLASSES);
+    struct softmax_problem problem = made_rows_problem(&made, 0.0);
+    double *parameters = made_parameters(&made, 0.5);
+    struct pool pool = {.threads = 3};
+    struct parallel parallel = pool_parallel(&pool);
+    struct private_sum *sum = NULL;
+    uint32_t order[PRIVATE_KERNEL_ROWS];
+    int64_t one[PARAMETERS], steps[FREED_PIECES / 2];
+    all_rows(order, PRIVATE_KERNEL_ROWS);
+    problem.parallel = &parallel;
+    assert_null(private_sum_new(&problem, &good, &sum));
+    assert_null(private_sum_gradient(sum, parameters, order, PRIVATE_KERNEL_ROWS, one));
+    for (size_t i = 0; i < FREED_PIECES / 2; i++)
+        steps[i] = one[i] / 32; /* 2^28 by 2^23 */
+    freed_reset();
+    freed_look_for(steps, sizeof(steps));
+    void *volatile kept = malloc(sizeof(steps)); /* it is found where it is not wiped */
+    assert_non_null(kept);
+    memcpy(kept, steps, sizeof(steps));
+    free(kept);
+    assert_true(freed_found() == 1);
+    private_sum_free(sum);
+    assert_true(freed_found() == 1);
+    freed_reset();
     free(parameters);
     made_rows_free(&made);
 }
@@ -390,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_private_sum_any_order_batches_and_threads_give_the_same_bits),
         cmocka_unit_test(test_private_sum_with_many_classes_does_not_use_blas),
         cmocka_unit_test(test_private_sum_is_the_same_when_made_once_for_many_steps),
+        cmocka_unit_test(test_private_sum_room_that_is_given_back_is_wiped),
         cmocka_unit_test(test_private_sum_empty_batch_is_zero),
         cmocka_unit_test(test_private_sum_of_any_row_keeps_the_bound),
         cmocka_unit_test(test_private_sum_of_any_bytes_keeps_the_bound),
