@@ -131,7 +131,7 @@ done:
     return err;
 }
 
-/* The same, where nothing is about to leave: what this store has seen to hold is not computed again. */
+/* The same where no answer leaves: what this store has seen to hold is not computed again. */
 static struct error *approval_verify_again(struct store *store, const struct identity *identity,
                                            const struct site_id *requester, const struct decision *decision)
 {
@@ -347,7 +347,7 @@ static struct error *approval_decision(struct store *store, const struct identit
     }
     if (err != NULL)
         goto done;
-    if (store_in_transaction(store)) /* a release, which always computes */
+    if (store_in_release(store)) /* which always computes */
         TRY(approval_verify(identity, &approval->record.requester, &approval->decision));
     else
         TRY(approval_verify_again(store, identity, &approval->record.requester, &approval->decision));

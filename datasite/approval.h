@@ -15,8 +15,9 @@
  *
  * signed (Ed25519) with the site's own key. The daemon reads the rows of site.db anew and holds the statement against
  * them at every Train and Evaluate and once more inside the release, so a row that anybody edited, or a state that
- * nobody decided, lets nothing out. The signature is verified inside every release; before it, only when this very
- * statement and signature have not been verified yet since the store was opened. */
+ * nobody decided, lets nothing out. The signature is verified inside every release; elsewhere, also at the steps of secure
+ * aggregation, only when this very statement and signature have not been verified yet since the store was opened: whether
+ * these bytes, this key and this signature go together cannot change meanwhile, and what was edited are other bytes. */
 #pragma once
 
 #include "crypto/identity.h"

@@ -72,6 +72,11 @@ bool store_in_transaction(const struct store *store)
     return database_in_transaction(store->database);
 }
 
+bool store_in_release(const struct store *store)
+{
+    return store->releasing && database_in_transaction(store->database);
+}
+
 bool store_signature_known(const struct store *store, const struct digest *of_all_three)
 {
     size_t count = store->signature_count < STORE_SIGNATURES ? store->signature_count : STORE_SIGNATURES;

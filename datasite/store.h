@@ -41,6 +41,8 @@ void store_sign_with(struct store *store, const struct identity *identity);
 void store_share_heads(struct store *store, struct store *with);
 /* Whether somebody holds a transaction of this store open. */
 bool store_in_transaction(const struct store *store);
+/* The same of a transaction that store_release_begin opened (store_release.h). */
+bool store_in_release(const struct store *store);
 /* A signature over the same bytes by the same key holds, or does not, whenever one asks: the latest that held are known
  * by the SHA-256 of all three, for as long as the store is open. */
 bool store_signature_known(const struct store *store, const struct digest *of_all_three);

@@ -7,17 +7,24 @@
 
 struct error *store_release_begin(struct store *store)
 {
-    return database_begin(store->database);
+    struct error *err = database_begin(store->database);
+    if (err == NULL)
+        store->releasing = true;
+    return err;
 }
 
 struct error *store_release_commit(struct store *store)
 {
-    return database_commit(store->database);
+    struct error *err = database_commit(store->database);
+    if (err == NULL)
+        store->releasing = false;
+    return err;
 }
 
 void store_release_rollback(struct store *store)
 {
     database_rollback(store->database);
+    store->releasing = false;
 }
 
 /* The head of the event that was just added. */

@@ -26,6 +26,7 @@ struct store {
     struct store_epsilons *epsilons; /* that were computed */
     bool
         begun; /* this site's chain has its first event, and it is signed: an empty table is a changed file */
+    bool releasing; /* the transaction that is open, if one is, is that of a release */
     /* Signatures that held, the latest ones, as store_signature_known has them. */
     struct digest signatures[STORE_SIGNATURES];
     size_t signature_count; /* ever noted; the ring's place is this modulo STORE_SIGNATURES */

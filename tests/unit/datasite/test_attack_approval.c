@@ -13,6 +13,7 @@
 #include "datasite/approval.h"
 #include "datasite/store_internal.h"
 #include "datasite/store_release.h"
+#include "datasite/store_secagg.h"
 #include "schemas/wire.h"
 #include "tests/unit/datasite/site.h"
 #include "tests/unit/datasite/walk.h"
@@ -262,6 +263,32 @@ static void test_attack_signature_that_is_said_to_be_known_is_verified_in_the_re
     must(store_release_begin(site->store));
     refused(find(site), ERROR_UNTRUSTED, "signature");
     store_release_rollback(site->store);
+    must(store_secagg_begin(site->store)); /* after it, again */
+    must(find(site));
+    store_secagg_rollback(site->store);
+}
+
+/* What is known to hold is of these very bytes: an edit between two steps of a run is another statement. */
+static void test_attack_approval_edited_after_it_was_found_untrusted_in_any_transaction(void **state)
+{
+    static const char *const edits[] = {
+        "UPDATE decision SET signature = randomblob(64)",
+        "UPDATE decision SET statement = zeroblob(250)",
+        "UPDATE decision SET rounds = 2",
+    };
+    for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
+        assert_int_equal(site_make(state), 0);
+        struct site *site = *state;
+        site_approved(site, &(struct job_words){0}, 0, 0);
+        must(find(site));
+        must(find(site));
+        site_sql(site, edits[i]);
+        must(store_secagg_begin(site->store));
+        refused(find(site), ERROR_UNTRUSTED, "decision");
+        store_secagg_rollback(site->store);
+        refused(find(site), ERROR_UNTRUSTED, "decision");
+        assert_int_equal(site_remove(state), 0);
+    }
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, site_make, site_remove)
@@ -275,6 +302,7 @@ int main(void)
         TEST(test_attack_approval_of_another_site_renamed_untrusted),
         cmocka_unit_test(test_attack_approval_edited_between_rounds_untrusted),
         TEST(test_attack_signature_that_is_said_to_be_known_is_verified_in_the_release),
+        cmocka_unit_test(test_attack_approval_edited_after_it_was_found_untrusted_in_any_transaction),
         TEST(test_attack_denial_taken_out_of_the_file_still_refuses),
         TEST(test_attack_revocation_taken_out_with_its_event_breaks_the_chain),
         cmocka_unit_test(test_attack_limits_widened_in_the_file_release_nothing_more),
