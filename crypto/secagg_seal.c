@@ -11,6 +11,27 @@ static const struct site_id *seal_site(const struct secagg_seal *seal, uint32_t 
     return &seal->keyset->run.roster[position - 1];
 }
 
+/* The secret that both ends share: of this slot's keys alone, whichever of the two seals. */
+static struct error *seal_shared(const struct secagg_seal *seal, uint32_t other, struct agreement_key *secret,
+                                 uint8_t ret_shared[static AGREEMENT_KEY_BYTES])
+{
+    struct error *err = NULL;
+    struct agreement_pair pair = {.slot = seal->slot};
+    const uint8_t *public_key = secagg_keyset_entry(seal->keyset, other, seal->slot)->c;
+    uint32_t own = other == seal->to ? seal->from : seal->to;
+    if (seal->memory == NULL)
+        return agreement_key_derive(secret, public_key, ret_shared);
+    memcpy(pair.one, secagg_keyset_entry(seal->keyset, own, seal->slot)->c, AGREEMENT_KEY_BYTES);
+    memcpy(pair.other, public_key, AGREEMENT_KEY_BYTES);
+    memcpy(pair.run_id, seal->keyset->run.run_id, sizeof(pair.run_id));
+    if (agreement_memory_find(seal->memory, &pair, ret_shared))
+        return NULL;
+    TRY(agreement_key_derive(secret, public_key, ret_shared));
+    agreement_memory_keep(seal->memory, &pair, ret_shared);
+done:
+    return err;
+}
+
 struct error *secagg_seal_derive(const struct secagg_seal *seal, uint32_t other, struct agreement_key *secret,
                                  struct secagg_seal_key *ret_key)
 {
@@ -21,7 +42,7 @@ struct error *secagg_seal_derive(const struct secagg_seal *seal, uint32_t other,
     at = secagg_put_u32(at, seal->slot);
     at = secagg_put(at, seal_site(seal, seal->from), DIGEST_BYTES);
     (void)secagg_put(at, seal_site(seal, seal->to), DIGEST_BYTES);
-    TRY(agreement_key_derive(secret, secagg_keyset_entry(seal->keyset, other, seal->slot)->c, shared));
+    TRY(seal_shared(seal, other, secret, shared));
     TRY(agreement_expand(shared, sizeof(shared), seal->keyset_hash.bytes, DIGEST_BYTES, info, sizeof(info),
                          both, sizeof(both)));
     memcpy(ret_key->key, both, VAULT_KEY_BYTES);

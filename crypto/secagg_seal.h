@@ -11,6 +11,7 @@
 /* Which seal: `from` and `to` are members of the keyset, and the slot is in it. */
 struct secagg_seal {
     const struct secagg_keyset *keyset;
+    struct agreement_memory *memory; /* of what was agreed before; NULL: none */
     uint32_t slot, from, to;
     struct digest keyset_hash; /* of the slot */
 };

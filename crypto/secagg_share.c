@@ -63,9 +63,9 @@ static struct error *give_one(const struct secagg_seal *seal, const struct deali
     return err;
 }
 
-struct error *secagg_share_make(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
-                                const struct secagg_secret *secret, uint8_t **ret_sealed, size_t *ret_count,
-                                struct secagg_share *ret_own)
+struct error *secagg_share_make_with(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
+                                     const struct secagg_secret *secret, struct agreement_memory *memory,
+                                     uint8_t **ret_sealed, size_t *ret_count, struct secagg_share *ret_own)
 {
     struct error *err = NULL;
     struct dealing dealing = {0};
@@ -73,7 +73,7 @@ struct error *secagg_share_make(const struct secagg_keyset *keyset, uint32_t slo
     uint32_t *neighbours = NULL;
     uint8_t *sealed = NULL;
     size_t count = 0, threshold = 0;
-    struct secagg_seal seal = {.keyset = keyset, .slot = slot, .from = position};
+    struct secagg_seal seal = {.keyset = keyset, .memory = memory, .slot = slot, .from = position};
     TRY(secagg_keyset_hash(keyset, slot, &seal.keyset_hash));
     TRY(secagg_neighbours(keyset, slot, position, &neighbours, &count, &threshold));
     sealed = malloc(count * SECAGG_SEALED_BYTES + 1);
@@ -98,6 +98,13 @@ done:
     return err;
 }
 
+struct error *secagg_share_make(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
+                                const struct secagg_secret *secret, uint8_t **ret_sealed, size_t *ret_count,
+                                struct secagg_share *ret_own)
+{
+    return secagg_share_make_with(keyset, slot, position, secret, NULL, ret_sealed, ret_count, ret_own);
+}
+
 /* ---- taking ---- */
 
 static struct error *take_plain(const uint8_t plain[static SECAGG_SHARE_BYTES], uint32_t position,
@@ -116,13 +123,14 @@ done:
 }
 
 struct error *secagg_share_open_by(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
-                                   uint32_t from, struct agreement_key *key,
+                                   uint32_t from, struct agreement_key *key, struct agreement_memory *memory,
                                    const uint8_t sealed[static SECAGG_SEALED_BYTES],
                                    struct secagg_share *ret_share)
 {
     struct error *err = NULL;
     uint8_t plain[SECAGG_SHARE_BYTES] = {0};
-    struct secagg_seal seal = {.keyset = keyset, .slot = slot, .from = from, .to = position};
+    struct secagg_seal seal = {
+        .keyset = keyset, .memory = memory, .slot = slot, .from = from, .to = position};
     if (from == position || secagg_keyset_member(keyset, from) == NULL ||
         secagg_keyset_member(keyset, position) == NULL)
         FAIL(ERROR_INVALID, "there are no keys of these two sites in this batch.");
@@ -144,7 +152,7 @@ struct error *secagg_share_open(const struct secagg_keyset *keyset, uint32_t slo
     struct error *err = NULL;
     struct agreement_key *key = NULL;
     TRY(agreement_key_new(secret->c, &key));
-    TRY(secagg_share_open_by(keyset, slot, position, from, key, sealed, ret_share));
+    TRY(secagg_share_open_by(keyset, slot, position, from, key, NULL, sealed, ret_share));
 done:
     agreement_key_free(key);
     return err;

@@ -8,6 +8,7 @@
  *     sealed  AES-256-GCM, AAD = job_hash || u32 slot || from || to || keyset_hash */
 #pragma once
 
+#include "crypto/agreement_memory.h"
 #include "crypto/secagg_keyset.h"
 
 #define SECAGG_SHARE_BYTES (2 + 2 * SHAMIR_SHARE_BYTES)
@@ -23,14 +24,20 @@ struct secagg_share {
 MUST_USE struct error *secagg_share_make(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
                                          const struct secagg_secret *secret, uint8_t **ret_sealed,
                                          size_t *ret_count, struct secagg_share *ret_own);
+/* The same; what is agreed on with each neighbour is looked up in `memory`, and kept there (NULL: it is not). */
+MUST_USE struct error *secagg_share_make_with(const struct secagg_keyset *keyset, uint32_t slot,
+                                              uint32_t position, const struct secagg_secret *secret,
+                                              struct agreement_memory *memory, uint8_t **ret_sealed,
+                                              size_t *ret_count, struct secagg_share *ret_own);
 /* Opens what `from` sealed for `position`. ERROR_UNTRUSTED when the seal does not hold, ERROR_INVALID when what is
  * inside is no share or is for another position; both blame `from` (error_blame). */
 MUST_USE struct error *secagg_share_open(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
                                          uint32_t from, const struct secagg_secret *secret,
                                          const uint8_t sealed[static SECAGG_SEALED_BYTES],
                                          struct secagg_share *ret_share);
-/* The same with secret->c read, for those who open many. */
+/* The same with secret->c read, for those who open many, and with a memory as secagg_share_make_with has it. */
 MUST_USE struct error *secagg_share_open_by(const struct secagg_keyset *keyset, uint32_t slot,
                                             uint32_t position, uint32_t from, struct agreement_key *key,
+                                            struct agreement_memory *memory,
                                             const uint8_t sealed[static SECAGG_SEALED_BYTES],
                                             struct secagg_share *ret_share);

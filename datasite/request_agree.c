@@ -321,7 +321,8 @@ static struct error *unmask_share(const struct agreeing *agreeing, struct agreem
         if (slot->sealed_bytes - *used < SECAGG_SEALED_BYTES)
             FAIL(ERROR_UNTRUSTED, "Shares for this site are missing in its database, which was changed.");
         TRY(secagg_share_open_by(agreeing->attempt.keyset, agreeing->slot_number, own, revealed->position,
-                                 key, slot->sealed + *used, &share));
+                                 key, secagg_cache_agreed(agreeing->open->requests->secagg),
+                                 slot->sealed + *used, &share));
         *used += SECAGG_SEALED_BYTES;
     }
     memcpy(revealed->share, revealed->kind == SECAGG_REVEAL_B ? share.b : share.s, SHAMIR_SHARE_BYTES);
@@ -429,6 +430,8 @@ struct error *request_unmask(const struct requests *requests, const struct reque
     }
     TRY(request_secagg_reply(&open, EVENT_SHARES_REVEALED, message->round, again,
                              FDS__MESSAGE_TYPE__MESSAGE_UNMASKING, &body, bytes, ret_reply));
+    /* The slot's secrets are erased in the file. */
+    agreement_memory_forget(secagg_cache_agreed(requests->secagg), message->run_id.data, message->slot);
 done:
     free(body);
     free(agreements);

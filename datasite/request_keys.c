@@ -274,8 +274,9 @@ static struct error *sharing_slot(struct sharing *sharing, uint32_t index)
     struct error *err = NULL;
     size_t count = 0;
     ProtobufCBinaryData *sealed = &sharing->message.sealed[index];
-    TRY(secagg_share_make(sharing->keyset, sharing->batch.first_slot + index, sharing->open->roster.own,
-                          &sharing->secrets[index], &sealed->data, &count, &sharing->own[index]));
+    TRY(secagg_share_make_with(sharing->keyset, sharing->batch.first_slot + index, sharing->open->roster.own,
+                               &sharing->secrets[index], secagg_cache_agreed(sharing->open->requests->secagg),
+                               &sealed->data, &count, &sharing->own[index]));
     sealed->len = count * SECAGG_SEALED_BYTES;
 done:
     return err;

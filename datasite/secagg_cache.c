@@ -5,6 +5,7 @@
 
 #define CACHE_KEYSETS 2
 #define CACHE_SIGNATURES 4096
+#define CACHE_AGREED 1024 /* two batches of a job with thirty sites */
 
 struct cache_entry {
     struct digest job_hash;
@@ -15,6 +16,7 @@ struct cache_entry {
 
 struct secagg_cache {
     struct secagg_memo *memo;
+    struct agreement_memory *agreed;
     struct cache_entry entries[CACHE_KEYSETS]; /* [0]: used last */
 };
 
@@ -31,10 +33,13 @@ struct error *secagg_cache_open_beside(struct secagg_cache *other, struct secagg
     struct secagg_cache *cache = calloc(1, sizeof(*cache));
     if (cache == NULL)
         FAIL(ERROR_MEMORY, "There is not enough memory to start.");
-    if (other != NULL)
+    if (other != NULL) {
         cache->memo = secagg_memo_share(other->memo);
-    else
+        cache->agreed = agreement_memory_share(other->agreed);
+    } else {
         TRY(secagg_memo_new(CACHE_SIGNATURES, &cache->memo));
+        TRY(agreement_memory_new(CACHE_AGREED, &cache->agreed));
+    }
     *ret_cache = cache;
     cache = NULL;
 done:
@@ -54,12 +59,23 @@ void secagg_cache_close(struct secagg_cache *cache)
     for (size_t i = 0; i < CACHE_KEYSETS; i++)
         entry_clear(&cache->entries[i]);
     secagg_memo_free(cache->memo);
+    agreement_memory_free(cache->agreed);
     free(cache);
 }
 
 struct secagg_memo *secagg_cache_memo(struct secagg_cache *cache)
 {
     return cache->memo;
+}
+
+struct agreement_memory *secagg_cache_agreed(struct secagg_cache *cache)
+{
+    return cache->agreed;
+}
+
+void secagg_cache_age(struct secagg_cache *cache)
+{
+    agreement_memory_age(cache->agreed);
 }
 
 static bool entry_serves(const struct cache_entry *entry, const struct secagg_run *run, uint32_t slot)

@@ -53,7 +53,7 @@ struct serve {
     uint32_t peers_up;
     struct daemon_record noted; /* the row as last written */
     /* Monotonic milliseconds of what is due next: */
-    int64_t version_due, second_due, certificate_due, trust_due, policy_due;
+    int64_t version_due, second_due, agreed_due, certificate_due, trust_due, policy_due;
     /* Progress of the training in hand that was logged last: */
     struct digest shown_job;
     uint32_t shown_round;

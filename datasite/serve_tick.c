@@ -168,6 +168,10 @@ void serve_tick(struct serve *serve)
         serve_note(serve, false);
         serve->second_due = now + TICK_SECOND_MS;
     }
+    if (now >= serve->agreed_due) {
+        secagg_cache_age(serve->secagg);
+        serve->agreed_due = now + SECAGG_CACHE_AGE_MS;
+    }
     if (now >= serve->certificate_due) {
         tick_certificate(serve);
         serve->certificate_due = now + TICK_CERTIFICATE_MS;

@@ -140,6 +140,7 @@ static struct error *masking_open_shares(const struct masking *masking, const st
         if (mask->sealed.len - used < SECAGG_SEALED_BYTES)
             FAIL(ERROR_INVALID, "Mask: sealed has fewer shares than sharers that are neighbours.");
         TRY(secagg_share_open_by(attempt->keyset, attempt->slot, masking->roster.own, neighbours[i], key,
+                                 secagg_cache_agreed(masking->work->trainer->secagg),
                                  mask->sealed.data + used, &share));
         used += SECAGG_SEALED_BYTES;
     }

@@ -172,6 +172,71 @@ static void test_secagg_share_one_share_too_few_gives_something_else(void **stat
     error_free(err);
 }
 
+static size_t derivations;
+
+struct error *__real_agreement_key_derive(struct agreement_key *key,
+                                          const uint8_t public_key[static AGREEMENT_KEY_BYTES],
+                                          uint8_t ret_shared[static AGREEMENT_KEY_BYTES]);
+struct error *__wrap_agreement_key_derive(struct agreement_key *key,
+                                          const uint8_t public_key[static AGREEMENT_KEY_BYTES],
+                                          uint8_t ret_shared[static AGREEMENT_KEY_BYTES]);
+struct error *__wrap_agreement_key_derive(struct agreement_key *key,
+                                          const uint8_t public_key[static AGREEMENT_KEY_BYTES],
+                                          uint8_t ret_shared[static AGREEMENT_KEY_BYTES])
+{
+    derivations++;
+    return __real_agreement_key_derive(key, public_key, ret_shared);
+}
+
+static void opened_with(const struct federation *federation, struct agreement_memory *memory, size_t computed)
+{
+    const uint32_t slot = FEDERATION_FIRST_SLOT;
+    uint8_t sealed[SECAGG_SEALED_BYTES];
+    struct secagg_share own, share, wanted;
+    struct agreement_key *key = NULL;
+    sealed_for(federation, slot, 3, 2, sealed, &own);
+    succeeds(
+        secagg_share_open(federation->keyset, slot, 2, 3, secret_of(federation, 2, slot), sealed, &wanted));
+    succeeds(agreement_key_new(secret_of(federation, 2, slot)->c, &key));
+    derivations = 0;
+    succeeds(secagg_share_open_by(federation->keyset, slot, 2, 3, key, memory, sealed, &share));
+    assert_int_equal(derivations, computed);
+    assert_memory_equal(&share, &wanted, sizeof(share));
+    sealed[0] ^= 1;
+    fails(secagg_share_open_by(federation->keyset, slot, 2, 3, key, memory, sealed, &share), ERROR_UNTRUSTED);
+    agreement_key_free(key);
+}
+
+/* The same bytes and shares; and what was agreed on to seal is not computed once more to open. */
+static void test_secagg_share_with_a_memory_is_the_same_and_agrees_once(void **state)
+{
+    const struct federation *federation = *state;
+    const uint32_t slot = FEDERATION_FIRST_SLOT;
+    struct agreement_memory *memory = NULL;
+    uint8_t *with = NULL, *without = NULL;
+    size_t count = 0;
+    struct secagg_share own, same;
+    succeeds(agreement_memory_new(64, &memory));
+    succeeds(secagg_share_make(federation->keyset, slot, 2, secret_of(federation, 2, slot), &without, &count,
+                               &own));
+    for (size_t i = 0; i < 2; i++) {
+        derivations = 0;
+        succeeds(secagg_share_make_with(federation->keyset, slot, 2, secret_of(federation, 2, slot), memory,
+                                        &with, &count, &same));
+        assert_int_equal(derivations, i == 0 ? FEDERATION_SITES - 1 : 0);
+        assert_memory_equal(with, without, count * SECAGG_SEALED_BYTES);
+        assert_memory_equal(&own, &same, sizeof(own));
+        free(with);
+    }
+    opened_with(federation, memory, 0);
+    agreement_memory_forget(memory, federation->keyset->run.run_id, slot);
+    opened_with(federation, memory, 1);
+    opened_with(federation, memory, 0);
+    opened_with(federation, NULL, 1);
+    free(without);
+    agreement_memory_free(memory);
+}
+
 static void make_at(const struct federation *federation, uint32_t slot, uint8_t **ret_sealed,
                     struct secagg_share *ret_own)
 {
@@ -360,6 +425,7 @@ int main(void)
         FEDERATION_TEST(test_secagg_share_any_threshold_of_shares_gives_the_secrets, share),
         FEDERATION_TEST(test_secagg_share_one_share_too_few_gives_something_else, share),
         FEDERATION_TEST(test_secagg_share_made_again_is_the_same, share),
+        FEDERATION_TEST(test_secagg_share_with_a_memory_is_the_same_and_agrees_once, share),
         FEDERATION_TEST(test_secagg_share_of_other_keys_or_slots_is_dealt_anew, share),
         FEDERATION_TEST(test_secagg_share_changed_byte_is_refused, share),
         FEDERATION_TEST(test_secagg_share_moved_is_refused, share),

@@ -7,21 +7,25 @@
 static void (*meanwhile)(struct company *company);
 static struct company *of_meanwhile;
 
-struct error *__real_secagg_share_make(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
-                                       const struct secagg_secret *secret, uint8_t **ret_sealed,
-                                       size_t *ret_count, struct secagg_share *ret_own);
-struct error *__wrap_secagg_share_make(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
-                                       const struct secagg_secret *secret, uint8_t **ret_sealed,
-                                       size_t *ret_count, struct secagg_share *ret_own);
-struct error *__wrap_secagg_share_make(const struct secagg_keyset *keyset, uint32_t slot, uint32_t position,
-                                       const struct secagg_secret *secret, uint8_t **ret_sealed,
-                                       size_t *ret_count, struct secagg_share *ret_own)
+struct error *__real_secagg_share_make_with(const struct secagg_keyset *keyset, uint32_t slot,
+                                            uint32_t position, const struct secagg_secret *secret,
+                                            struct agreement_memory *memory, uint8_t **ret_sealed,
+                                            size_t *ret_count, struct secagg_share *ret_own);
+struct error *__wrap_secagg_share_make_with(const struct secagg_keyset *keyset, uint32_t slot,
+                                            uint32_t position, const struct secagg_secret *secret,
+                                            struct agreement_memory *memory, uint8_t **ret_sealed,
+                                            size_t *ret_count, struct secagg_share *ret_own);
+struct error *__wrap_secagg_share_make_with(const struct secagg_keyset *keyset, uint32_t slot,
+                                            uint32_t position, const struct secagg_secret *secret,
+                                            struct agreement_memory *memory, uint8_t **ret_sealed,
+                                            size_t *ret_count, struct secagg_share *ret_own)
 {
     void (*now)(struct company * company) = meanwhile;
     meanwhile = NULL;
     if (now != NULL)
         now(of_meanwhile);
-    return __real_secagg_share_make(keyset, slot, position, secret, ret_sealed, ret_count, ret_own);
+    return __real_secagg_share_make_with(keyset, slot, position, secret, memory, ret_sealed, ret_count,
+                                         ret_own);
 }
 
 static int64_t written(struct company *company)

@@ -191,6 +191,41 @@ static void test_request_unmask_of_organisations_that_are_too_few_by_now_refused
     site_expect_same(first, company_unmask(company));
 }
 
+/* Whether the datasite remembers what its key of a slot agreed on with that of a partner. */
+static bool remembers(struct company *company, uint32_t partner, uint32_t slot)
+{
+    uint8_t shared[AGREEMENT_KEY_BYTES];
+    struct agreement_pair pair = {.slot = slot};
+    const struct secagg_keyset *keyset = company->keyset;
+    memcpy(pair.run_id, company->run.run_id, sizeof(pair.run_id));
+    memcpy(pair.one, secagg_keyset_entry(keyset, company->own, slot)->c, sizeof(pair.one));
+    memcpy(pair.other, secagg_keyset_entry(keyset, partner, slot)->c, sizeof(pair.other));
+    return agreement_memory_find(secagg_cache_agreed(company->site->secagg), &pair, shared);
+}
+
+/* With the slot's secrets, which are erased in site.db, goes what follows from them. */
+static void test_request_unmask_forgets_what_the_keys_of_the_slot_agreed_on(void **state)
+{
+    struct company *company = *state;
+    company_take_agreement(company, company_agree(company));
+    for (uint32_t position = 1; position <= COMPANY_SITES; position++)
+        if (position != company->own)
+            assert_true(remembers(company, position, 0) && remembers(company, position, 1));
+    company_take_unmasking(company, company_unmask(company));
+    for (uint32_t position = 1; position <= COMPANY_SITES; position++)
+        if (position != company->own)
+            assert_true(!remembers(company, position, 0) && remembers(company, position, 1));
+}
+
+/* After a restart nothing is remembered, and the same bytes come. */
+static void test_request_unmask_without_a_memory_gives_the_shares(void **state)
+{
+    struct company *company = *state;
+    company_take_agreement(company, company_agree(company));
+    agreement_memory_forget(secagg_cache_agreed(company->site->secagg), company->run.run_id, UINT32_MAX);
+    company_take_unmasking(company, company_unmask(company));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, company_masked, company_remove)
 
 int main(void)
@@ -204,6 +239,8 @@ int main(void)
         TEST(test_request_unmask_of_an_edited_list_refused),
         TEST(test_request_unmask_of_a_dead_slot_refused),
         TEST(test_request_unmask_of_organisations_that_are_too_few_by_now_refused),
+        TEST(test_request_unmask_forgets_what_the_keys_of_the_slot_agreed_on),
+        TEST(test_request_unmask_without_a_memory_gives_the_shares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
