@@ -224,17 +224,11 @@ struct error *release_write(const struct release_check *check, struct release_re
         TRY(release_counted(&check->approval, context, record));
     TRY(store_release_event(context->store, record, &event));
     if (!record->refused && !outcome.held) {
-        struct release_receipt about = {context->identity,
-                                        &check->approval.decision,
-                                        context->job_id,
-                                        context->run_id,
-                                        context->round,
-                                        check->kind,
-                                        record->body,
-                                        record->body_bytes,
-                                        &event,
-                                        record->protections,
-                                        context->now};
+        struct release_receipt about = {context->identity,   &check->approval.decision,
+                                        context->job_id,     context->run_id,
+                                        context->round,      check->kind,
+                                        record->body_bytes,  &event,
+                                        record->protections, context->now};
         TRY(release_receipt_make(&about, &receipt, &receipt_bytes));
         TRY(release_wrap(check->kind, record->body, record->body_bytes, receipt, receipt_bytes, &outcome));
     }

@@ -69,17 +69,9 @@ static struct error *held_write(const struct release_held *held, const struct de
     uint8_t *receipt = NULL;
     TRY(store_held_event(held->store, decision, &event));
     if (decision->state == ANSWER_RELEASED) {
-        struct release_receipt about = {held->identity,
-                                        approval,
-                                        held->job_id,
-                                        held->run_id,
-                                        held->round,
-                                        held->kind,
-                                        decision->answer->body,
-                                        decision->answer->bytes,
-                                        &event,
-                                        decision->protections,
-                                        held->now};
+        struct release_receipt about = {
+            held->identity,          approval, held->job_id,          held->run_id, held->round, held->kind,
+            decision->answer->bytes, &event,   decision->protections, held->now};
         TRY(release_receipt_make(&about, &receipt, &decision->receipt_bytes));
         decision->receipt = receipt;
     }

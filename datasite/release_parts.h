@@ -30,7 +30,7 @@ MUST_USE struct error *release_share_noise(const struct secagg_vector *vector,
                                            const struct release_contribution *contribution,
                                            uint64_t *ret_words);
 
-/* A receipt about `body`, of an event that was just added. */
+/* A receipt about the body of an event that was just added. */
 struct release_receipt {
     const struct identity *identity;
     const struct decision *approval;
@@ -38,7 +38,6 @@ struct release_receipt {
     const uint8_t *run_id; /* STORE_RUN_ID_BYTES */
     uint32_t round;
     enum answer_kind kind;
-    const uint8_t *body;
     size_t body_bytes;
     const struct release_event *event;
     const char *protections;

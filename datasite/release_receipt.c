@@ -25,6 +25,7 @@ struct error *release_receipt_make(const struct release_receipt *about, uint8_t 
         .job_id = *about->job_id,
         .round = about->round,
         .kind = answer_receipt_kind(about->kind),
+        .digest = about->event->digest,
         .body_bytes = about->body_bytes,
         .sequence = about->event->head.sequence,
         .head = about->event->head.hash,
@@ -34,7 +35,6 @@ struct error *release_receipt_make(const struct release_receipt *about, uint8_t 
     memcpy(receipt.head_signature, about->event->signature, sizeof(receipt.head_signature));
     (void)snprintf(receipt.protections, sizeof(receipt.protections), "%s", about->protections);
     TRY(approval_digest(approval, &receipt.approval));
-    TRY(digest_of(about->body, about->body_bytes, &receipt.digest));
     TRY(receipt_sign(about->identity, &receipt));
     TRY(receipt_encode(&receipt, ret_bytes, ret_count));
 done:

@@ -114,13 +114,16 @@ done:
     return err;
 }
 
-static struct error *agreeing_make(struct agreeing *agreeing)
+/* `with_input`: also what this site's own entry is compared with. To give shares it takes no more than the statement that
+ * was signed about it. */
+static struct error *agreeing_make(struct agreeing *agreeing, bool with_input)
 {
     struct error *err = NULL;
     size_t bytes = 0;
     TRY(agreeing_slot(agreeing));
     TRY(agreeing_round(agreeing));
-    TRY(agreeing_input(agreeing, &bytes));
+    if (with_input)
+        TRY(agreeing_input(agreeing, &bytes));
     TRY(agreeing_attempt(agreeing, bytes));
 done:
     return err;
@@ -264,7 +267,7 @@ struct error *request_agree(const struct requests *requests, const struct reques
     TRY(secagg_wire_take_inputs(message->inputs, message->n_inputs, &inputs));
     TRY(request_secagg_open(requests, request, &message->job_id, &message->run_id, message->witness, false,
                             &open));
-    TRY(agreeing_make(&agreeing));
+    TRY(agreeing_make(&agreeing, true));
     TRY(agree_sign(&agreeing, inputs, message->n_inputs, signature, &again));
     TRY(agreement_encode(&agreeing, signature, &body, &bytes));
     TRY(request_secagg_reply(&open, EVENT_ROUND_AGREED, message->round, again,
@@ -418,7 +421,7 @@ struct error *request_unmask(const struct requests *requests, const struct reque
     TRY(secagg_wire_take_agreements(message->agreements, message->n_agreements, &agreements));
     TRY(request_secagg_open(requests, request, &message->job_id, &message->run_id, message->witness, false,
                             &open));
-    TRY(agreeing_make(&agreeing));
+    TRY(agreeing_make(&agreeing, false));
     TRY(unmask_check(&agreeing, agreements, message->n_agreements, &contributors));
     bool again = agreeing.slot.state == SECAGG_SLOT_REVEALED;
     if (again) {

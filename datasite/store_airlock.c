@@ -27,11 +27,12 @@ void store_release_rollback(struct store *store)
     store->releasing = false;
 }
 
-/* The head of the event that was just added. */
-static struct error *release_head(struct store *store, struct release_event *ret_event)
+/* The event that was just added, over these bytes, and its head. */
+static struct error *release_head(struct store *store, const struct digest *digest,
+                                  struct release_event *ret_event)
 {
     struct query query;
-    struct release_event event = {.head = {.site = *identity_id(store->identity)}};
+    struct release_event event = {.digest = *digest, .head = {.site = *identity_id(store->identity)}};
     event.head.sequence = (uint64_t)database_last_id(store->database);
     query_start(&query, store->database, "SELECT hash, signature FROM event WHERE id = ?");
     query_bind_int(&query, (int64_t)event.head.sequence);
@@ -72,7 +73,7 @@ struct error *store_release_event(struct store *store, const struct release_reco
     TRY(digest_of(record->body, record->body_bytes, &digest));
     TRY(store_event_add(store, kind, record->job_id, record->run_id, record->round, record->now,
                         record->detail, &digest));
-    TRY(release_head(store, ret_event));
+    TRY(release_head(store, &digest, ret_event));
 done:
     return err;
 }
@@ -180,7 +181,7 @@ struct error *store_held_event(struct store *store, const struct held_decision *
     TRY(digest_of(answer->body, answer->bytes, &digest));
     TRY(store_event_add(store, kind, &answer->job_id, answer->run_id, answer->round, decision->now,
                         decision->detail, &digest));
-    TRY(release_head(store, ret_event));
+    TRY(release_head(store, &digest, ret_event));
 done:
     return err;
 }

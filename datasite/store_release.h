@@ -33,6 +33,7 @@ struct release_record {
 
 /* An event as it was just added, with the signed head of the chain after it. */
 struct release_event {
+    struct digest digest; /* of the exact bytes that it is about */
     struct chain_head head;
     uint8_t signature[SIGNATURE_BYTES];
 };

@@ -2,7 +2,8 @@
  * with the next round and by themselves, the evaluation behind the last round, the end. Each time it comes back it
  *
  *     is in a state between two commits, and no other: half a step is none;
- *     repeats what it has answered in the run so far byte for byte, but for rounds whose sum it has, and is not changed by that;
+ *     repeats what it has answered in the run so far byte for byte, but for vectors and
+ *     agreements of rounds whose sum it has, and is not changed by that;
  *     answers the step with the bytes, and ends in the state, of a site that was not killed;
  *     reads its rows for a round once: nothing is computed while the round's vector is there.
  *
@@ -266,10 +267,9 @@ static struct turn *turn_new(uint32_t type, const ProtobufCMessage *message)
     assert_true(scene.count < scene.plan_count);
     turn->plan = &scene.plans[scene.count++];
     turn->descriptor = message->descriptor;
-    turn->round = type == FDS__MESSAGE_TYPE__MESSAGE_MASK     ? ((const Fds__Mask *)message)->round
-                  : type == FDS__MESSAGE_TYPE__MESSAGE_AGREE  ? ((const Fds__Agree *)message)->round
-                  : type == FDS__MESSAGE_TYPE__MESSAGE_UNMASK ? ((const Fds__Unmask *)message)->round
-                                                              : 0;
+    turn->round = type == FDS__MESSAGE_TYPE__MESSAGE_MASK    ? ((const Fds__Mask *)message)->round
+                  : type == FDS__MESSAGE_TYPE__MESSAGE_AGREE ? ((const Fds__Agree *)message)->round
+                                                             : 0; /* shares are repeated all the same */
     must(wire_encode(message, &turn->message, &turn->bytes));
     assert_int_equal(type, turn->plan->type);
     return turn;
