@@ -9,8 +9,9 @@
  *                    secrets of a slot
  *     mask           its vector under masks, signed              secagg_input.h
  *     agree          its signature under who contributed         secagg_agree.h
- *     unmask         of every neighbour one share: b of who      secagg_agree.h
- *                    contributed, s_sk of who did not
+ *     unmask         once enough agree and every contributor     secagg_agree.h
+ *                    signed, of every neighbour one share: b
+ *                    of who contributed, s_sk of who did not
  *     (the sum)      anybody: secrets from shares, the sum       secagg_sum.h
  *                    from the inputs, checked
  *

@@ -116,7 +116,7 @@ done:
 
 struct error *secagg_agree_check(const struct secagg_attempt *attempt, uint32_t position,
                                  const struct digest *own_digest, const struct secagg_input *inputs,
-                                 size_t count, size_t least, struct secagg_memo *memo,
+                                 size_t count, size_t least,
                                  uint8_t ret_body[static SECAGG_AGREEMENT_BODY_BYTES])
 {
     struct error *err = NULL;
@@ -125,8 +125,6 @@ struct error *secagg_agree_check(const struct secagg_attempt *attempt, uint32_t 
     struct secagg_set contributors = {.positions = positions, .count = count};
     TRY(check_contributors(attempt, contributors, least));
     TRY(check_own(position, own_digest, inputs, count));
-    for (size_t i = 0; i < count; i++)
-        TRY(secagg_input_verify(attempt, &inputs[i], memo));
     TRY(secagg_isolation_check(attempt, contributors));
     TRY(secagg_agreement_body(attempt, inputs, count, ret_body));
 done:
@@ -167,6 +165,44 @@ struct error *secagg_agreements_verify(const struct secagg_run *run,
         FAIL(ERROR_REFUSED, "%zu sites agree, and the job's threshold is %zu.", count, run->threshold);
     for (size_t i = 0; i < count; i++)
         TRY(agreement_verify(run, body, &agreements[i], i == 0 ? 0 : agreements[i - 1].position, memo));
+done:
+    return err;
+}
+
+/* ---- what a site checks before it gives shares ---- */
+
+/* Both lists ascend. */
+static struct error *inputs_verify(const struct secagg_attempt *attempt, uint32_t position,
+                                   const struct secagg_input *inputs, size_t count,
+                                   const struct secagg_agreement *agreements, size_t agreement_count,
+                                   struct secagg_memo *memo)
+{
+    struct error *err = NULL;
+    size_t next = 0;
+    for (size_t i = 0; i < count; i++) {
+        while (next < agreement_count && agreements[next].position < inputs[i].position)
+            next++;
+        bool agreed = next < agreement_count && agreements[next].position == inputs[i].position;
+        if (!agreed && inputs[i].position != position)
+            TRY(secagg_input_verify(attempt, &inputs[i], memo));
+    }
+done:
+    return err;
+}
+
+struct error *secagg_unmask_check(const struct secagg_attempt *attempt, uint32_t position,
+                                  const uint8_t body[static SECAGG_AGREEMENT_BODY_BYTES],
+                                  const struct secagg_input *inputs, size_t count,
+                                  const struct secagg_agreement *agreements, size_t agreement_count,
+                                  struct secagg_memo *memo)
+{
+    struct error *err = NULL;
+    uint8_t of_inputs[SECAGG_AGREEMENT_BODY_BYTES];
+    TRY(secagg_agreement_body(attempt, inputs, count, of_inputs)); /* they ascend */
+    if (memcmp(of_inputs, body, sizeof(of_inputs)) != 0)
+        FAIL(ERROR_UNTRUSTED, "The inputs are not those of the list that this site signed.");
+    TRY(secagg_agreements_verify(&attempt->keyset->run, body, agreements, agreement_count, memo));
+    TRY(inputs_verify(attempt, position, inputs, count, agreements, agreement_count, memo));
 done:
     return err;
 }

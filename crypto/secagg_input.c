@@ -173,15 +173,6 @@ struct error *secagg_input_sign(const struct identity *identity, const struct se
     return secagg_sign(identity, INPUT_TYPE, body, sizeof(body), ret_signature);
 }
 
-struct error *secagg_input_own(const struct identity *identity, const struct secagg_attempt *attempt,
-                               const struct digest *digest, const uint8_t signature[static SIGNATURE_BYTES],
-                               struct secagg_memo *memo)
-{
-    uint8_t body[SECAGG_INPUT_BODY_BYTES];
-    secagg_input_body(attempt, digest, body);
-    return secagg_memo_own(memo, identity, INPUT_TYPE, body, sizeof(body), signature);
-}
-
 struct error *secagg_input_verify(const struct secagg_attempt *attempt, const struct secagg_input *input,
                                   struct secagg_memo *memo)
 {

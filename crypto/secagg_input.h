@@ -48,12 +48,6 @@ MUST_USE struct error *secagg_input_sign(const struct identity *identity,
                                          const struct secagg_attempt *attempt, const struct digest *digest,
                                          uint8_t ret_signature[static SIGNATURE_BYTES]);
 
-/* That input was this site's own (secagg_memo_own). */
-MUST_USE struct error *secagg_input_own(const struct identity *identity, const struct secagg_attempt *attempt,
-                                        const struct digest *digest,
-                                        const uint8_t signature[static SIGNATURE_BYTES],
-                                        struct secagg_memo *memo);
-
 /* What is known of a contributor's vector without the vector. */
 struct secagg_input {
     uint32_t position;

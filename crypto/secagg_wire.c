@@ -248,6 +248,35 @@ done:
     return err;
 }
 
+void secagg_wire_write_inputs(const struct secagg_input *inputs, size_t count, uint8_t *ret_bytes)
+{
+    for (size_t i = 0; i < count; i++, ret_bytes += SECAGG_KEPT_INPUT_BYTES) {
+        memcpy(ret_bytes, inputs[i].digest.bytes, DIGEST_BYTES);
+        memcpy(ret_bytes + DIGEST_BYTES, inputs[i].signature, SIGNATURE_BYTES);
+    }
+}
+
+struct error *secagg_wire_read_inputs(struct secagg_set positions, const uint8_t *bytes, size_t byte_count,
+                                      struct secagg_input **ret_inputs)
+{
+    struct error *err = NULL;
+    struct secagg_input *inputs = NULL;
+    if (byte_count != positions.count * SECAGG_KEPT_INPUT_BYTES)
+        FAIL(ERROR_UNTRUSTED, "What is kept of the inputs of %zu contributors has %zu bytes; %zu are due.",
+             positions.count, byte_count, positions.count * SECAGG_KEPT_INPUT_BYTES);
+    inputs = calloc(positions.count + 1, sizeof(*inputs));
+    if (inputs == NULL)
+        FAIL(ERROR_MEMORY, "There is not enough memory for the inputs of %zu sites.", positions.count);
+    for (size_t i = 0; i < positions.count; i++, bytes += SECAGG_KEPT_INPUT_BYTES) {
+        inputs[i].position = positions.positions[i];
+        memcpy(inputs[i].digest.bytes, bytes, DIGEST_BYTES);
+        memcpy(inputs[i].signature, bytes + DIGEST_BYTES, SIGNATURE_BYTES);
+    }
+    *ret_inputs = inputs;
+done:
+    return err;
+}
+
 /* ---- AgreementStatement ---- */
 
 #define AGREEMENT "AgreementStatement"

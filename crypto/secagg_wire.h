@@ -38,6 +38,14 @@ void secagg_wire_free_inputs(Fds__InputStatement **messages, size_t count); /* a
 MUST_USE struct error *secagg_wire_take_inputs(Fds__InputStatement *const *messages, size_t count,
                                                struct secagg_input **ret_inputs);
 
+/* As a site keeps them with a list that it signed: digest || signature of each, in the order of the list. */
+#define SECAGG_KEPT_INPUT_BYTES (DIGEST_BYTES + SIGNATURE_BYTES)
+/* count * SECAGG_KEPT_INPUT_BYTES. */
+void secagg_wire_write_inputs(const struct secagg_input *inputs, size_t count, uint8_t *ret_bytes);
+/* *ret_inputs [positions.count], malloc'ed; ERROR_UNTRUSTED unless they are as many. */
+MUST_USE struct error *secagg_wire_read_inputs(struct secagg_set positions, const uint8_t *bytes,
+                                               size_t byte_count, struct secagg_input **ret_inputs);
+
 /* ---- AgreementStatement ---- */
 
 MUST_USE struct error *secagg_wire_make_agreements(const struct secagg_agreement *agreements, size_t count,

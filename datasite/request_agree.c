@@ -16,7 +16,6 @@ struct agreeing {
     struct secagg_slot slot;
     struct secagg_round round;
     struct digest own_digest; /* of the vector under masks */
-    uint8_t own_signature[SIGNATURE_BYTES];
     struct secagg_attempt attempt;
 };
 
@@ -82,7 +81,6 @@ static struct error *agreeing_input(struct agreeing *agreeing, size_t *ret_bytes
         memcmp(input->context.data, agreeing->slot.context.bytes, DIGEST_BYTES) != 0)
         FAIL(ERROR_UNTRUSTED, "What this site stored of its input is of another attempt than its key slot.");
     TRY(digest_of(input->words.data, input->words.len, &agreeing->own_digest));
-    memcpy(agreeing->own_signature, input->signature.data, SIGNATURE_BYTES);
     *ret_bytes = input->words.len;
 done:
     wire_masked_input_free(input);
@@ -163,6 +161,25 @@ done:
 
 /* ---- step 'agree' ---- */
 
+/* What is verified before shares are given (unmask_check): the length of a vector, u64 little-endian, and the inputs. */
+#define KEPT_WORDS_BYTES 8
+
+static struct error *agree_kept(const struct agreeing *agreeing, const struct secagg_input *inputs,
+                                size_t count, uint8_t **ret_kept, size_t *ret_bytes)
+{
+    size_t bytes = KEPT_WORDS_BYTES + count * SECAGG_KEPT_INPUT_BYTES;
+    uint64_t words = agreeing->attempt.words;
+    uint8_t *kept = malloc(bytes);
+    if (kept == NULL)
+        return error_new(ERROR_MEMORY, "There is not enough memory for %zu contributors.", count);
+    for (size_t i = 0; i < KEPT_WORDS_BYTES; i++)
+        kept[i] = (uint8_t)(words >> (8 * i));
+    secagg_wire_write_inputs(inputs, count, kept + KEPT_WORDS_BYTES);
+    *ret_kept = kept;
+    *ret_bytes = bytes;
+    return NULL;
+}
+
 static struct error *agree_check(const struct agreeing *agreeing, const struct secagg_input *inputs,
                                  size_t count, uint32_t *positions,
                                  uint8_t ret_body[static SECAGG_AGREEMENT_BODY_BYTES])
@@ -170,11 +187,8 @@ static struct error *agree_check(const struct agreeing *agreeing, const struct s
     struct error *err = NULL;
     const struct secagg_request *open = agreeing->open;
     const struct requests *requests = open->requests;
-    TRY(secagg_input_own(requests->identity, &agreeing->attempt, &agreeing->own_digest,
-                         agreeing->own_signature, secagg_cache_memo(requests->secagg)));
     TRY(secagg_agree_check(&agreeing->attempt, open->roster.own, &agreeing->own_digest, inputs, count,
-                           secagg_roster_least(open->approval.job), secagg_cache_memo(requests->secagg),
-                           ret_body));
+                           secagg_roster_least(open->approval.job), ret_body));
     for (size_t i = 0; i < count; i++)
         positions[i] = inputs[i].position;
     TRY(secagg_roster_organisations(&requests->policy->gate, &open->roster,
@@ -183,7 +197,8 @@ done:
     return err;
 }
 
-static struct error *agree_write(const struct agreeing *agreeing, struct secagg_set contributors,
+static struct error *agree_write(const struct agreeing *agreeing, const struct secagg_input *inputs,
+                                 struct secagg_set contributors,
                                  const uint8_t body[static SECAGG_AGREEMENT_BODY_BYTES],
                                  const uint8_t signature[static SIGNATURE_BYTES])
 {
@@ -191,13 +206,17 @@ static struct error *agree_write(const struct agreeing *agreeing, struct secagg_
     const struct secagg_request *open = agreeing->open;
     struct store *store = open->requests->store;
     char detail[AGREE_DETAIL_BYTES];
+    uint8_t *kept = NULL;
+    size_t kept_bytes = 0;
     agreement_detail(agreeing, contributors.count, "sites contributed", detail);
+    TRY(agree_kept(agreeing, inputs, contributors.count, &kept, &kept_bytes));
     TRY(store_secagg_agree(store, &open->job_id, open->run_id, agreeing->number, agreeing->attempt_number,
-                           contributors, body, signature));
+                           contributors, body, signature, kept, kept_bytes));
     TRY(request_secagg_event(open, EVENT_ROUND_AGREED, agreeing->number, detail, body,
                              SECAGG_AGREEMENT_BODY_BYTES));
     TRY(store_secagg_kill(store, open->run_id, agreeing->slot_number)); /* slots go upwards */
 done:
+    free(kept);
     return err;
 }
 
@@ -227,7 +246,7 @@ static struct error *agree_sign(struct agreeing *agreeing, const struct secagg_i
         TRY(secagg_memo_own(secagg_cache_memo(agreeing->open->requests->secagg),
                             agreeing->open->requests->identity, SECAGG_AGREEMENT, body, sizeof(body),
                             ret_signature));
-        TRY(agree_write(agreeing, (struct secagg_set){positions, count}, body, ret_signature));
+        TRY(agree_write(agreeing, inputs, (struct secagg_set){positions, count}, body, ret_signature));
     }
 done:
     free(positions);
@@ -283,32 +302,58 @@ done:
 
 /* ---- step 'unmask' ---- */
 
-/* The body that this site signed, and enough others over the very same; and the contributors are those of its hash. */
-static struct error *unmask_check(const struct agreeing *agreeing, const struct secagg_agreement *agreements,
+/* The inputs of the list that this site signed. */
+static struct error *unmask_inputs(struct agreeing *agreeing, struct secagg_set contributors,
+                                   struct secagg_input **ret_inputs)
+{
+    struct error *err = NULL;
+    const struct secagg_round *round = &agreeing->round;
+    uint64_t words = 0;
+    if (round->inputs == NULL || round->inputs_bytes < KEPT_WORDS_BYTES)
+        FAIL(ERROR_REFUSED,
+             "This site signed who contributed to round %" PRIu32
+             " before it was updated, and kept no inputs to verify: it gives no shares of that round.",
+             agreeing->number);
+    for (size_t i = 0; i < KEPT_WORDS_BYTES; i++)
+        words |= (uint64_t)round->inputs[i] << (8 * i);
+    agreeing->attempt.words = words;
+    TRY(secagg_wire_read_inputs(contributors, round->inputs + KEPT_WORDS_BYTES,
+                                round->inputs_bytes - KEPT_WORDS_BYTES, ret_inputs));
+done:
+    return err;
+}
+
+/* The body that this site signed, and enough others over the very same; every contributor signed; and the contributors are
+ * those of its hash. */
+static struct error *unmask_check(struct agreeing *agreeing, const struct secagg_agreement *agreements,
                                   size_t count, struct secagg_set *ret_contributors)
 {
     struct error *err = NULL;
     const struct secagg_request *open = agreeing->open;
     const struct secagg_round *round = &agreeing->round;
     struct secagg_set contributors = {round->contributors, round->contributor_count};
+    struct secagg_input *inputs = NULL;
     struct digest hash;
     if (!round->agreed || round->attempt != agreeing->attempt_number)
         FAIL(ERROR_REFUSED,
              "This site has not signed who contributed to attempt %" PRIu32 " of round %" PRIu32
              ", so it gives no shares.",
              agreeing->attempt_number + 1, agreeing->number);
-    TRY(secagg_agreements_verify(&open->run, round->agreement, agreements, count,
-                                 secagg_cache_memo(open->requests->secagg)));
     TRY(secagg_set_hash(&open->run, SECAGG_CONTRIBUTORS, contributors, &hash));
     if (memcmp(round->agreement, agreeing->attempt.context.bytes, DIGEST_BYTES) != 0 ||
         memcmp(round->agreement + DIGEST_BYTES, agreeing->attempt.sharers_hash.bytes, DIGEST_BYTES) != 0 ||
         memcmp(round->agreement + 2 * DIGEST_BYTES, hash.bytes, DIGEST_BYTES) != 0)
         FAIL(ERROR_UNTRUSTED,
              "What this site stored of a round does not fit to what it signed: its database was changed.");
+    TRY(unmask_inputs(agreeing, contributors, &inputs));
+    TRY(secagg_unmask_check(&agreeing->attempt, open->roster.own, round->agreement, inputs,
+                            contributors.count, agreements, count,
+                            secagg_cache_memo(open->requests->secagg)));
     /* The policy of now, which may ask for more than that of the moment when the list was signed. */
     TRY(secagg_roster_organisations(&open->requests->policy->gate, &open->roster, contributors));
     *ret_contributors = contributors;
 done:
+    free(inputs);
     return err;
 }
 

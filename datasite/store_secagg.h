@@ -106,6 +106,8 @@ struct secagg_round {
     uint8_t signature[SIGNATURE_BYTES];
     uint32_t *contributors; /* U3 of the agreement; NULL before */
     size_t contributor_count;
+    uint8_t *inputs; /* that came with it, as whoever agreed kept them; NULL: none */
+    size_t inputs_bytes;
 };
 void secagg_round_clear(struct secagg_round *round); /* wipes */
 /* ERROR_NOT_FOUND. */
@@ -121,14 +123,16 @@ MUST_USE struct error *store_secagg_encode(struct store *store, const struct dig
                                            const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                            const struct digest *model_digest, const uint8_t *encoded,
                                            size_t encoded_bytes);
-/* The one statement of a round: the same again changes nothing, another is ERROR_REFUSED, also where only an event
+/* The one statement of a round, and what is kept with it (secagg_round.inputs; may be NULL): the same statement again changes
+ * nothing, another is ERROR_REFUSED, also where only an event
  * "round-agreed" tells of it. The attempt's slot is bound, else ERROR_REFUSED. Erases the vector, and the round's slots of other
  * attempts. The caller adds the event, in the same transaction. */
 MUST_USE struct error *store_secagg_agree(struct store *store, const struct digest *job_id,
                                           const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                           uint32_t attempt, struct secagg_set contributors,
                                           const uint8_t body[static SECAGG_AGREEMENT_BODY_BYTES],
-                                          const uint8_t signature[static SIGNATURE_BYTES]);
+                                          const uint8_t signature[static SIGNATURE_BYTES],
+                                          const uint8_t *inputs, size_t inputs_bytes);
 
 /* A round that this site has agreed to and whose contributors are nearly those of another sum. */
 struct secagg_near {

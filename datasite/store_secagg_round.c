@@ -8,6 +8,7 @@ void secagg_round_clear(struct secagg_round *round)
 {
     secagg_drop(round->encoded, round->encoded_bytes);
     free(round->contributors);
+    free(round->inputs);
     secret_wipe(round, sizeof(*round));
 }
 
@@ -23,9 +24,10 @@ static struct error *round_read(struct query *query, bool with_vector, struct se
         query_blob_exact(query, 2, round->agreement, SECAGG_AGREEMENT_BODY_BYTES);
         query_blob_exact(query, 3, round->signature, SIGNATURE_BYTES);
         TRY(secagg_take_positions(query, 4, &round->contributors, &round->contributor_count));
+        TRY(secagg_take_blob(query, 5, &round->inputs, &round->inputs_bytes));
     }
     if (with_vector)
-        TRY(secagg_take_blob(query, 5, &round->encoded, &round->encoded_bytes));
+        TRY(secagg_take_blob(query, 6, &round->encoded, &round->encoded_bytes));
 done:
     return err;
 }
@@ -37,13 +39,14 @@ static struct error *round_find(struct store *store, const struct digest *job_id
     struct error *err = NULL, *failed = NULL;
     struct secagg_round round = {.encoded = NULL};
     struct query query;
-    query_start(&query, store->database,
-                with_vector
-                    ? "SELECT model_digest, attempt, agreement, signature, contributors, encoded FROM "
-                      "secagg_round LEFT JOIN secagg_vector USING (run_id, round) WHERE job_id = ? AND "
-                      "run_id = ? AND round = ?"
-                    : "SELECT model_digest, attempt, agreement, signature, contributors FROM secagg_round "
-                      "WHERE job_id = ? AND run_id = ? AND round = ?");
+    query_start(
+        &query, store->database,
+        with_vector
+            ? "SELECT model_digest, attempt, agreement, signature, contributors, inputs, encoded FROM "
+              "secagg_round LEFT JOIN secagg_vector USING (run_id, round) WHERE job_id = ? AND "
+              "run_id = ? AND round = ?"
+            : "SELECT model_digest, attempt, agreement, signature, contributors, inputs FROM secagg_round "
+              "WHERE job_id = ? AND run_id = ? AND round = ?");
     query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, number);
@@ -194,7 +197,8 @@ static struct error *vectors_erase(struct store *store, const uint8_t *run_id, u
 
 static struct error *agree_write(struct store *store, const struct digest *job_id, const uint8_t *run_id,
                                  uint32_t round, uint32_t attempt, struct secagg_set contributors,
-                                 const uint8_t *body, const uint8_t *signature)
+                                 const uint8_t *body, const uint8_t *signature, const uint8_t *inputs,
+                                 size_t inputs_bytes)
 {
     struct error *err = NULL;
     struct query query;
@@ -202,13 +206,18 @@ static struct error *agree_write(struct store *store, const struct digest *job_i
     size_t bytes = 0;
     TRY(secagg_put_positions(contributors, &positions, &bytes));
     query_start(&query, store->database,
-                "UPDATE secagg_round SET attempt = ?, agreement = ?, signature = ?, contributors = ? WHERE "
+                "UPDATE secagg_round SET attempt = ?, agreement = ?, signature = ?, contributors = ?, inputs "
+                "= ? WHERE "
                 "job_id = ? "
                 "AND run_id = ? AND round = ? AND agreement IS NULL");
     query_bind_int(&query, attempt);
     query_bind_blob(&query, body, SECAGG_AGREEMENT_BODY_BYTES);
     query_bind_blob(&query, signature, SIGNATURE_BYTES);
     query_bind_blob(&query, positions, bytes);
+    if (inputs == NULL)
+        query_bind_null(&query);
+    else
+        query_bind_blob(&query, inputs, inputs_bytes);
     query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     query_bind_int(&query, round);
@@ -246,7 +255,8 @@ struct error *store_secagg_agree(struct store *store, const struct digest *job_i
                                  const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                  uint32_t attempt, struct secagg_set contributors,
                                  const uint8_t body[static SECAGG_AGREEMENT_BODY_BYTES],
-                                 const uint8_t signature[static SIGNATURE_BYTES])
+                                 const uint8_t signature[static SIGNATURE_BYTES], const uint8_t *inputs,
+                                 size_t inputs_bytes)
 {
     struct error *err = NULL;
     struct secagg_change change = {false};
@@ -256,7 +266,8 @@ struct error *store_secagg_agree(struct store *store, const struct digest *job_i
     if (!again) {
         TRY(agree_check_slot(store, run_id, round, attempt));
         TRY(secagg_count_raise(store, false));
-        TRY(agree_write(store, job_id, run_id, round, attempt, contributors, body, signature));
+        TRY(agree_write(store, job_id, run_id, round, attempt, contributors, body, signature, inputs,
+                        inputs_bytes));
         TRY(vectors_erase(store, run_id, round));
         TRY(secagg_slots_settle(store, run_id, round, attempt));
         secagg_erased_patiently(store);

@@ -78,3 +78,11 @@ CREATE TABLE job_wait (
     told     INTEGER NOT NULL CHECK (told IN (0, 1)),              -- 1: the requester may know
     sentence TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What came with the list of contributors that this site signed: the length of a vector in words, u64 little-endian, then digest and
+-- signature (96 bytes) of each contributor's, in the order of `contributors`. Verified before shares are given
+-- (crypto/secagg_agree.h); without it none are.
+ALTER TABLE secagg_round ADD COLUMN inputs BLOB;
+CREATE TRIGGER secagg_inputs_once BEFORE UPDATE OF inputs ON secagg_round
+WHEN OLD.agreement IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'one agreement a round'); END;

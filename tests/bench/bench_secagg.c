@@ -275,10 +275,11 @@ static double site_agrees(const struct cohort *cohort)
     struct secagg_revealed *revealed = NULL;
     size_t count = cohort->contributors.count, given = 0;
     double begun = processor_ms();
-    stopwatch_must(secagg_agree_check(&cohort->attempt, 1, &cohort->inputs[0].digest, cohort->inputs, count,
-                                      0, NULL, body));
+    stopwatch_must(
+        secagg_agree_check(&cohort->attempt, 1, &cohort->inputs[0].digest, cohort->inputs, count, 0, body));
     stopwatch_must(secagg_sign(&cohort->identities[0], SECAGG_AGREEMENT, body, sizeof(body), signature));
-    stopwatch_must(secagg_agreements_verify(&cohort->run, body, cohort->agreements, count, NULL));
+    stopwatch_must(secagg_unmask_check(&cohort->attempt, 1, body, cohort->inputs, count, cohort->agreements,
+                                       count, NULL));
     stopwatch_must(secagg_reveal_plan(&cohort->attempt, cohort->contributors, 1, &revealed, &given));
     double ms = processor_ms() - begun;
     free(revealed);
@@ -291,8 +292,7 @@ static void site_print(const struct cohort *cohort, const struct units *u, doubl
     double w = (double)cohort->attempt.words, stayed = (double)cohort->contributors.count;
     double masks = site_masks(cohort, words), agrees = site_agrees(cohort);
     double formula = n * u->verify + 2 * k * (u->derive + u->seal) + 10 * k * t * u->multiply +
-                     (k + 1) * w * u->mask + k * u->derive + w * u->hash + 2 * stayed * u->verify +
-                     4 * u->sign;
+                     (k + 1) * w * u->mask + k * u->derive + w * u->hash + stayed * u->verify + 4 * u->sign;
     printf("site %.0f %.0f %.0f %.0f %.3f %.3f %.3f %.3f %.3f\n", n, w, k, t, shares + masks + agrees,
            formula, shares, masks, agrees);
 }

@@ -265,7 +265,7 @@ struct error *cohort_site_agree(struct cohort *cohort, const struct secagg_attem
     uint8_t body[SECAGG_AGREEMENT_BODY_BYTES];
     size_t verifying = cohort->shape.verifying == 0 ? cohort->shape.sites : cohort->shape.verifying;
     if (position <= verifying)
-        TRY(secagg_agree_check(attempt, position, &site->digest, inputs, count, 0, cohort->memo, body));
+        TRY(secagg_agree_check(attempt, position, &site->digest, inputs, count, 0, body));
     else
         TRY(secagg_agreement_body(attempt, inputs, count, body));
     if (site->agreed_round == attempt->round && memcmp(site->agreed, body, sizeof(body)) != 0)
@@ -343,7 +343,8 @@ struct error *cohort_site_unmask(struct cohort *cohort, const struct secagg_atte
     const struct secagg_set contributors = {.positions = positions, .count = count};
     TRY(check_agreed(cohort, attempt, position, inputs, count));
     if (position <= verifying)
-        TRY(secagg_agreements_verify(&cohort->run, site->agreed, agreements, agreement_count, cohort->memo));
+        TRY(secagg_unmask_check(attempt, position, site->agreed, inputs, count, agreements, agreement_count,
+                                cohort->memo));
     TRY(secagg_reveal_plan(attempt, contributors, position, &revealed, &revealed_count));
     for (size_t i = 0; i < revealed_count; i++)
         TRY(give(cohort, position, &revealed[i]));

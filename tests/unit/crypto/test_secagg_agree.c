@@ -7,7 +7,7 @@ static struct error *check(const struct federation *federation, uint32_t positio
 {
     uint8_t body[SECAGG_AGREEMENT_BODY_BYTES];
     return secagg_agree_check(&federation->attempt, position, &federation->digests[position - 1], inputs,
-                              count, least, NULL, body);
+                              count, least, body);
 }
 
 /* ---- the body ---- */
@@ -32,7 +32,7 @@ static void test_secagg_agreement_body_is_that_of_the_design(void **state)
     assert_memory_equal(body, by_hand, sizeof(body));
     for (uint32_t position = 1; position <= FEDERATION_SITES; position++) {
         succeeds(secagg_agree_check(attempt, position, &federation->digests[position - 1], federation->inputs,
-                                    FEDERATION_SITES, 0, NULL, body));
+                                    FEDERATION_SITES, 0, body));
         assert_memory_equal(body, by_hand, sizeof(body));
     }
 }
@@ -142,12 +142,6 @@ static const struct tweak tweaks[] = {
     {"own digest", 5, 0, tweak_own_digest, ERROR_UNTRUSTED, "not the vector that it gave"},
     {"own other vector", 5, 0, tweak_own_other_vector, ERROR_UNTRUSTED, "not the vector that it gave"},
     {"without the own", 4, 0, tweak_without_own, ERROR_REFUSED, "This site is not in the list"},
-    {"digest of a peer", 5, 0, tweak_peer_digest, ERROR_UNTRUSTED, "site 4 of the roster"},
-    {"signature of a peer", 5, 0, tweak_peer_signature, ERROR_UNTRUSTED, "site 4 of the roster"},
-    {"peer of another round", 5, 0, tweak_peer_of_other_round, ERROR_UNTRUSTED, "site 4 of the roster"},
-    {"peer of another attempt", 5, 0, tweak_peer_of_other_attempt, ERROR_UNTRUSTED, "site 4 of the roster"},
-    {"peer of another model", 5, 0, tweak_peer_of_other_model, ERROR_UNTRUSTED, "site 4 of the roster"},
-    {"peer of another slot", 5, 0, tweak_peer_of_other_slot, ERROR_UNTRUSTED, "site 4 of the roster"},
 };
 
 static void test_secagg_agree_check_tweaked_is_refused(void **state)
@@ -292,6 +286,116 @@ static void test_secagg_agreements_over_another_contributor_set_are_refused(void
     fails(verify(federation, federation->agreements, FEDERATION_SITES), ERROR_UNTRUSTED);
 }
 
+/* ---- before a site gives shares ---- */
+
+/* What site 2 is told and signed with all but `without`, and what the others than that one sign. */
+static struct error *unmask(const struct federation *federation, const struct secagg_input *inputs,
+                            uint32_t without)
+{
+    uint8_t body[SECAGG_AGREEMENT_BODY_BYTES];
+    struct secagg_agreement agreements[FEDERATION_SITES];
+    size_t count = 0;
+    succeeds(
+        secagg_agree_check(&federation->attempt, 2, &inputs[1].digest, inputs, FEDERATION_SITES, 0, body));
+    for (uint32_t position = 1; position <= FEDERATION_SITES; position++) {
+        struct secagg_agreement *agreement = &agreements[count];
+        if (position == without)
+            continue;
+        *agreement = federation->agreements[position - 1];
+        succeeds(secagg_sign(federation->identities[position - 1], SECAGG_AGREEMENT, body, sizeof(body),
+                             agreement->signature));
+        count++;
+    }
+    return secagg_unmask_check(&federation->attempt, 2, body, inputs, FEDERATION_SITES, agreements, count,
+                               NULL);
+}
+
+static const struct {
+    const char *name;
+    void (*change)(struct federation *federation, struct secagg_input *inputs);
+} entries_of_4[] = {
+    {"digest", tweak_peer_digest},
+    {"signature", tweak_peer_signature},
+    {"of another round", tweak_peer_of_other_round},
+    {"of another attempt", tweak_peer_of_other_attempt},
+    {"of another model", tweak_peer_of_other_model},
+    {"of another slot", tweak_peer_of_other_slot},
+};
+
+/* Nobody signed what the list says of site 4, which did not agree to it either: it may have given nothing. */
+static void test_secagg_unmask_check_entry_that_nobody_signed_is_refused(void **state)
+{
+    struct federation *federation = *state;
+    struct secagg_input inputs[FEDERATION_SITES];
+    succeeds(unmask(federation, federation->inputs, 4));
+    for (size_t i = 0; i < sizeof(entries_of_4) / sizeof(entries_of_4[0]); i++) {
+        memcpy(inputs, federation->inputs, sizeof(inputs));
+        print_message("%s\n", entries_of_4[i].name);
+        entries_of_4[i].change(federation, inputs);
+        fails_saying(unmask(federation, inputs, 4), ERROR_UNTRUSTED, "The input of site 4 of the roster");
+    }
+}
+
+/* Who signed the list signed its entry: the one of site 4 is looked at no more, those of others are. */
+static void test_secagg_unmask_check_entry_of_who_agreed_holds(void **state)
+{
+    struct federation *federation = *state;
+    struct secagg_input inputs[FEDERATION_SITES];
+    memcpy(inputs, federation->inputs, sizeof(inputs));
+    inputs[3].signature[9] ^= 1;
+    succeeds(unmask(federation, inputs, 1));
+    succeeds(unmask(federation, inputs, 5));
+    inputs[0].signature[9] ^= 1;
+    fails_saying(unmask(federation, inputs, 1), ERROR_UNTRUSTED, "The input of site 1 of the roster");
+}
+
+/* And it signed no other list than the one with its own entry. */
+static void test_secagg_unmask_check_agreement_to_another_entry_does_not_count(void **state)
+{
+    struct federation *federation = *state;
+    uint8_t body[SECAGG_AGREEMENT_BODY_BYTES];
+    struct secagg_input inputs[FEDERATION_SITES];
+    memcpy(inputs, federation->inputs, sizeof(inputs));
+    inputs[3].digest.bytes[0] ^= 1;
+    succeeds(secagg_agreement_body(&federation->attempt, inputs, FEDERATION_SITES, body));
+    fails_saying(secagg_unmask_check(&federation->attempt, 2, body, inputs, FEDERATION_SITES,
+                                     federation->agreements, FEDERATION_SITES, NULL),
+                 ERROR_UNTRUSTED, "The agreement of site 1 of the roster");
+}
+
+static void test_secagg_unmask_check_inputs_of_another_list_are_refused(void **state)
+{
+    struct federation *federation = *state;
+    struct secagg_input inputs[FEDERATION_SITES];
+    const size_t all = FEDERATION_SITES;
+    memcpy(inputs, federation->inputs, sizeof(inputs));
+    succeeds(secagg_unmask_check(&federation->attempt, 2, federation->body, inputs, all,
+                                 federation->agreements, all, NULL));
+    for (size_t i = 0; i < all; i++) {
+        inputs[i].digest.bytes[31] ^= 1;
+        fails_saying(secagg_unmask_check(&federation->attempt, 2, federation->body, inputs, all,
+                                         federation->agreements, all, NULL),
+                     ERROR_UNTRUSTED, "not those of the list that this site signed");
+        inputs[i].digest.bytes[31] ^= 1;
+    }
+    fails(secagg_unmask_check(&federation->attempt, 2, federation->body, inputs, all - 1,
+                              federation->agreements, all, NULL),
+          ERROR_UNTRUSTED);
+    federation->attempt.words++;
+    fails(secagg_unmask_check(&federation->attempt, 2, federation->body, inputs, all, federation->agreements,
+                              all, NULL),
+          ERROR_UNTRUSTED);
+}
+
+static void test_secagg_unmask_check_below_the_threshold_is_refused(void **state)
+{
+    const struct federation *federation = *state;
+    fails_saying(secagg_unmask_check(&federation->attempt, 2, federation->body, federation->inputs,
+                                     FEDERATION_SITES, federation->agreements, FEDERATION_THRESHOLD - 1,
+                                     NULL),
+                 ERROR_REFUSED, "3 sites agree");
+}
+
 /* ---- what is revealed ---- */
 
 static void test_secagg_reveal_plan_gives_one_kind_for_each_sharer(void **state)
@@ -365,6 +469,11 @@ int main(void)
         FEDERATION_TEST(test_secagg_agree_check_tweaked_is_refused, mask),
         FEDERATION_TEST(test_secagg_agree_check_two_contributors_are_refused, mask),
         cmocka_unit_test(test_secagg_agree_check_isolated_in_the_graph_is_refused),
+        FEDERATION_TEST(test_secagg_unmask_check_entry_that_nobody_signed_is_refused, agree),
+        FEDERATION_TEST(test_secagg_unmask_check_entry_of_who_agreed_holds, agree),
+        FEDERATION_TEST(test_secagg_unmask_check_agreement_to_another_entry_does_not_count, agree),
+        FEDERATION_TEST(test_secagg_unmask_check_inputs_of_another_list_are_refused, agree),
+        FEDERATION_TEST(test_secagg_unmask_check_below_the_threshold_is_refused, agree),
         FEDERATION_TEST(test_secagg_agreements_at_the_threshold_hold, agree),
         FEDERATION_TEST(test_secagg_agreements_below_the_threshold_are_refused, agree),
         FEDERATION_TEST(test_secagg_agreements_tweaked_are_refused, agree),

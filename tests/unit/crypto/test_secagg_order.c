@@ -124,27 +124,8 @@ static void test_secagg_agree_refuses_inputs_out_of_place(void **state)
     fails(agree(&cohort, 1, inputs, 4), ERROR_INVALID); /* nobody */
     memcpy(inputs, cohort.inputs, sizeof(inputs));
     inputs[3].digest.bytes[0] ^= 1;
-    fails_saying(agree(&cohort, 1, inputs, 5), ERROR_UNTRUSTED, "site 4");
+    fails_saying(agree(&cohort, 4, inputs, 5), ERROR_UNTRUSTED, "not the vector that it gave");
     succeeds(agree(&cohort, 1, cohort.inputs, 5));
-    cohort_close(&cohort);
-}
-
-/* What was signed in attempt 0 is nothing in attempt 1, though the vectors are the same. */
-static void test_secagg_agree_refuses_inputs_of_the_attempt_before(void **state)
-{
-    struct cohort cohort;
-    struct secagg_input stale;
-    uint8_t leaves[5];
-    (void)state;
-    begin_five(&cohort);
-    memset(leaves, COHORT_STAYS, sizeof(leaves));
-    stale = cohort.inputs[3];
-    cohort_share(&cohort, cohort.slot + 1, leaves);
-    succeeds(cohort_begin(&cohort, 1, 1, leaves));
-    succeeds(cohort_mask(&cohort, leaves));
-    assert_false(digest_equal(&stale.digest, &cohort.inputs[3].digest));
-    cohort.inputs[3] = stale;
-    fails_saying(agree(&cohort, 1, cohort.inputs, 5), ERROR_UNTRUSTED, "site 4");
     cohort_close(&cohort);
 }
 
@@ -168,6 +149,34 @@ static struct error *unmask(struct cohort *cohort, uint32_t position, const stru
                                            agreement_count, &unmasking);
     free((void *)(uintptr_t)unmasking.revealed);
     return err;
+}
+
+/* What was signed in attempt 0 is nothing in attempt 1, though the vectors are the same: whose list it is does not agree to
+ * it, and the others, who sign it, give nothing. */
+static void test_secagg_unmask_refuses_inputs_of_the_attempt_before(void **state)
+{
+    struct cohort cohort;
+    struct secagg_input stale;
+    struct secagg_agreement agreements[4];
+    uint8_t leaves[5];
+    (void)state;
+    begin_five(&cohort);
+    memset(leaves, COHORT_STAYS, sizeof(leaves));
+    stale = cohort.inputs[3];
+    cohort_share(&cohort, cohort.slot + 1, leaves);
+    succeeds(cohort_begin(&cohort, 1, 1, leaves));
+    succeeds(cohort_mask(&cohort, leaves));
+    assert_false(digest_equal(&stale.digest, &cohort.inputs[3].digest));
+    cohort.inputs[3] = stale;
+    fails_saying(agree(&cohort, 4, cohort.inputs, 5), ERROR_UNTRUSTED, "not the vector that it gave");
+    for (uint32_t i = 0; i < 4; i++)
+        succeeds(
+            cohort_site_agree(&cohort, &cohort.attempt, i < 3 ? i + 1 : 5, cohort.inputs, 5, &agreements[i]));
+    for (uint32_t i = 0; i < 4; i++)
+        fails_saying(unmask(&cohort, i < 3 ? i + 1 : 5, cohort.inputs, 5, agreements, 4), ERROR_UNTRUSTED,
+                     "The input of site 4");
+    assert_int_equal(given_record_in_slot(given_record_of_all(), cohort.run.run_id, cohort.slot), 0);
+    cohort_close(&cohort);
 }
 
 static void test_secagg_unmask_refuses_agreements_out_of_place(void **state)
@@ -309,7 +318,13 @@ static void test_secagg_sites_with_different_models_sum_to_noise(void **state)
         cohort.sum[k] -= words[k];
     succeeds(cohort_site_mask(&cohort, &other, 5, words, &cohort.inputs[4]));
     mask_add_words(MASK_RING_64, cohort.sum, words, WORDS);
-    fails_saying(agree(&cohort, 1, cohort.inputs, 5), ERROR_UNTRUSTED, "site 5");
+    struct secagg_agreement agreements[4]; /* site 5 agrees to none about this model */
+    for (uint32_t position = 1; position <= 4; position++)
+        succeeds(cohort_site_agree(&cohort, &cohort.attempt, position, cohort.inputs, 5,
+                                   &agreements[position - 1]));
+    for (uint32_t position = 1; position <= 4; position++)
+        fails_saying(unmask(&cohort, position, cohort.inputs, 5, agreements, 4), ERROR_UNTRUSTED,
+                     "The input of site 5");
 
     /* Also with every secret at hand, the sum is noise. */
     struct secagg_opened opened[5];
@@ -332,7 +347,7 @@ int main(void)
         cmocka_unit_test(test_secagg_keyset_refuses_an_advert_of_the_batch_before),
         cmocka_unit_test(test_secagg_share_open_refuses_shares_out_of_place),
         cmocka_unit_test(test_secagg_agree_refuses_inputs_out_of_place),
-        cmocka_unit_test(test_secagg_agree_refuses_inputs_of_the_attempt_before),
+        cmocka_unit_test(test_secagg_unmask_refuses_inputs_of_the_attempt_before),
         cmocka_unit_test(test_secagg_unmask_refuses_agreements_out_of_place),
         cmocka_unit_test(test_secagg_unmask_refuses_agreements_of_the_attempt_before),
         cmocka_unit_test(test_secagg_second_contributor_list_of_an_attempt_is_refused),

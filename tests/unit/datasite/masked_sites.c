@@ -389,12 +389,12 @@ void masked_agree(struct masked_sites *masked, struct masked_attempt *attempt)
         struct site *site = masked->sites[position - 1];
         struct secagg_agreement *agreement = &attempt->agreements[i];
         must(secagg_agree_check(&attempt->about, position, &attempt->statements[i].digest,
-                                attempt->statements, attempt->u3.count, MASKED_THRESHOLD, NULL, body));
+                                attempt->statements, attempt->u3.count, MASKED_THRESHOLD, body));
         agreement->position = position;
         identity_public_key(site->identity, agreement->public_key);
         must(secagg_sign(site->identity, "agreement", body, sizeof(body), agreement->signature));
         must(store_secagg_agree(site->store, &masked->job_id, site->run, attempt->about.round,
-                                attempt->about.attempt, attempt->u3, body, agreement->signature));
+                                attempt->about.attempt, attempt->u3, body, agreement->signature, NULL, 0));
     }
     attempt->agreement_count = attempt->u3.count;
 }

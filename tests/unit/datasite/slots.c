@@ -82,7 +82,7 @@ struct error *slots_agree(struct slots *slots, uint32_t round, uint32_t attempt,
     memset(body, mark, sizeof(body));
     memset(signature, mark, sizeof(signature));
     return store_secagg_agree(slots->store, &slots->job, slots->run, round, attempt,
-                              (struct secagg_set){contributors, 2}, body, signature);
+                              (struct secagg_set){contributors, 2}, body, signature, NULL, 0);
 }
 
 struct error *slots_reveal(struct slots *slots, uint32_t slot)

@@ -219,22 +219,28 @@ static void test_attack_sum_list_without_the_site_itself_is_refused(void **state
     masked_attempt_clear(&attempt);
 }
 
-/* A vector of the orchestrator's in the place of site 3's. */
+/* A vector of the orchestrator's in the place of site 3's: that one does not sign the list, and what the others sign opens
+ * nothing, whether the list has site 3's signature under its own vector or one of the orchestrator's. */
 static void test_attack_sum_forged_input_of_another_site_is_refused(void **state)
 {
     struct masked_sites *masked = *state;
     struct masked_attempt attempt;
     driver_collect_first(masked, &attempt);
+    static const uint32_t deceived[] = {1, 2, 4};
+    struct secagg_agreement agreements[3];
     attempt.statements[2].digest.bytes[7] ^= 1;
-    REFUSED(masked, 1, driver_agree(masked, &attempt.about, 1, attempt.statements, 4), ERROR_UNTRUSTED,
-            "site 3");
-    must(secagg_input_sign(masked->orchestrator, &attempt.about, &attempt.statements[2].digest,
-                           attempt.statements[2].signature));
-    REFUSED(masked, 1, driver_agree(masked, &attempt.about, 1, attempt.statements, 4), ERROR_UNTRUSTED,
-            "site 3");
-    attempt.statements[0].digest.bytes[7] ^= 1;
-    REFUSED(masked, 1, driver_agree(masked, &attempt.about, 1, attempt.statements, 4), ERROR_UNTRUSTED,
+    REFUSED(masked, 3, driver_agree(masked, &attempt.about, 3, attempt.statements, 4), ERROR_UNTRUSTED,
             "is not the vector that it gave");
+    for (size_t i = 0; i < 3; i++) {
+        if (i == 1)
+            must(secagg_input_sign(masked->orchestrator, &attempt.about, &attempt.statements[2].digest,
+                                   attempt.statements[2].signature));
+        agreements[i] = driver_agreement(
+            masked, deceived[i], driver_agree(masked, &attempt.about, deceived[i], attempt.statements, 4));
+    }
+    for (size_t i = 0; i < 3; i++)
+        REFUSED(masked, deceived[i], driver_unmask(masked, &attempt.about, deceived[i], agreements, 3),
+                ERROR_UNTRUSTED, "The input of site 3");
     masked_attempt_clear(&attempt);
 }
 

@@ -375,6 +375,24 @@ static void test_many_sites_second_keyset_for_a_batch_refused(void **state)
     crowd_free(crowd);
 }
 
+/* What every member but the datasite signs about the inputs of this attempt. */
+static void members_agree(struct crowd *crowd, const struct secagg_attempt *attempt)
+{
+    uint8_t body[SECAGG_AGREEMENT_BODY_BYTES];
+    must(secagg_agreement_body(attempt, crowd->inputs, crowd->u3.count, body));
+    crowd->agreement_count = 0;
+    for (size_t i = 0; i < crowd->u3.count; i++) {
+        const struct crowd_member *member = &crowd->members[crowd->contributors[i] - 1];
+        struct secagg_agreement *agreement = &crowd->agreements[crowd->agreement_count];
+        if (crowd->contributors[i] == crowd->own)
+            continue;
+        agreement->position = crowd->contributors[i];
+        identity_public_key(member->identity, agreement->public_key);
+        must(secagg_sign(member->identity, SECAGG_AGREEMENT, body, sizeof(body), agreement->signature));
+        crowd->agreement_count++;
+    }
+}
+
 /* The datasite is told of one member fewer than the others are: it has another graph, and another context. */
 static void test_many_sites_other_keyset_than_the_others_nothing_fits(void **state)
 {
@@ -407,10 +425,12 @@ static void test_many_sites_other_keyset_than_the_others_nothing_fits(void **sta
     must(secagg_attempt_make(everybody, 0, 1, 0, crowd->u2, &own.model_hash, own.ring, own.words,
                              &crowd->attempt));
     crowd_claim(crowd);
-    AGREE_REFUSED(crowd, ERROR_UNTRUSTED, "");
-    crowd->attempt = own;
-    crowd_claim(crowd);
-    crowd_take_agreement(crowd, crowd_agree(crowd));
+    site_expect_type(crowd_agree(crowd), FDS__MESSAGE_TYPE__MESSAGE_AGREEMENT);
+    members_agree(crowd, &crowd->attempt); /* to what they know */
+    site_expect_refusal(crowd_unmask(crowd), ERROR_UNTRUSTED, "The agreement of site");
+    members_agree(crowd, &own); /* all but one, whose vector it is not, would lie for the orchestrator */
+    crowd->agreement_count--;
+    site_expect_refusal(crowd_unmask(crowd), ERROR_UNTRUSTED, "The input of site");
     secagg_keyset_free(everybody);
     crowd_free(crowd);
 }

@@ -123,7 +123,7 @@ static void test_masked_input_after_the_agreement_refused(void **state)
     uint8_t body[SECAGG_AGREEMENT_BODY_BYTES] = {1}, signature[SIGNATURE_BYTES] = {2};
     must(release_scene_let_out(scene));
     must(store_secagg_agree(scene->site->store, &scene->site->job_id, scene->site->run, 1, 0,
-                            (struct secagg_set){first_three, 3}, body, signature));
+                            (struct secagg_set){first_three, 3}, body, signature, NULL, 0));
     release_scene_attempt(scene, 1, 1);
     release_scene_refused(scene, ERROR_REFUSED, "one such statement a round");
     scene->given.again = true; /* the vector is gone */

@@ -191,6 +191,117 @@ static void test_request_unmask_of_organisations_that_are_too_few_by_now_refused
     site_expect_same(first, company_unmask(company));
 }
 
+/* ---- the signatures under the inputs ---- */
+
+/* Everybody contributed, and the list has company->inputs as they are now: the datasite and its partners sign it, but for the
+ * partner in `place`. The Unmask that follows. */
+static Fds__Unmask *signed_without(struct company *company, size_t place)
+{
+    must(secagg_agreement_body(&company->attempt, company->inputs, company->u3.count, company->body));
+    company_take_agreement(company, company_agree(company));
+    Fds__Unmask *unmask = company_unmask_message(company);
+    secagg_wire_free_agreements(unmask->agreements, unmask->n_agreements);
+    struct secagg_agreement others[COMPANY_SITES];
+    size_t count = 0;
+    for (size_t i = 0; i < company->u3.count; i++)
+        if (i != place)
+            others[count++] = company->agreements[i];
+    must(secagg_wire_make_agreements(others, count, &unmask->agreements));
+    unmask->n_agreements = count;
+    return unmask;
+}
+
+static void change_nothing(struct company *company, size_t place)
+{
+    (void)company;
+    (void)place;
+}
+static void change_digest(struct company *company, size_t place)
+{
+    company->inputs[place].digest.bytes[0] ^= 1;
+}
+static void change_signature(struct company *company, size_t place)
+{
+    company->inputs[place].signature[0] ^= 1;
+}
+/* Another site's vector under this one's name. */
+static void change_owner(struct company *company, size_t place)
+{
+    uint32_t position = company->inputs[place].position;
+    company->inputs[place] = company->inputs[place == 0 ? 1 : 0];
+    company->inputs[place].position = position;
+}
+
+static size_t first_partner(const struct company *company)
+{
+    return company->u3.positions[0] == company->own ? 1 : 0;
+}
+
+static void test_request_unmask_of_an_entry_that_nobody_signed_refused(void **state)
+{
+    void (*const changes[])(struct company * company, size_t place) = {change_digest, change_signature,
+                                                                       change_owner};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(company_masked(state), 0);
+        struct company *company = *state;
+        company_contributors(company, COMPANY_SITES);
+        size_t place = first_partner(company);
+        changes[i](company, place);
+        unmask_refused(company, signed_without(company, place), ERROR_UNTRUSTED,
+                       " of the roster: The signature was not made over these bytes with the key it claims.");
+        assert_int_equal(site_count(company->site, "SELECT count(*) FROM secagg_given"), 0);
+        assert_int_equal(company_remove(state), 0);
+    }
+}
+
+/* Who does not agree is known by the signature under its vector; who agrees, by that. */
+static void test_request_unmask_of_entries_that_were_signed_either_way_gives_shares(void **state)
+{
+    void (*const changes[])(struct company * company, size_t place) = {change_nothing, change_signature};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(company_masked(state), 0);
+        struct company *company = *state;
+        company_contributors(company, COMPANY_SITES);
+        size_t place = first_partner(company);
+        changes[i](company, place);
+        Fds__Unmask *unmask = signed_without(company, i == 0 ? place : COMPANY_SITES);
+        site_expect_type(company_say(company, FDS__MESSAGE_TYPE__MESSAGE_UNMASK, &unmask->base),
+                         FDS__MESSAGE_TYPE__MESSAGE_UNMASKING);
+        wire_unmask_free(unmask);
+        assert_int_equal(company_remove(state), 0);
+    }
+}
+
+/* Whoever may write the file takes the signatures away, or puts others there. */
+static void test_request_unmask_without_the_inputs_that_were_kept_refused(void **state)
+{
+    static const struct {
+        const char *edit, *words;
+        enum error_code code;
+    } edits[] = {
+        {"UPDATE secagg_round SET inputs = NULL", "kept no inputs", ERROR_REFUSED},
+        {"UPDATE secagg_round SET inputs = x''", "kept no inputs", ERROR_REFUSED},
+        {"UPDATE secagg_round SET inputs = substr(inputs, 1, 8)", "are due", ERROR_UNTRUSTED},
+        {"UPDATE secagg_round SET inputs = zeroblob(length(inputs))", "not those of the list",
+         ERROR_UNTRUSTED},
+        {"UPDATE secagg_round SET inputs = CAST(x'ff' || substr(inputs, 2) AS BLOB)", "not those of the list",
+         ERROR_UNTRUSTED},
+    };
+    struct company *company = *state;
+    company_take_agreement(company, company_agree(company));
+    refused(database_run(company->site->store->database, edits[0].edit), ERROR_CONFLICT, "");
+    must(database_run(company->site->store->database, "DROP TRIGGER secagg_inputs_once"));
+    for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
+        must(database_run(company->site->store->database,
+                          "CREATE TEMP TABLE before AS SELECT inputs FROM secagg_round"));
+        site_sql(company->site, edits[i].edit);
+        unmask_refused(company, company_unmask_message(company), edits[i].code, edits[i].words);
+        site_sql(company->site, "UPDATE secagg_round SET inputs = (SELECT inputs FROM before)");
+        must(database_run(company->site->store->database, "DROP TABLE before"));
+    }
+    company_take_unmasking(company, company_unmask(company));
+}
+
 /* Whether the datasite remembers what its key of a slot agreed on with that of a partner. */
 static bool remembers(struct company *company, uint32_t partner, uint32_t slot)
 {
@@ -239,6 +350,9 @@ int main(void)
         TEST(test_request_unmask_of_an_edited_list_refused),
         TEST(test_request_unmask_of_a_dead_slot_refused),
         TEST(test_request_unmask_of_organisations_that_are_too_few_by_now_refused),
+        cmocka_unit_test(test_request_unmask_of_an_entry_that_nobody_signed_refused),
+        cmocka_unit_test(test_request_unmask_of_entries_that_were_signed_either_way_gives_shares),
+        TEST(test_request_unmask_without_the_inputs_that_were_kept_refused),
         TEST(test_request_unmask_forgets_what_the_keys_of_the_slot_agreed_on),
         TEST(test_request_unmask_without_a_memory_gives_the_shares),
     };

@@ -5,9 +5,9 @@
 static void insert_round(struct slots *slots, const char *job, const char *run, unsigned round,
                          const char *positions)
 {
-    char sql[640], agreed[256] = "NULL, NULL, NULL, NULL";
+    char sql[640], agreed[256] = "NULL, NULL, NULL, NULL, NULL";
     if (positions != NULL)
-        (void)snprintf(agreed, sizeof(agreed), "0, zeroblob(128), zeroblob(64), x'%s'", positions);
+        (void)snprintf(agreed, sizeof(agreed), "0, zeroblob(128), zeroblob(64), x'%s', NULL", positions);
     (void)snprintf(sql, sizeof(sql), "INSERT INTO secagg_round VALUES (%s, %s, %u, zeroblob(32), %s)", job,
                    run, round, agreed);
     slots_sql(slots, sql);

@@ -549,7 +549,7 @@ static struct error *agree_step(struct secure_site *site, const Fds__Agree *mess
         TRY(secagg_agreement_body(&slot->about, inputs, message->n_inputs, body));
     else
         TRY(secagg_agree_check(&slot->about, site->position, &slot->input_digest, inputs, message->n_inputs,
-                               site->job->min_sites, NULL, body));
+                               site->job->min_sites, body));
     if ((slot->agreed && memcmp(slot->agreement, body, sizeof body) != 0) ||
         (!slot->agreed && site->agreed_round >= message->round))
         FAIL(ERROR_REFUSED, "One agreement a round.");
