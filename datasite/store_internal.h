@@ -16,6 +16,7 @@ struct secagg_counting {
     bool raised, erased, patient; /* in the transaction that is open; locked by it as long as raised */
     bool disagrees;               /* raised to erase only: the file's number is not the database's */
     bool unwiped;                 /* what was erased may still be in the write-ahead log */
+    int64_t unwiped_since;        /* clock_monotonic_ms, of the oldest of it */
     uint64_t changes;             /* that will be written to the file */
 };
 

@@ -207,8 +207,8 @@ MUST_USE struct error *store_secagg_check_count(struct store *store, const char 
  * store of the home that is written to. No file: nothing, until the daemon has made it. */
 MUST_USE struct error *store_secagg_count_in(struct store *store, const char *keys_directory);
 /* What was erased stays in the write-ahead log until that is emptied, which each commit that erased tries; while others
- * read, it is left for later: to be called now and then, which the daemon does every second and when it starts. Step 'agree'
- * leaves it to step 'unmask', which comes behind it, or to the daemon's next second: the vector that it erases follows from the
- * round's own slot and the answer under its masks, which stay until 'unmask' in any case. So a round empties the log once, with
- * two more writes to the disk. */
+ * read, it is left for later: to be called now and then, which the daemon does every second and when it starts. Steps 'agree'
+ * and 'unmask' leave it to that, or to the first such step when what was erased is SECAGG_WIPE_MS old: emptying the log costs a
+ * short round as much as a sixth of its time at this site, and what they erase was there since the batch of slots was made. */
+#define SECAGG_WIPE_MS 1000
 MUST_USE struct error *store_secagg_wipe(struct store *store);

@@ -3,6 +3,7 @@
  * was restored alone has another number than the file; files that were copied back are other files by their marker. What
  * looks like neither: everything written back in place, byte for byte, and a snapshot of the whole machine. */
 #include "datasite/store_secagg_parts.h"
+#include "schemas/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -259,7 +260,10 @@ static void count_ended(void *context, bool committed)
     struct store *store = context;
     struct secagg_counting *counting = &store->secagg;
     bool raised = counting->raised, patient = counting->patient;
-    counting->unwiped = counting->unwiped || (committed && counting->erased);
+    if (committed && counting->erased && !counting->unwiped) {
+        counting->unwiped = true;
+        counting->unwiped_since = clock_monotonic_ms();
+    }
     counting->raised = false;
     counting->disagrees = false;
     counting->erased = false;
@@ -269,7 +273,8 @@ static void count_ended(void *context, bool committed)
             error_free(count_write(counting->fd, counting->changes));
         (void)flock(counting->fd, LOCK_UN);
     }
-    if (committed && counting->unwiped && !patient)
+    if (committed && counting->unwiped &&
+        (!patient || clock_monotonic_ms() - counting->unwiped_since >= SECAGG_WIPE_MS))
         error_free(store_secagg_wipe(store));
 }
 

@@ -27,9 +27,9 @@ MUST_USE struct error *secagg_count_raise(struct store *store, bool erasing);
 MUST_USE struct error *secagg_count_trusts(struct store *store, const struct digest *job_id);
 /* Something secret was overwritten in the transaction that is open: after its commit the write-ahead log is emptied. */
 void secagg_erased(struct store *store);
-/* What is erased in the transaction that is open leaves the log with the next commit that erases, or the next
- * store_secagg_wipe: for step 'agree', behind which 'unmask' comes at once. The same could be computed until then from what both
- * leave where it is: the secrets of the round's own slot, and the answer under their masks. */
+/* What is erased in the transaction that is open leaves the log with the next store_secagg_wipe, or with the first commit that
+ * erases when it is SECAGG_WIPE_MS old: for steps 'agree' and 'unmask', which come with every round, while emptying the log
+ * writes all its pages to the disk. Seconds before, the same secrets were there for their use, since a batch of slots. */
 void secagg_erased_patiently(struct store *store);
 void secagg_count_watch(struct store *store); /* by store_open: database_when_ended */
 void secagg_count_close(struct store *store);

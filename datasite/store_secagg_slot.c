@@ -293,6 +293,7 @@ struct error *store_secagg_reveal(struct store *store, const uint8_t run_id[stat
         TRY(given_insert(store, run_id, slot, &revealed[i]));
     TRY(reveal_write(store, run_id, slot, answer, answer_bytes));
     TRY(secrets_erase(store, run_id));
+    secagg_erased_patiently(store);
     TRY(secagg_change_end(store, &change));
 done:
     secagg_change_undo(store, &change, err);

@@ -38,7 +38,9 @@ static void test_store_secagg_revealed_slot_is_erased_on_the_disk(void **state)
     expect_on_disk(slots, 1, true);
     assert_true(slots_on_disk(slots, vector + VECTOR_BYTES / 2, 32));
     must(slots_agree(slots, 1, 0, 0xaa));
-    must(slots_reveal(slots, 1)); /* which empties the log of what was agreed on, too */
+    must(slots_reveal(slots, 1));
+    expect_on_disk(slots, 1, true);
+    must(store_secagg_wipe(slots->store)); /* the daemon's next second */
     for (size_t at = 0; at + 32 <= VECTOR_BYTES; at += 1000)
         assert_false(slots_on_disk(slots, vector + at, 32));
     expect_on_disk(slots, 1, false);
@@ -49,6 +51,23 @@ static void test_store_secagg_revealed_slot_is_erased_on_the_disk(void **state)
     static const struct secagg_secret none;
     assert_memory_equal(&read.secret, &none, sizeof(none));
     secagg_slot_clear(&read);
+}
+
+/* Rounds that follow each other without a pause: the daemon's seconds may all find the log in use. */
+static void test_store_secagg_step_empties_a_log_that_is_a_second_old(void **state)
+{
+    struct slots *slots = shared_slots(state);
+    for (uint32_t slot = 1; slot <= 3; slot++) {
+        must(slots_bind(slots, slot, slot, 0));
+        must(slots_encode(slots, slot, (const uint8_t *)"vector", 6));
+        must(slots_agree(slots, slot, 0, 0xaa));
+        if (slot == 3)
+            slots->store->secagg.unwiped_since -= SECAGG_WIPE_MS;
+        must(slots_reveal(slots, slot));
+    }
+    for (uint32_t slot = 1; slot <= 3; slot++)
+        expect_on_disk(slots, slot, false);
+    expect_on_disk(slots, 0, true);
 }
 
 /* Where the shares are never asked for, the daemon's next second does it; where the daemon was killed, its next start. */
@@ -96,6 +115,7 @@ static void test_store_secagg_many_slots_leave_nothing_on_the_disk(void **state)
         if (round % 2 == 0) {
             must(slots_agree(slots, round, 1, 0xaa));
             must(slots_reveal(slots, 30 * round + 1));
+            must(store_secagg_wipe(slots->store));
             expect_on_disk(slots, 30 * round, false);
             expect_on_disk(slots, 30 * round + 1, false);
         }
@@ -198,6 +218,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_store_secagg_revealed_slot_is_erased_on_the_disk),
+        TEST(test_store_secagg_step_empties_a_log_that_is_a_second_old),
         TEST(test_store_secagg_agreed_vector_is_erased_without_unmasking),
         TEST(test_store_secagg_many_slots_leave_nothing_on_the_disk),
         TEST(test_store_secagg_log_is_emptied_once_nobody_reads),
