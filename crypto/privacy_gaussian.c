@@ -1,9 +1,12 @@
 #include "crypto/privacy_parts.h"
 
+#include <float.h>
 #include <math.h>
 
-/* Covers the rounding of what is computed below. */
+/* Covers the rounding of what is computed below: a difference that is about shift times what it is taken of, whose own rounding
+ * stays, however small the shift, below GAUSSIAN_ALLOWANCE · GAUSSIAN_LEAST of it. */
 #define GAUSSIAN_ALLOWANCE 1e-11
+#define GAUSSIAN_LEAST 4e-3
 #define GAUSSIAN_HALVINGS 200
 #define RARE_ALLOWANCE 1e-12
 
@@ -46,7 +49,7 @@ double privacy_gaussian_delta(double shift, double epsilon)
     double first =
         a < 0 ? privacy_gaussian_tail(a) : exp(-a * a / 2) * gaussian_scaled_erfc(a * M_SQRT1_2) / 2;
     /* What cancels is of the size of `first`. */
-    double delta = first - second + first * GAUSSIAN_ALLOWANCE * fmin(1, shift);
+    double delta = first - second + first * GAUSSIAN_ALLOWANCE * fmin(1, fmax(shift, GAUSSIAN_LEAST));
     return fmin(fmax(delta, 0), 1);
 }
 
@@ -87,12 +90,21 @@ double privacy_rare_epsilon(const struct privacy_event *events, size_t count, do
     return log1p(probability * expm1(whole)) * (1 + RARE_ALLOWANCE);
 }
 
+/* log(1 + (e^epsilon - 1) / probability), also where e^epsilon, or that quotient, is beyond float64: what became infinite would
+ * promise a delta of 0. */
+static double rare_whole(double epsilon, double probability)
+{
+    if (epsilon > 1)
+        return epsilon + log1p(-(1 - probability) * exp(-epsilon)) - log(probability);
+    return log1p(fmin(expm1(epsilon) / probability, DBL_MAX));
+}
+
 double privacy_rare_delta(const struct privacy_event *events, size_t count, double epsilon)
 {
     double probability = rare_probability(events, count);
     if (probability > PRIVACY_RARE)
         return 1;
-    double whole = log1p(expm1(epsilon) / probability) * (1 - RARE_ALLOWANCE);
+    double whole = rare_whole(epsilon, probability) * (1 - RARE_ALLOWANCE);
     return probability * privacy_gaussian_delta(privacy_gaussian_shift(events, count), whole) *
            (1 + RARE_ALLOWANCE);
 }

@@ -174,6 +174,48 @@ static void test_privacy_rare_delta_of_two_steps_is_not_below_the_integral(void 
     }
 }
 
+/* Where e^epsilon over the probability is beyond float64. With noise 0.05 a record that is in k of 100 steps shows by losses around
+ * 191 k, so that 5 of them are beyond 800; they come with a probability of C(100, 5) 1e-20 = 7.5e-13, and 4 with 4e-10, of which a sixth
+ * is beyond. */
+static void test_privacy_delta_of_rare_events_at_a_large_epsilon_is_not_zero(void **state)
+{
+    static const double epsilons[] = {700, 705, 706, 710, 800};
+    struct privacy_event event = {0.05, 1e-4, 100};
+    (void)state;
+    for (size_t k = 0; k < COUNT(epsilons); k++) {
+        assert_true(delta_of(PRIVACY_PLD, &event, 1, epsilons[k]) > 5e-11);
+        assert_true(privacy_rare_delta(&event, 1, epsilons[k]) > 9e-3);
+    }
+    /* 20 standard deviations: a delta, far below what matters, but no 0. */
+    event.steps = 1;
+    double before = privacy_rare_delta(&event, 1, 600), after = privacy_rare_delta(&event, 1, 800);
+    assert_true(after > 0 && after < before);
+}
+
+/* P(Z > a) - e^epsilon P(Z > a + shift) = φ(a) ∫ e^(-a t - t²/2) (1 - e^(-shift t)) dt over t > 0, a = epsilon / shift - shift / 2:
+ * nothing cancels there. By Simpson's rule. */
+static long double gaussian_delta_integral(long double shift, long double epsilon)
+{
+    long double a = epsilon / shift - shift / 2, step = 1.0L / 256, sum = 0;
+    for (int k = 1; k < 256 * 40; k++) {
+        long double t = k * step;
+        sum += (k % 2 == 1 ? 4 : 2) * expl(-a * t - t * t / 2) * -expm1l(-shift * t);
+    }
+    return sum * step / 3 * expl(-a * a / 2) / sqrtl(2 * acosl(-1.0L));
+}
+
+static void test_privacy_gaussian_delta_of_hardly_any_shift_is_not_below_the_integral(void **state)
+{
+    (void)state;
+    for (double shift = 1e-6; shift < 2; shift *= 1.07) {
+        for (double place = 0; place < 8; place += 0.0931) {
+            long double right = gaussian_delta_integral(shift, place * shift);
+            double delta = privacy_gaussian_delta(shift, place * shift);
+            assert_true(delta >= right * (1 - 1e-13L) && delta <= right * (1 + 2e-6L));
+        }
+    }
+}
+
 static void test_privacy_rare_is_for_rare_records_alone(void **state)
 {
     (void)state;
@@ -648,6 +690,8 @@ int main(void)
         cmocka_unit_test(test_privacy_delta_of_one_step_agrees_with_the_closed_form),
         cmocka_unit_test(test_privacy_delta_of_one_rare_step_is_the_closed_form),
         cmocka_unit_test(test_privacy_rare_delta_of_two_steps_is_not_below_the_integral),
+        cmocka_unit_test(test_privacy_delta_of_rare_events_at_a_large_epsilon_is_not_zero),
+        cmocka_unit_test(test_privacy_gaussian_delta_of_hardly_any_shift_is_not_below_the_integral),
         cmocka_unit_test(test_privacy_rare_is_for_rare_records_alone),
         cmocka_unit_test(test_privacy_epsilon_pld_is_at_least_exact_without_sampling),
         cmocka_unit_test(test_privacy_epsilon_random_settings_are_in_order),
