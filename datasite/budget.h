@@ -46,6 +46,9 @@ struct budget_cap {
     enum budget_filter filter;
 };
 
+/* Of an epsilon that owners are shown: what is taken, spent or reserved is rounded up (privacy_bound). */
+#define BUDGET_EPSILON_DIGITS 4
+
 #define BUDGET_POOL_DATASETS 16
 
 /* Whether the dataset's pool has a cap, so that exact numbers of it do not leave. A dataset that is in no pool yet has none. */

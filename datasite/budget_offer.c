@@ -217,12 +217,13 @@ static void offer_suggest(const struct offer *offer, const struct budget_offer *
 
 static void offer_words(const struct offer *offer, struct budget_offer *result)
 {
-    char takes[160], suggestion[160] = "";
+    char takes[160], suggestion[160] = "", bound[PRIVACY_BOUND_BYTES];
+    privacy_bound(result->epsilon, BUDGET_EPSILON_DIGITS, bound);
     if (isinf(result->epsilon))
         (void)snprintf(takes, sizeof(takes), "A run of this job takes more epsilon than can be accounted");
     else
-        (void)snprintf(takes, sizeof(takes), "A run of this job takes epsilon %.4g at delta %g",
-                       result->epsilon, result->delta);
+        (void)snprintf(takes, sizeof(takes), "A run of this job takes epsilon %s at delta %g", bound,
+                       result->delta);
     if (!result->capped) {
         (void)snprintf(result->sentence, sizeof(result->sentence),
                        "%s; the records of this dataset have no cap.", takes);

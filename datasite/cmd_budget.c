@@ -1,5 +1,6 @@
 #include "console/terminal.h"
 #include "console/verbs.h"
+#include "crypto/privacy.h"
 #include "datasite/budget.h"
 #include "datasite/desk.h"
 #include "schemas/clock.h"
@@ -11,7 +12,6 @@
 extern const struct verb verb_budget;
 
 #define NAMES_BYTES 1100
-#define NUMBER_BYTES 32
 
 static struct {
     bool json;
@@ -65,12 +65,13 @@ static void budget_names(const struct budget_state *state, char ret_names[static
         (void)snprintf(ret_names + used, NAMES_BYTES - used, " and %zu more", state->datasets - shown);
 }
 
-static void budget_number(double value, char ret_text[static NUMBER_BYTES])
+/* What is spent or reserved. */
+static void budget_number(double value, char ret_text[static PRIVACY_BOUND_BYTES])
 {
     if (isinf(value))
-        (void)snprintf(ret_text, NUMBER_BYTES, "without bound");
+        (void)snprintf(ret_text, PRIVACY_BOUND_BYTES, "without bound");
     else
-        (void)snprintf(ret_text, NUMBER_BYTES, "%.4g", value);
+        privacy_bound(value, BUDGET_EPSILON_DIGITS, ret_text);
 }
 
 /* ---- as JSON ---- */
@@ -176,13 +177,13 @@ done:
 
 static struct error *state_row(struct table *table, const struct budget_state *state)
 {
-    char names[NAMES_BYTES], cap[96] = "none", spent[NUMBER_BYTES], reserved[NUMBER_BYTES],
-                             left[NUMBER_BYTES] = "-", clear[24];
+    char names[NAMES_BYTES], cap[96] = "none", spent[PRIVACY_BOUND_BYTES], reserved[PRIVACY_BOUND_BYTES],
+                             left[PRIVACY_BOUND_BYTES] = "-", clear[24];
     budget_names(state, names);
     if (state->capped) {
         (void)snprintf(cap, sizeof(cap), "%g at delta %g (%s)", state->cap.epsilon, state->cap.delta,
                        budget_filter_word(state->cap.filter));
-        budget_number(state->left_epsilon, left);
+        (void)snprintf(left, sizeof(left), "%.*g", BUDGET_EPSILON_DIGITS, state->left_epsilon);
     }
     budget_number(state->spent_epsilon, spent);
     budget_number(state->reserved_epsilon, reserved);
@@ -210,7 +211,8 @@ done:
 static struct error *entry_row(void *context, const struct budget_entry *entry)
 {
     char when[CLOCK_TEXT_BYTES], job[DESK_ID_BYTES],
-        round[16] = "", what[160] = "", epsilon[NUMBER_BYTES] = "", delta[NUMBER_BYTES] = "", event[24];
+        round[16] = "", what[160] = "", epsilon[PRIVACY_BOUND_BYTES] = "", delta[PRIVACY_BOUND_BYTES] = "",
+        event[24];
     clock_format(entry->at, when);
     desk_id(&entry->job_id, job);
     if (strspn(job, "0") == DESK_DIGITS)

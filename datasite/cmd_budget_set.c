@@ -93,15 +93,18 @@ static void budget_warn(const struct dataset_info *info, const struct budget_sta
 static void budget_tell(const struct invocation *invocation, const struct dataset_info *info,
                         const struct budget_state *state)
 {
+    char spent[PRIVACY_BOUND_BYTES], reserved[PRIVACY_BOUND_BYTES];
     (void)printf("The records of \"%s\" have a budget of epsilon %g at delta %g (filter %s).\n", info->name,
                  state->cap.epsilon, state->cap.delta, budget_filter_word(state->cap.filter));
     if (state->datasets > 1)
         (void)printf("It is shared by %zu datasets that have records in common (%s budget %s).\n",
                      state->datasets, invocation->program, info->name);
-    (void)printf("Spent: epsilon %.4g. Reserved: %.4g. Left: %.4g.\n"
+    privacy_bound(state->spent_epsilon, BUDGET_EPSILON_DIGITS, spent);
+    privacy_bound(state->reserved_epsilon, BUDGET_EPSILON_DIGITS, reserved);
+    (void)printf("Spent: epsilon %s. Reserved: %s. Left: %.4g.\n"
                  "From now on jobs without privacy are refused there, and jobs that would take more than is "
                  "left.\n",
-                 state->spent_epsilon, state->reserved_epsilon, state->left_epsilon);
+                 spent, reserved, state->left_epsilon);
     budget_warn(info, state);
 }
 

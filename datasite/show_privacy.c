@@ -72,13 +72,15 @@ __attribute__((format(printf, 3, 4))) static void privacy_add(char *text, size_t
     va_end(arguments);
 }
 
-/* "epsilon 2.97 at delta 1e-05". */
+/* "epsilon 2.97 at delta 1e-05", rounded up. */
 static void privacy_figure(double epsilon, double delta, char ret_text[static SHOW_TEXT_BYTES])
 {
+    char bound[PRIVACY_BOUND_BYTES];
+    privacy_bound(epsilon, BUDGET_EPSILON_DIGITS, bound);
     if (isinf(epsilon))
         (void)snprintf(ret_text, SHOW_TEXT_BYTES, "no epsilon that could be accounted");
     else
-        (void)snprintf(ret_text, SHOW_TEXT_BYTES, "epsilon %.4g at delta %g", epsilon, delta);
+        (void)snprintf(ret_text, SHOW_TEXT_BYTES, "epsilon %s at delta %g", bound, delta);
 }
 
 static const char *privacy_unit(const struct job *job)
@@ -198,12 +200,13 @@ static void privacy_print_counts(const struct screen *screen)
 static void privacy_print_figures(const struct screen *screen)
 {
     const struct job *job = screen->desk->job;
-    char figure[SHOW_TEXT_BYTES];
+    char figure[SHOW_TEXT_BYTES], worst[PRIVACY_BOUND_BYTES];
     privacy_figure(screen->privacy.epsilon, job->privacy.delta, figure);
+    privacy_bound(screen->privacy.worst, BUDGET_EPSILON_DIGITS, worst);
     (void)printf(SHOW_LABEL "%s%s%s, a whole run (PLD)", "", terminal_style(stdout, STYLE_BOLD), figure,
                  terminal_style(stdout, STYLE_PLAIN));
     if (privacy_plan_honest(job) > 1 && isfinite(screen->privacy.worst))
-        (void)printf("; %.4g if all others colluded", screen->privacy.worst);
+        (void)printf("; %s if all others colluded", worst);
     else if (privacy_plan_honest(job) > 1)
         (void)printf("; none if all others colluded");
     (void)putchar('\n');

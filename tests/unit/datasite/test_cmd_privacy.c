@@ -177,11 +177,18 @@ static void test_show_privacy_says_what_it_promises_in_plain_words(void **state)
     bench_expect_not_printed(bench, "colluded");
 }
 
+/* An epsilon on the screen: no more than it has to be, and never below what the accountant says. */
+static void shown(double epsilon, char ret_text[static PRIVACY_BOUND_BYTES])
+{
+    privacy_bound(epsilon, BUDGET_EPSILON_DIGITS, ret_text);
+    assert_true(strtod(ret_text, NULL) >= epsilon && strtod(ret_text, NULL) <= epsilon * 1.001);
+}
+
 /* The figures are those of the accountant, of all rounds, and with the counts. */
 static void test_show_privacy_figures_are_the_accountants(void **state)
 {
     struct bench *bench = *state;
-    char words[200];
+    char words[200], bound[PRIVACY_BOUND_BYTES];
     double alone = 0, with_counts = 0;
     struct job job = {.rounds = 3,
                       .privacy = {.mechanism = JOB_DP_SGD,
@@ -193,13 +200,15 @@ static void test_show_privacy_figures_are_the_accountants(void **state)
     must(privacy_plan_epsilon(&job, PRIVACY_PLD, 3, 0, &alone));
     must(privacy_plan_epsilon(&job, PRIVACY_PLD, 3, 0, &with_counts));
     show(bench, SOFTMAX DP_SGD "}\n");
-    (void)snprintf(words, sizeof(words), "epsilon %.4g at delta 1e-05, a whole run (PLD)\n", alone);
+    shown(alone, bound);
+    (void)snprintf(words, sizeof(words), "epsilon %s at delta 1e-05, a whole run (PLD)\n", bound);
     bench_expect_printed(bench, words);
     job.privacy.metrics_noise = 10;
     must(privacy_plan_epsilon(&job, PRIVACY_PLD, 3, 3, &with_counts));
     assert_true(with_counts > alone);
     show(bench, SOFTMAX DP_SGD ", metrics_noise: 10, metrics_rounds: all}\n");
-    (void)snprintf(words, sizeof(words), "epsilon %.4g at delta 1e-05, a whole run (PLD)\n", with_counts);
+    shown(with_counts, bound);
+    (void)snprintf(words, sizeof(words), "epsilon %s at delta 1e-05, a whole run (PLD)\n", bound);
     bench_expect_printed(bench, words);
     expect_said(bench, "counts of test rows leave 3 times, each with noise of deviation 10; nothing exactly");
 }
@@ -249,7 +258,7 @@ static void test_show_privacy_says_that_noise_is_not_said(void **state)
 static void test_show_privacy_of_sums_says_what_collusion_leaves(void **state)
 {
     struct bench *bench = *state;
-    char words[200];
+    char words[200], bound[PRIVACY_BOUND_BYTES], worst_bound[PRIVACY_BOUND_BYTES];
     double whole = 0, worst = 0;
     struct job job = {.rounds = 3,
                       .secure = {.enabled = true, .threshold = 3, .tolerate_colluding = 1},
@@ -265,9 +274,11 @@ static void test_show_privacy_of_sums_says_what_collusion_leaves(void **state)
     assert_true(worst > whole);
     bench_write_policy(bench, PARTNERS);
     show(bench, DISTRIBUTED);
+    shown(whole, bound);
+    shown(worst, worst_bound);
     (void)snprintf(words, sizeof(words),
-                   "epsilon %.4g at delta 1e-05, a whole run (PLD); %.4g if all others colluded\n", whole,
-                   worst);
+                   "epsilon %s at delta 1e-05, a whole run (PLD); %s if all others colluded\n", bound,
+                   worst_bound);
     bench_expect_printed(bench, words);
     expect_said(bench, "each site adds a part, so that any 2 honest ones have all");
     expect_said(bench,
