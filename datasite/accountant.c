@@ -137,9 +137,21 @@ static struct parked *parked_new(const struct accountant *accountant, const stru
     return parked;
 }
 
+/* Under the mutex. */
+static bool parked_has_room(const struct accountant *accountant, const struct parked_request *request)
+{
+    size_t of_peer = 0, of_lobby = 0;
+    for (size_t i = 0; i < accountant->parked_count; i++) {
+        const struct parked_request *other = &accountant->parked[i]->request;
+        of_peer += site_id_equal(&other->peer, &request->peer);
+        of_lobby += !other->listed;
+    }
+    return accountant->parked_count < ACCOUNTANT_WAITING && of_peer < ACCOUNTANT_OF_PEER &&
+           (request->listed || of_lobby < ACCOUNTANT_OF_LOBBY);
+}
+
 bool accountant_park(struct accountant *accountant, const struct parked_request *request)
 {
-    size_t of_peer = 0;
     if (accountant->wanted_count == 0)
         return false;
     struct parked *parked = parked_new(accountant, request);
@@ -147,9 +159,7 @@ bool accountant_park(struct accountant *accountant, const struct parked_request 
     if (parked == NULL)
         return false;
     (void)pthread_mutex_lock(&accountant->mutex);
-    for (size_t i = 0; i < accountant->parked_count; i++)
-        of_peer += site_id_equal(&accountant->parked[i]->request.peer, &request->peer);
-    bool room = accountant->parked_count < ACCOUNTANT_WAITING && of_peer < ACCOUNTANT_OF_PEER;
+    bool room = parked_has_room(accountant, request);
     if (room) {
         accountant->parked[accountant->parked_count++] = parked;
         (void)pthread_cond_signal(&accountant->work);

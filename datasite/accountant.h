@@ -5,7 +5,8 @@
  *     (accountant_want), and fails; accountant_park  -->  waiting [ACCOUNTANT_WAITING]  -->  computed, remembered
  *     accountant_next  <--  requests to be handled again, from their beginning
  *
- * Bounded: at most ACCOUNTANT_WAITING requests wait, ACCOUNTANT_OF_PEER of one peer; others are told that the site is busy.
+ * Bounded: at most ACCOUNTANT_WAITING requests wait, ACCOUNTANT_OF_PEER of one peer and ACCOUNTANT_OF_LOBBY of all whom the owner
+ * has not listed, however many they are, so that they keep no listed peer out; others are told that the site is busy.
  * Each takes up to ACCOUNT_MOST accounts. What is waited for is at most a second of the processor for each account. The
  * functions are called by the socket thread; everything shared is inside, under a mutex. */
 #pragma once
@@ -15,12 +16,14 @@
 
 #define ACCOUNTANT_WAITING 8
 #define ACCOUNTANT_OF_PEER 2
+#define ACCOUNTANT_OF_LOBBY 2
 
 struct accountant;
 
 /* A request that was put aside. */
 struct parked_request {
     struct site_id peer;
+    bool listed; /* when it came in */
     uint32_t type;
     uint64_t number;
     uint8_t *body; /* owned by whom it is given to */

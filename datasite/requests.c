@@ -155,6 +155,7 @@ static bool request_park(const struct requests *requests, const struct request *
 {
     struct parked_request parked = {
         .peer = request->peer,
+        .listed = request->listed,
         .type = request->type,
         .number = request->number,
         .body = (uint8_t *)(uintptr_t)request->body, /* which is copied */

@@ -48,14 +48,14 @@ static void close_site(struct site *site, int wake)
     (void)close(wake);
 }
 
-static struct reply submit(struct site *site, const char *text)
+static struct reply submit_as(struct site *site, const struct site_id *peer, bool listed, const char *text)
 {
     uint8_t *body = NULL;
     struct reply reply = {.type = 0};
     Fds__Submit message = FDS__SUBMIT__INIT;
-    struct request request = {.peer = site->researcher,
+    struct request request = {.peer = *peer,
                               .peer_name = "researcher",
-                              .listed = true,
+                              .listed = listed,
                               .type = FDS__MESSAGE_TYPE__MESSAGE_SUBMIT,
                               .number = ++site->number};
     message.job = (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
@@ -64,6 +64,11 @@ static struct reply submit(struct site *site, const char *text)
     requests_answer(&site->requests, &request, &reply);
     free(body);
     return reply;
+}
+
+static struct reply submit(struct site *site, const char *text)
+{
+    return submit_as(site, &site->researcher, true, text);
 }
 
 /* The reply to the next request that was put aside. */
@@ -157,6 +162,32 @@ static void test_attack_submit_of_one_peer_waits_in_few_places(void **state)
     close_site(site, wake);
 }
 
+/* All whom the owner does not know share few places, and a listed peer finds one. */
+static void test_attack_submit_of_a_crowd_keeps_no_listed_peer_waiting(void **state)
+{
+    int wake = -1;
+    struct site *site = open_site(state, &wake);
+    char text[SITE_JOB_BYTES], privacy[160];
+    size_t waiting = 0;
+    for (int i = 0; i < ACCOUNTANT_WAITING + 1; i++) {
+        struct site_id stranger = {{{0}}};
+        stranger.digest.bytes[0] = (uint8_t)(i + 1);
+        (void)snprintf(privacy, sizeof(privacy),
+                       "{mechanism: dp-sgd, clip: 1, noise_multiplier: %d, delta: 1e-5, sampling_rate: 0.1}",
+                       8 + i);
+        job_text(site, "crowd", privacy, text);
+        struct reply reply = submit_as(site, &stranger, false, text);
+        if (reply.later)
+            waiting++;
+        else
+            site_expect_refusal(reply, ERROR_BUSY, "ask again");
+    }
+    assert_int_equal(waiting, ACCOUNTANT_OF_LOBBY);
+    job_text(site, "known", PRIVATE_DP_SGD, text);
+    assert_true(submit(site, text).later);
+    close_site(site, wake);
+}
+
 /* Whoever waits when the site stops gets no answer, and nothing is left. */
 static void test_accountant_closes_with_requests_that_wait(void **state)
 {
@@ -177,6 +208,7 @@ int main(void)
         TEST(test_attack_submit_is_never_accounted_on_the_socket_thread),
         TEST(test_submit_is_accounted_once_for_all_that_asks),
         TEST(test_attack_submit_of_one_peer_waits_in_few_places),
+        TEST(test_attack_submit_of_a_crowd_keeps_no_listed_peer_waiting),
         TEST(test_accountant_closes_with_requests_that_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
