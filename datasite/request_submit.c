@@ -7,6 +7,8 @@
 #include "schemas/clock.h"
 #include "schemas/wire.h"
 
+#define SUBMISSION_OVER_BUDGET "A run of this job does not fit into the privacy budget of its records."
+
 /* A job on its way into the store. */
 struct submission {
     const struct requests *requests;
@@ -61,7 +63,8 @@ static void submission_note_refusal(const struct submission *submission, const c
 }
 
 /* A job that can never fit into the privacy budget of its records does not wait for anybody; its requester is told what would
- * fit. One that only runs in progress stand in the way of waits. */
+ * fit, unless it is a stranger, who is not told what others' jobs have left. One that only runs in progress stand in the way of
+ * waits. */
 static struct error *submission_check_budget(const struct submission *submission)
 {
     struct error *err = NULL;
@@ -73,7 +76,8 @@ static struct error *submission_check_budget(const struct submission *submission
                      &offer));
     if (!offer.may_fit) {
         submission_note_refusal(submission, offer.sentence);
-        FAIL(ERROR_REFUSED, "%s", offer.sentence);
+        FAIL(ERROR_REFUSED, "%s",
+             offer.private_job && !submission->request->listed ? SUBMISSION_OVER_BUDGET : offer.sentence);
     }
 done:
     return err;
@@ -137,13 +141,15 @@ static void submission_log_obstacle(const struct submission *submission, const s
     }
 }
 
-/* What the job itself lacks is told; what the owner decided about its requester is not. */
+/* What the job itself lacks is told to whom the owner has listed, as it may be what is left of a budget; what the owner decided
+ * about its requester is not told. */
 static struct error *submission_wait(const struct submission *submission, const struct admission *admission,
                                      const char *decided_by)
 {
     submission_log_obstacle(submission, admission, decided_by);
     return store_wait_add(submission->requests->store, &submission->id,
-                          admission->obstacle == ADMISSION_TERMS, admission->sentence);
+                          admission->obstacle == ADMISSION_TERMS && submission->request->listed,
+                          admission->sentence);
 }
 
 /* A rule matches; what the owner did about this requester before may stand in its way. */

@@ -37,6 +37,26 @@ static void test_submit_over_budget_leaves_an_event(void **state)
     assert_int_equal(site_count(site, "SELECT count(*) FROM job"), 0);
 }
 
+static struct reply submit_unlisted(struct site *site, const char *text)
+{
+    Fds__Submit message = FDS__SUBMIT__INIT;
+    must(digest_of(text, strlen(text), &site->job_id));
+    message.job = (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
+    return site_ask(site, &site->researcher, false, FDS__MESSAGE_TYPE__MESSAGE_SUBMIT, &message.base);
+}
+
+/* The owner reads what a member of the consortium is not told: how much others' jobs have left. */
+static void test_attack_submit_of_a_stranger_is_not_told_what_is_left(void **state)
+{
+    struct site *site = *state;
+    char text[SITE_JOB_BYTES];
+    set_budget(site, 1e-3);
+    private_job(site, &(struct private_words){.name = "stranger"}, text);
+    site_expect_refusal(submit_unlisted(site, text), ERROR_REFUSED,
+                        "A run of this job does not fit into the privacy budget of its records.");
+    assert_int_equal(site_count(site, REFUSED " AND detail LIKE '%are left%'"), 1);
+}
+
 /* Who asks again and again makes the chain no longer than a day's events. */
 static void test_attack_submit_refused_often_does_not_fill_the_chain(void **state)
 {
@@ -117,6 +137,21 @@ static void test_submit_that_a_rule_cannot_approve_is_told_why(void **state)
     policy_free(policy);
 }
 
+static void test_attack_submit_of_a_stranger_is_not_told_why_it_waits(void **state)
+{
+    struct site *site = *state;
+    struct policy *policy = NULL;
+    char text[SITE_JOB_BYTES];
+    under_rule(site, &policy);
+    private_job(site,
+                &(struct private_words){.features = "{kind: standardize, mean: [1, 1, 1, 1], deviation: [1, "
+                                                    "1, 1, 1], released_by: \"sha256:00000000000000000000000"
+                                                    "000000000000000000000000000000000000000ff\"}"},
+                text);
+    expect_pending(site, submit_unlisted(site, text), "released_by", false);
+    policy_free(policy);
+}
+
 /* What the owner decided about a requester is the owner's affair. */
 static void test_attack_submit_after_a_denial_is_not_told_of_it(void **state)
 {
@@ -138,6 +173,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_submit_over_budget_leaves_an_event),
+        TEST(test_attack_submit_of_a_stranger_is_not_told_what_is_left),
+        TEST(test_attack_submit_of_a_stranger_is_not_told_why_it_waits),
         TEST(test_attack_submit_refused_often_does_not_fill_the_chain),
         TEST(test_attack_crowd_of_refused_does_not_fill_the_chain),
         TEST(test_submit_that_a_rule_cannot_approve_is_told_why),
