@@ -185,8 +185,13 @@ static struct error *auditor_answer_receipt(const struct auditor *auditor, const
     struct chain_head head;
     bool has = false;
     TRY(receipt_decode(answer->receipt, answer->receipt_bytes, &receipt));
-    TRY(receipt_verify_digest(&receipt, identity_id(auditor->identity), &answer->job_id, answer->run_id,
-                              answer->round, answer_receipt_kind(answer->kind), &answer->digest));
+    if (answer->over)
+        TRY(receipt_verify_digest(&receipt, identity_id(auditor->identity), &answer->job_id, answer->run_id,
+                                  answer->round, answer_receipt_kind(answer->kind), &answer->digest));
+    else
+        TRY(receipt_verify_release(&receipt, identity_id(auditor->identity), &answer->job_id, answer->run_id,
+                                   answer->round, answer_receipt_kind(answer->kind), answer->body,
+                                   answer->bytes));
     head = (struct chain_head){receipt.site, receipt.sequence, receipt.head};
     TRY(store_has_head(auditor->store, &head, &has));
     if (!has)
