@@ -18,6 +18,7 @@ struct secagg_counting {
     bool unwiped;                 /* what was erased may still be in the write-ahead log */
     int64_t unwiped_since;        /* clock_monotonic_ms, of the oldest of it */
     uint64_t changes;             /* that will be written to the file */
+    uint64_t version; /* of the file, when store_secagg_wipe looked for what others had committed */
 };
 
 struct store {

@@ -106,7 +106,7 @@ struct secagg_round {
     uint8_t signature[SIGNATURE_BYTES];
     uint32_t *contributors; /* U3 of the agreement; NULL before */
     size_t contributor_count;
-    uint8_t *inputs; /* that came with it, as whoever agreed kept them; NULL: none */
+    uint8_t *inputs; /* that came with it, as whoever agreed kept them; NULL: none, or the run is over */
     size_t inputs_bytes;
 };
 void secagg_round_clear(struct secagg_round *round); /* wipes */
@@ -209,6 +209,8 @@ MUST_USE struct error *store_secagg_count_in(struct store *store, const char *ke
 /* What was erased stays in the write-ahead log until that is emptied, which each commit that erased tries; while others
  * read, it is left for later: to be called now and then, which the daemon does every second and when it starts. Steps 'agree'
  * and 'unmask' leave it to that, or to the first such step when what was erased is SECAGG_WIPE_MS old: emptying the log costs a
- * short round as much as a sixth of its time at this site, and what they erase was there since the batch of slots was made. */
+ * short round as much as a sixth of its time at this site, and what they erase was there since the batch of slots was made. Also
+ * what another store of this process, or a command, has erased and could not empty the log of: where others have committed since
+ * the call before, the log is emptied. */
 #define SECAGG_WIPE_MS 1000
 MUST_USE struct error *store_secagg_wipe(struct store *store);

@@ -254,6 +254,16 @@ void secagg_erased_patiently(struct store *store)
     store->secagg.patient = true;
 }
 
+static struct error *log_empty(struct store *store)
+{
+    struct error *err = database_truncate_log(store->database, 0);
+    if (err == NULL)
+        store->secagg.unwiped = false;
+    else if (err->code == ERROR_BUSY)
+        error_clear(&err);
+    return err;
+}
+
 /* A failure to write costs open slots at the next start, and no secret. */
 static void count_ended(void *context, bool committed)
 {
@@ -275,7 +285,7 @@ static void count_ended(void *context, bool committed)
     }
     if (committed && counting->unwiped &&
         (!patient || clock_monotonic_ms() - counting->unwiped_since >= SECAGG_WIPE_MS))
-        error_free(store_secagg_wipe(store));
+        error_free(log_empty(store));
 }
 
 void secagg_count_watch(struct store *store)
@@ -293,13 +303,13 @@ void secagg_count_close(struct store *store)
 struct error *store_secagg_wipe(struct store *store)
 {
     struct error *err = NULL;
-    if (!store->secagg.unwiped)
-        return NULL;
-    err = database_truncate_log(store->database, 0);
-    if (err == NULL)
-        store->secagg.unwiped = false;
-    else if (err->code == ERROR_BUSY)
-        error_clear(&err);
+    uint64_t version = 0;
+    TRY(store_version(store, &version));
+    store->secagg.unwiped = store->secagg.unwiped || version != store->secagg.version;
+    store->secagg.version = version;
+    if (store->secagg.unwiped)
+        TRY(log_empty(store));
+done:
     return err;
 }
 

@@ -405,6 +405,8 @@ struct error *secagg_run_over(struct store *store, const uint8_t run_id[static S
         "UPDATE secagg_batch SET keyset = NULL, shares = NULL WHERE run_id = ? AND keyset IS NOT NULL"));
     TRY(run_delete(store, run_id,
                    "UPDATE secagg_slot SET sealed = NULL WHERE run_id = ? AND sealed IS NOT NULL"));
+    TRY(run_delete(store, run_id,
+                   "UPDATE secagg_round SET inputs = NULL WHERE run_id = ? AND inputs IS NOT NULL"));
 done:
     return err;
 }

@@ -81,8 +81,8 @@ CREATE TABLE job_wait (
 
 -- What came with the list of contributors that this site signed: the length of a vector in words, u64 little-endian, then digest and
 -- signature (96 bytes) of each contributor's, in the order of `contributors`. Verified before shares are given
--- (crypto/secagg_agree.h); without it none are.
+-- (crypto/secagg_agree.h); without it none are. Forgotten when the run is over.
 ALTER TABLE secagg_round ADD COLUMN inputs BLOB;
 CREATE TRIGGER secagg_inputs_once BEFORE UPDATE OF inputs ON secagg_round
-WHEN OLD.agreement IS NOT NULL
+WHEN OLD.agreement IS NOT NULL AND NEW.inputs IS NOT NULL
 BEGIN SELECT RAISE(ABORT, 'one agreement a round'); END;

@@ -153,6 +153,26 @@ static void test_store_secagg_log_is_emptied_once_nobody_reads(void **state)
     store_close(reader);
 }
 
+/* What the thread that trains has erased while the daemon's other one read, the daemon's next second empties the log of. */
+static void test_store_secagg_log_is_emptied_of_what_another_store_erased(void **state)
+{
+    struct slots *slots = shared_slots(state);
+    struct store *daemon = NULL;
+    struct digest none = {{0}};
+    struct job_record record;
+    must(store_open(slots->workspace->database, STORE_WRITE, &daemon));
+    must(store_secagg_wipe(daemon));
+    must(store_snapshot(daemon));
+    refused(store_job_find(daemon, &none, &record), ERROR_NOT_FOUND, "");
+    must(store_secagg_kill(slots->store, slots->run, UINT32_MAX));
+    store_snapshot_end(daemon);
+    expect_on_disk(slots, 0, true);
+    must(store_secagg_wipe(daemon));
+    for (uint32_t slot = 0; slot < 4; slot++)
+        expect_on_disk(slots, slot, false);
+    store_close(daemon);
+}
+
 static void test_store_secagg_kill_spares_bound_slots_unless_the_run_is_over(void **state)
 {
     struct slots *slots = shared_slots(state);
@@ -181,6 +201,26 @@ static void test_store_secagg_end_of_the_run_kills_its_slots(void **state)
         expect_on_disk(slots, slot, false);
     }
     assert_int_equal(slots_count(slots, "SELECT count(*) FROM secagg_vector"), 0);
+}
+
+/* What came with the list is asked for until the shares are given, by nobody once the run is over, and never another. */
+static void test_store_secagg_inputs_of_a_list_are_kept_as_long_as_the_run(void **state)
+{
+    static const uint8_t inputs[] = "digests and signatures";
+    uint8_t body[SECAGG_AGREEMENT_BODY_BYTES] = {0xaa}, signature[SIGNATURE_BYTES] = {0xbb};
+    uint32_t positions[] = {1, 2, 3}, expired = 0;
+    struct slots *slots = shared_slots(state);
+    must(slots_bind(slots, 0, 1, 0));
+    must(slots_encode(slots, 1, (const uint8_t *)"v", 1));
+    must(store_secagg_agree(slots->store, &slots->job, slots->run, 1, 0, (struct secagg_set){positions, 3},
+                            body, signature, inputs, sizeof(inputs)));
+    assert_int_equal(slots_count(slots, "SELECT length(inputs) FROM secagg_round"), sizeof(inputs));
+    refused(database_run(slots->store->database, "UPDATE secagg_round SET inputs = x'00'"), ERROR_CONFLICT,
+            "one agreement a round");
+    must(store_job_expire(slots->store, 1800000001, &expired));
+    assert_int_equal(slots_count(slots, "SELECT count(*) FROM secagg_round WHERE inputs IS NOT NULL"), 0);
+    refused(database_run(slots->store->database, "UPDATE secagg_round SET inputs = x'00'"), ERROR_CONFLICT,
+            "one agreement a round");
 }
 
 static void test_store_secagg_expiry_of_the_job_kills_its_slots(void **state)
@@ -222,8 +262,10 @@ int main(void)
         TEST(test_store_secagg_agreed_vector_is_erased_without_unmasking),
         TEST(test_store_secagg_many_slots_leave_nothing_on_the_disk),
         TEST(test_store_secagg_log_is_emptied_once_nobody_reads),
+        TEST(test_store_secagg_log_is_emptied_of_what_another_store_erased),
         TEST(test_store_secagg_kill_spares_bound_slots_unless_the_run_is_over),
         TEST(test_store_secagg_end_of_the_run_kills_its_slots),
+        TEST(test_store_secagg_inputs_of_a_list_are_kept_as_long_as_the_run),
         TEST(test_store_secagg_expiry_of_the_job_kills_its_slots),
         TEST(test_store_secagg_contradiction_kills_every_slot),
     };
