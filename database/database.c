@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -166,11 +167,20 @@ done:
     return err;
 }
 
+/* SQLite counts its memory under a lock of the process, at every allocation of every connection; nobody asks for the count. It
+ * takes this before its first connection alone. */
+static void database_library_settings(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 struct error *database_open(const char *path, const struct database_kind *kind, enum database_mode mode,
                             struct database **ret_database)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct error *err = NULL;
     struct database *database = NULL;
+    (void)pthread_once(&once, database_library_settings);
     TRY(database_make_file(path, kind, mode));
     database = calloc(1, sizeof(*database));
     if (database == NULL || (database->path = strdup(path)) == NULL)
