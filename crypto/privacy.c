@@ -28,6 +28,15 @@ void privacy_bound(double value, int digits, char ret_text[static PRIVACY_BOUND_
     (void)snprintf(ret_text, PRIVACY_BOUND_BYTES, "%.*g", digits, value + 0.6 * unit);
 }
 
+void privacy_left(double value, int digits, char ret_text[static PRIVACY_BOUND_BYTES])
+{
+    (void)snprintf(ret_text, PRIVACY_BOUND_BYTES, "%.*g", digits, value);
+    if (!(value > 0) || isinf(value) || strtod(ret_text, NULL) <= value)
+        return;
+    double unit = pow(10, floor(log10(value)) - (digits - 1));
+    (void)snprintf(ret_text, PRIVACY_BOUND_BYTES, "%.*g", digits, value - 0.6 * unit);
+}
+
 /* ---- what is given ---- */
 
 static struct error *privacy_check_event(const struct privacy_event *event)

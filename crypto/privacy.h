@@ -28,7 +28,7 @@
  *
  * What a call costs on one core (tests/bench/bench_privacy.c), whatever the number of steps, and the memory beside it:
  *
- *     privacy_epsilon, privacy_delta   PLD       usually 20 ms, with little noise (0.5 or less) 150 ms, at most some 500 ms; of
+ *     privacy_epsilon, privacy_delta   PLD       usually 20 ms, with little noise (0.5 or less) 150 ms, at most some 800 ms; of
  *                                                k different events some 7 ms each more. Up to 40 MiB, and 5 MiB an event.
  *                                      RDP       0.2 ms an event; up to 15 ms where the rate is around 1/2 or the
  *                                                noise is little
@@ -112,6 +112,8 @@ bool privacy_filter_admits(const double rdp[static PRIVACY_FILTER_ORDERS], doubl
 #define PRIVACY_BOUND_BYTES 32
 #define PRIVACY_BOUND_DIGITS 5 /* of an epsilon */
 void privacy_bound(double value, int digits, char ret_text[static PRIVACY_BOUND_BYTES]);
+/* The same of what is left of a budget, rounded down: somebody types it into a job file. */
+void privacy_left(double value, int digits, char ret_text[static PRIVACY_BOUND_BYTES]);
 
 /* "pld", "rdp", "gaussian". */
 const char *privacy_accountant_word(enum privacy_accountant accountant);

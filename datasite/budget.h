@@ -46,7 +46,8 @@ struct budget_cap {
     enum budget_filter filter;
 };
 
-/* Of an epsilon that owners are shown: what is taken, spent or reserved is rounded up (privacy_bound). */
+/* Of an epsilon that owners are shown: what is taken, spent or reserved is rounded up (privacy_bound), what is left down
+ * (privacy_left). */
 #define BUDGET_EPSILON_DIGITS 4
 
 #define BUDGET_POOL_DATASETS 16

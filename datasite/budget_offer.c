@@ -217,7 +217,7 @@ static void offer_suggest(const struct offer *offer, const struct budget_offer *
 
 static void offer_words(const struct offer *offer, struct budget_offer *result)
 {
-    char takes[160], suggestion[160] = "", bound[PRIVACY_BOUND_BYTES];
+    char takes[160], suggestion[160] = "", bound[PRIVACY_BOUND_BYTES], left[PRIVACY_BOUND_BYTES];
     privacy_bound(result->epsilon, BUDGET_EPSILON_DIGITS, bound);
     if (isinf(result->epsilon))
         (void)snprintf(takes, sizeof(takes), "A run of this job takes more epsilon than can be accounted");
@@ -231,9 +231,10 @@ static void offer_words(const struct offer *offer, struct budget_offer *result)
     }
     if (!result->fits)
         offer_suggest(offer, result, sizeof(suggestion), suggestion);
+    privacy_left(result->left_epsilon, BUDGET_EPSILON_DIGITS, left);
     (void)snprintf(result->sentence, sizeof(result->sentence),
-                   "%s, and of the budget of its records (filter %s) epsilon %.4g and delta %g are left%s.%s",
-                   takes, budget_filter_word(offer->cap.filter), result->left_epsilon, result->left_delta,
+                   "%s, and of the budget of its records (filter %s) epsilon %s and delta %g are left%s.%s",
+                   takes, budget_filter_word(offer->cap.filter), left, result->left_delta,
                    result->fits || !result->may_fit ? "" : ", less what runs in progress have reserved",
                    suggestion);
 }

@@ -183,7 +183,7 @@ static struct error *state_row(struct table *table, const struct budget_state *s
     if (state->capped) {
         (void)snprintf(cap, sizeof(cap), "%g at delta %g (%s)", state->cap.epsilon, state->cap.delta,
                        budget_filter_word(state->cap.filter));
-        (void)snprintf(left, sizeof(left), "%.*g", BUDGET_EPSILON_DIGITS, state->left_epsilon);
+        privacy_left(state->left_epsilon, BUDGET_EPSILON_DIGITS, left);
     }
     budget_number(state->spent_epsilon, spent);
     budget_number(state->reserved_epsilon, reserved);

@@ -93,7 +93,7 @@ static void budget_warn(const struct dataset_info *info, const struct budget_sta
 static void budget_tell(const struct invocation *invocation, const struct dataset_info *info,
                         const struct budget_state *state)
 {
-    char spent[PRIVACY_BOUND_BYTES], reserved[PRIVACY_BOUND_BYTES];
+    char spent[PRIVACY_BOUND_BYTES], reserved[PRIVACY_BOUND_BYTES], left[PRIVACY_BOUND_BYTES];
     (void)printf("The records of \"%s\" have a budget of epsilon %g at delta %g (filter %s).\n", info->name,
                  state->cap.epsilon, state->cap.delta, budget_filter_word(state->cap.filter));
     if (state->datasets > 1)
@@ -101,10 +101,11 @@ static void budget_tell(const struct invocation *invocation, const struct datase
                      state->datasets, invocation->program, info->name);
     privacy_bound(state->spent_epsilon, BUDGET_EPSILON_DIGITS, spent);
     privacy_bound(state->reserved_epsilon, BUDGET_EPSILON_DIGITS, reserved);
-    (void)printf("Spent: epsilon %s. Reserved: %s. Left: %.4g.\n"
+    privacy_left(state->left_epsilon, BUDGET_EPSILON_DIGITS, left);
+    (void)printf("Spent: epsilon %s. Reserved: %s. Left: %s.\n"
                  "From now on jobs without privacy are refused there, and jobs that would take more than is "
                  "left.\n",
-                 spent, reserved, state->left_epsilon);
+                 spent, reserved, left);
     budget_warn(info, state);
 }
 

@@ -665,6 +665,25 @@ static void test_privacy_bound_is_rounded_up(void **state)
     expect_figure(0, 5, "0");
 }
 
+static void test_privacy_left_of_any_value_is_not_above_it(void **state)
+{
+    (void)state;
+    uint64_t seed = 12;
+    char text[PRIVACY_BOUND_BYTES];
+    privacy_left(2.99999, 4, text);
+    assert_string_equal(text, "2.999");
+    privacy_left(3, 4, text);
+    assert_string_equal(text, "3");
+    for (int i = 0; i < 20000; i++) {
+        double value = between(&seed, 1e-12, 1e7);
+        int digits = 1 + i % 9;
+        privacy_left(value, digits, text);
+        double said = strtod(text, NULL);
+        assert_true(said <= value);
+        assert_true(value - said <= 1.0001 * pow(10, floor(log10(value)) - (digits - 1)));
+    }
+}
+
 /* And by less than a unit of its last digit. */
 static void test_privacy_bound_of_any_value_is_not_below_it(void **state)
 {
@@ -687,6 +706,7 @@ int main(void)
         cmocka_unit_test(test_privacy_rdp_step_is_never_below_the_integral),
         cmocka_unit_test(test_privacy_bound_is_rounded_up),
         cmocka_unit_test(test_privacy_bound_of_any_value_is_not_below_it),
+        cmocka_unit_test(test_privacy_left_of_any_value_is_not_above_it),
         cmocka_unit_test(test_privacy_delta_of_one_step_agrees_with_the_closed_form),
         cmocka_unit_test(test_privacy_delta_of_one_rare_step_is_the_closed_form),
         cmocka_unit_test(test_privacy_rare_delta_of_two_steps_is_not_below_the_integral),

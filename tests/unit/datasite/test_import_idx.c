@@ -246,8 +246,9 @@ static void expect_partition_covers(const struct workspace *workspace, enum part
                    (seen[place] != 0 ||
                     memcmp(dataset->bytes + row * FEATURES, images + 16 + place * FEATURES, FEATURES) != 0))
                 place++;
-            assert_in_range(place, 0, SUBSET_ROWS - 1);
-            seen[place] = 1;
+            assert_true(place < SUBSET_ROWS);
+            if (place < SUBSET_ROWS) /* a compiler that optimises does not know that the assertion ends the test */
+                seen[place] = 1;
         }
         rows += info.rows;
         dataset_free(dataset);

@@ -102,11 +102,12 @@ static int64_t differences(struct database *database, const char *table, const c
     static size_t used = 0;
     struct query query;
     char *sql = texts[used++ % TABLES];
-    (void)snprintf(
+    int length = snprintf(
         sql, sizeof(texts[0]),
         "SELECT count(*) FROM (SELECT %s FROM main.%s EXCEPT SELECT %s FROM other.%s UNION ALL SELECT "
         "* FROM (SELECT %s FROM other.%s EXCEPT SELECT %s FROM main.%s))",
         columns, table, columns, table, columns, table, columns, table);
+    assert_in_range(length, 1, sizeof(texts[0]) - 1);
     query_start(&query, database, sql);
     assert_true(query_step(&query));
     int64_t count = query_int(&query, 0);
