@@ -247,7 +247,8 @@ static void expect_partition_covers(const struct workspace *workspace, enum part
                     memcmp(dataset->bytes + row * FEATURES, images + 16 + place * FEATURES, FEATURES) != 0))
                 place++;
             assert_true(place < SUBSET_ROWS);
-            if (place < SUBSET_ROWS) /* a compiler that optimises does not know that the assertion ends the test */
+            if (place <
+                SUBSET_ROWS) /* a compiler that optimises does not know that the assertion ends the test */
                 seen[place] = 1;
         }
         rows += info.rows;
