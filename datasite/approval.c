@@ -270,7 +270,7 @@ static struct error *approval_budget(struct store *store, const struct identity 
     struct budget_offer offer;
     TRY(approval_job(store, record, &job));
     TRY(store_dataset_find(store, job->dataset, &dataset));
-    struct job approved = *job; /* which may be shared */
+    struct job approved = job_copy(job);
     approved.rounds = decision->rounds;
     TRY(budget_offer(store, identity, &approved, &dataset, BUDGET_SEARCH_WHOLE, &offer));
     if (!offer.fits)

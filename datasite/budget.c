@@ -103,7 +103,7 @@ static struct error *run_known(struct store *store, const uint8_t run_id[static 
 /* The job as far as it is approved. */
 static struct job approved_job(const struct approval *approval)
 {
-    struct job job = *approval->job;
+    struct job job = job_copy(approval->job);
     job.rounds = approval->decision.rounds;
     return job;
 }

@@ -18,7 +18,7 @@ struct offer {
 
 static struct job offer_charged(const struct offer *offer, double noise)
 {
-    struct job job = *offer->job;
+    struct job job = job_copy(offer->job);
     job.privacy.noise_multiplier = noise;
     return account_charged(&job);
 }
@@ -92,7 +92,7 @@ done:
 static struct error *noise_fits(const struct offer *offer, enum privacy_accountant accountant, double noise,
                                 bool *ret_fits)
 {
-    struct job job = *offer->job;
+    struct job job = job_copy(offer->job);
     struct noise_grid grid;
     job.privacy.noise_multiplier = noise;
     struct error *err = privacy_plan_grid(&job, &grid);

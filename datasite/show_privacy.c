@@ -39,7 +39,7 @@ struct error *show_privacy_load(struct screen *screen)
     struct error *err = NULL;
     const struct desk *desk = screen->desk;
     struct screen_privacy *privacy = &screen->privacy;
-    struct job asked = *desk->job; /* with the approved rounds */
+    struct job asked = job_copy(desk->job); /* with the approved rounds */
     size_t site = 0;
     bool begins = desk->record.state == JOB_STATE_PENDING || desk->record.state == JOB_STATE_APPROVED;
     privacy->rounds = screen->has_terms ? screen->terms.rounds : desk->job->rounds;

@@ -82,7 +82,7 @@ static struct error *open_global_test(const struct job *job, const char *job_pat
                                       struct evaluate **ret_evaluate)
 {
     struct error *err = NULL;
-    struct job resolved = *job;
+    struct job resolved = job_copy(job);
     TRY(beside_job(job_path, resolved.global_test_images));
     if (job->global_test == JOB_GLOBAL_TEST_IDX)
         TRY(beside_job(job_path, resolved.global_test_labels));

@@ -309,6 +309,13 @@ struct job *job_share(struct job *job)
     return job;
 }
 
+struct job job_copy(const struct job *job)
+{
+    struct job copy = {0};
+    memcpy(&copy, job, offsetof(struct job, sharers));
+    return copy;
+}
+
 void job_free(struct job *job)
 {
     if (job == NULL || __atomic_fetch_sub(&job->sharers, 1, __ATOMIC_ACQ_REL) > 0)

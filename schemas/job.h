@@ -173,7 +173,7 @@ struct job {
     int64_t expires; /* Unix seconds */
     struct job_site *sites;
     size_t site_count;
-    unsigned sharers; /* who have it by job_share */
+    unsigned sharers; /* who have it by job_share; the last member (job_copy) */
 };
 
 /* Parses `bytes` bytes; `where` names them in sentences ("job.yaml", "the job from sha256:12ab…"). The caller
@@ -183,6 +183,9 @@ MUST_USE struct error *job_parse(const char *text, size_t bytes, const char *whe
 /* The same job once more, to be freed as often: one that was parsed is only read, from any thread. */
 struct job *job_share(struct job *job);
 void job_free(struct job *job); /* accepts NULL */
+/* What it says, for a caller that asks about the job with another number in it; arrays are the job's, and the copy is not freed.
+ * An assignment would also read how many share it, which other threads change. */
+struct job job_copy(const struct job *job);
 
 /* Whether sites check the sum of vectors of `words` words: as the job says, or as it costs. */
 bool job_verifies_sum(const struct job *job, size_t words);
