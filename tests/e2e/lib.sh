@@ -94,7 +94,8 @@ free_ports() {
 }
 
 # make_sites N PORT: homes with their part of the small subset, known to one orchestrator; no daemons. With `dial_in`, a port,
-# the orchestrator listens there, so that sites reach it too: one that is started again does so at once.
+# the orchestrator listens there and the sites dial it: one that is started again does so at once, while the orchestrator's next
+# try at it may be half a minute off.
 make_sites() {
   local i line
   "$orchestrator" --home "$work/orchestrator" init --name researcher ${dial_in:+--listen "tcp://127.0.0.1:$dial_in"} >/dev/null
@@ -104,6 +105,12 @@ make_sites() {
     "$datasite" --home "$work/site-$i" import idx "$data/subset-train-images.idx3" "$data/subset-train-labels.idx1" \
       --name mnist --partition iid --part "$i/$1" >/dev/null
     "$datasite" --home "$work/site-$i" trust add "$line" >/dev/null
+    if [ -n "${dial_in:-}" ]; then
+      sed -i "s|^dial: \[\]$|dial: [{name: researcher, endpoint: \"tcp://127.0.0.1:$dial_in\", fingerprint: \"$(
+        grep -oE 'sha256:[0-9a-f]{64}' <<<"$line"
+      )\"}]|" "$work/site-$i/site.yaml"
+      grep -q "^dial: .*:$dial_in" "$work/site-$i/site.yaml" || fail "site.yaml has no line to dial out by"
+    fi
     "$datasite" --home "$work/site-$i" invite | "$orchestrator" --home "$work/orchestrator" sites add - >/dev/null
   done
 }
