@@ -83,11 +83,10 @@ static void test_engine_secagg_many_dropouts_at_every_step_sum_of_the_integers(v
     double model[SCRIPTED_PARAMETERS] = {0};
     const struct orchestrator_run_options options = {.connect_seconds = 60, .approval_seconds = 60};
     add_sites(scene);
-    run_scene_run_with(
-        scene,
-        &(struct scene_job){
-            .rounds = ROUNDS, .deadline_s = 120, .metrics = "none", .secure = ", key_batch: 2"},
-        &options);
+    run_scene_run_with(scene,
+                       &(struct scene_job){
+                           .rounds = ROUNDS, .deadline_s = 80, .metrics = "none", .secure = ", key_batch: 2"},
+                       &options);
     if (scene->result != 0)
         fail_msg("%s\n%s", scene->failure.sentence, scene->told);
     assert_string_equal(orchestrator_run_status(scene->run), "finished");
