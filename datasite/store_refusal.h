@@ -1,6 +1,6 @@
 /* Jobs that were refused when they came in, because they do not fit into the privacy budget of their records, or have no privacy:
  * they are not stored, and who tries what is the owner's to know. An event of the chain (job-refused) tells of each: who asked, and
- * what it was told.
+ * why.
  *
  * A peer can ask as often as it likes with a byte changed, and what the chain has it keeps. So in a day (86400 seconds before `now`)
  * the chain takes one event about the same bytes, REFUSALS_OF_REQUESTER of one requester and REFUSALS_A_DAY in all, lobby included;
@@ -16,7 +16,7 @@ struct store_refusal {
     struct digest job_id;
     struct site_id requester;
     const char *requester_name;
-    const char *sentence; /* as it was told */
+    const char *sentence; /* why, in full: a requester whom the owner has not listed is told less */
 };
 
 /* ret_added: false where the day has enough of them. */

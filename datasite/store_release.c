@@ -270,6 +270,18 @@ done:
 
 /* ---- what the events say ---- */
 
+/* The one number that `query` gives; ends it. */
+static struct error *count_read(struct query *query, uint64_t *ret_count)
+{
+    uint64_t count = 0;
+    if (query_step(query))
+        count = (uint64_t)query_int(query, 0);
+    struct error *err = query_end(query);
+    if (err == NULL)
+        *ret_count = count;
+    return err;
+}
+
 struct error *store_release_events(struct store *store, const struct digest *job_id,
                                    const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                    enum answer_kind kind, struct release_events *ret_events)
@@ -304,7 +316,6 @@ struct error *store_release_left(struct store *store, const struct digest *job_i
                                  const uint8_t run_id[static STORE_RUN_ID_BYTES], enum answer_kind kind,
                                  uint64_t *ret_left)
 {
-    uint64_t left = 0;
     struct query query;
     /* An event that lets a held answer out names no kind: the one that held it, with the same digest, does. */
     query_start(
@@ -317,19 +328,13 @@ struct error *store_release_left(struct store *store, const struct digest *job_i
     query_bind_blob(&query, run_id, STORE_RUN_ID_BYTES);
     query_bind_text(&query, event_kind_word(answer_event(kind, false)));
     query_bind_text(&query, answer_held_word(kind));
-    if (query_step(&query))
-        left = (uint64_t)query_int(&query, 0);
-    struct error *err = query_end(&query);
-    if (err == NULL)
-        *ret_left = left;
-    return err;
+    return count_read(&query, ret_left);
 }
 
 struct error *store_release_rounds(struct store *store, const struct digest *job_id,
                                    const uint8_t run_id[static STORE_RUN_ID_BYTES], uint32_t round,
                                    enum answer_kind kind, uint64_t *ret_rounds)
 {
-    uint64_t rounds = 0;
     struct query query;
     query_start(
         &query, store->database,
@@ -341,27 +346,16 @@ struct error *store_release_rounds(struct store *store, const struct digest *job
     query_bind_text(&query, event_kind_word(answer_event(kind, false)));
     query_bind_text(&query, event_kind_word(answer_event(kind, true)));
     query_bind_text(&query, answer_held_word(kind));
-    if (query_step(&query))
-        rounds = (uint64_t)query_int(&query, 0);
-    struct error *err = query_end(&query);
-    if (err == NULL)
-        *ret_rounds = rounds;
-    return err;
+    return count_read(&query, ret_rounds);
 }
 
 struct error *store_release_bytes(struct store *store, const struct digest *job_id, uint64_t *ret_bytes)
 {
-    uint64_t bytes = 0;
     struct query query;
     query_start(&query, store->database,
                 "SELECT coalesce(sum(bytes), 0) FROM delivery JOIN run USING (run_id) WHERE run.job_id = ?");
     query_bind_blob(&query, job_id->bytes, DIGEST_BYTES);
-    if (query_step(&query))
-        bytes = (uint64_t)query_int(&query, 0);
-    struct error *err = query_end(&query);
-    if (err == NULL)
-        *ret_bytes = bytes;
-    return err;
+    return count_read(&query, ret_bytes);
 }
 
 struct error *store_release_versions(struct store *store, const struct digest *job_id,

@@ -208,8 +208,8 @@ MUST_USE struct error *store_secagg_check_count(struct store *store, const char 
 MUST_USE struct error *store_secagg_count_in(struct store *store, const char *keys_directory);
 /* What was erased stays in the write-ahead log until that is emptied, which each commit that erased tries; while others
  * read, it is left for later: to be called now and then, which the daemon does every second and when it starts. Steps 'agree'
- * and 'unmask' leave it to that, or to the first such step when what was erased is SECAGG_WIPE_MS old: emptying the log costs a
- * short round as much as a sixth of its time at this site, and what they erase was there since the batch of slots was made. Also
+ * and 'unmask' leave it to that, or to the first such step when what was erased is SECAGG_WIPE_MS old: emptying the log is
+ * 7 % of what a short round takes the site on the processor, and what they erase was there since the batch of slots was made. Also
  * what another store of this process, or a command, has erased and could not empty the log of: where others have committed since
  * the call before, the log is emptied. */
 #define SECAGG_WIPE_MS 1000
